@@ -1,0 +1,1 @@
+"""Solidity sources, their compiled artifacts, and the loader that reads them."""

@@ -1,0 +1,1 @@
+"""Sealed files over BitTorrent: the only place that knows libtorrent."""

@@ -1,0 +1,1 @@
+"""One account on one market: the only place that knows JSON-RPC and web3."""

@@ -1,0 +1,1 @@
+"""Broadcast and direct streams: the only place that knows libp2p."""

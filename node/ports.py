@@ -1,0 +1,233 @@
+"""The whole seam between the node and the world: what the engine asks of gossip, chain, artifacts, runner and chance.
+
+Each port has two real implementations: the adapter on the real component, and the in-memory one of the tests.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.calls import Call
+from morphware.protocol.chain_events import ChainEvent
+from morphware.protocol.units import Address, Timestamp, Wei
+
+PeerAddress = tuple[str, int]
+"""Host and TCP port of a BitTorrent peer."""
+
+
+# --- artifacts ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Progress of one fetch."""
+
+    done_bytes: int
+    total_bytes: int
+    rate_bytes_s: float
+    peers: int
+
+
+class Artifacts(Protocol):
+    """Moves ciphertexts. Fetching verifies size and SHA-256 before the file gets its final name."""
+
+    @property
+    def address(self) -> PeerAddress:
+        """Where other peers reach this node."""
+        ...
+
+    async def seed(self, path: Path) -> SealedFile:
+        """Serve a file; idempotent. Returns only when a peer that connects now is served."""
+        ...
+
+    async def fetch(
+        self,
+        file: SealedFile,
+        destination: Path,
+        *,
+        peers: Sequence[PeerAddress] = (),
+        progress: Callable[[Transfer], None] | None = None,
+    ) -> Path:
+        """Fetch into ``destination`` (a folder), keep seeding, return the path. An intact file is not fetched again."""
+        ...
+
+    def add_peers(self, file: SealedFile, peers: Sequence[PeerAddress]) -> None:
+        """Tell a running or later fetch of this file of more peers."""
+        ...
+
+    async def unseed(self, file: SealedFile) -> None:
+        """Stop serving; the file stays."""
+        ...
+
+
+# --- gossip ---------------------------------------------------------------------------------------------------------
+
+
+class Gossip(Protocol):
+    """Broadcast and direct streams between peers, who are named by their Ed25519 public key (32 bytes)."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Multiaddresses, ending in /p2p/<peer id>, where other peers reach this node."""
+        ...
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        """Send to everyone who subscribed to the topic; hearing is not promised."""
+        ...
+
+    async def request(self, peer_key: bytes, protocol: str, data: bytes, *, timeout_s: float = 10) -> bytes:
+        """Ask one peer over a direct stream. Raises ``PeerUnreachable``."""
+        ...
+
+    async def connect(self, addresses: Sequence[str]) -> None:
+        """Learn of peers; the node keeps trying to stay connected to them."""
+        ...
+
+
+# --- chain ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One final block with the market's events, in order."""
+
+    number: int
+    hash: bytes
+    timestamp: Timestamp
+    events: tuple[ChainEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A transaction that the chain took and carried out."""
+
+    transaction_hash: bytes
+    block_number: int
+    gas_used: int
+    fee_wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The contract would not carry out (or reverted) a call: the error's name and values, and a sentence for people."""
+
+    error: str
+    values: dict[str, object]
+    sentence: str
+
+
+class Chain(Protocol):
+    """One account on one market."""
+
+    @property
+    def account(self) -> Address: ...
+
+    async def send(self, call: Call, *, effect_id: str) -> Receipt | Refused:
+        """Carry out a call once: a call that was sent before under this id (before a crash, say) is not sent again."""
+        ...
+
+    def follow(self, after_block: int) -> AsyncIterator[Block]:
+        """Final blocks, each once and in order, from ``after_block + 1`` on, for ever."""
+        ...
+
+    async def free_balance(self, account: Address) -> Wei:
+        """The account's free balance in the market, at the last block."""
+        ...
+
+
+# --- runner ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a job may use."""
+
+    wall_s: float = 3600
+    memory_bytes: int = 4 << 30
+    disk_bytes: int = 4 << 30
+    processes: int = 256
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPoint:
+    """Scalars that a job logged for one step; a display, never a proof."""
+
+    step: int
+    time_s: float
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a sandboxed run ended: ``reason`` is empty iff it ended by itself with exit status 0."""
+
+    exit_status: int | None
+    reason: str
+    seconds: float
+    peak_memory_bytes: int
+    log_tail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What the trusted scorer found: metric in millionths (higher is better), fingerprint in billionths."""
+
+    metric_e6: int
+    fingerprint_e9: int
+    prediction_root: bytes
+    reason: str = ""
+    run: RunResult | None = field(default=None, compare=False)
+
+
+class Runner(Protocol):
+    """Runs strangers' code in the sandbox, and the scorer outside of it."""
+
+    async def train(
+        self,
+        *,
+        code: Path,
+        entry: str,
+        train: Path,
+        model: Path,
+        limits: Limits,
+        on_metric: Callable[[MetricPoint], None],
+        on_log: Callable[[str], None],
+    ) -> RunResult:
+        """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``."""
+        ...
+
+    async def evaluate(
+        self,
+        *,
+        code: Path,
+        entry: str,
+        model: Path,
+        test: Path,
+        metric: str,
+        validator: Address,
+        limits: Limits,
+    ) -> Score:
+        """Predict in the sandbox without the labels, then score. A model that does not answer has metric BAD_MODEL."""
+        ...
+
+
+# --- clock and chance -----------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Wall-clock time; deadlines are compared with block timestamps, never with this."""
+
+    def now(self) -> float: ...
+
+
+class Entropy(Protocol):
+    """Chance, for secrets and salts."""
+
+    def token(self, size_bytes: int) -> bytes: ...
+
+
+Handler = Callable[[bytes, bytes], Awaitable[bytes]]
+"""Answers a direct request: (peer's Ed25519 key, request) to answer."""

@@ -1,0 +1,1 @@
+"""Strangers' code in a sandbox, and the trusted scorer outside of it."""

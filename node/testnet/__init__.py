@@ -1,0 +1,1 @@
+"""A local market of many node processes."""

@@ -1,0 +1,204 @@
+"""Everything that the contracts say, one frozen class an event, named and ordered as there.
+
+The pure market (``job.py``) emits the same classes, so a brain cannot tell which of the two it is listening to.
+"""
+
+from dataclasses import dataclass
+
+from morphware.protocol.calls import Terms
+from morphware.protocol.states import Outcome, State, Verdict
+from morphware.protocol.units import Address, JobId, Timestamp, Wei
+
+
+@dataclass(frozen=True, slots=True)
+class NodePublished:
+    """An account put its keys and addresses on chain."""
+
+    account: Address
+    encryption_key: bytes
+    peer_key: bytes
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobPosted:
+    """A job is open for bids; ``spec`` is the encoded specification with the magnet links."""
+
+    job_id: JobId
+    user: Address
+    terms: Terms
+    spec: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The job entered a state (or the same state anew) with a deadline; CLOSED has deadline 0."""
+
+    job_id: JobId
+    state: State
+    deadline: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class BidCommitted:
+    """A sealed bid is on chain, ``sequence`` counting from 0."""
+
+    job_id: JobId
+    bidder: Address
+    commitment: bytes
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class BidOpened:
+    """A bid was opened."""
+
+    job_id: JobId
+    bidder: Address
+    commitment: bytes
+    price_wei: Wei
+    is_authentic: bool
+    estimated_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobAwarded:
+    """The auction is over: the winner, what it bid, what it will be paid, how many bids stayed shut."""
+
+    job_id: JobId
+    winner: Address
+    bid_wei: Wei
+    price_wei: Wei
+    unopened: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeysPosted:
+    """The winner's sealed box with the training and code keys."""
+
+    job_id: JobId
+    box: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSubmitted:
+    """The winner committed to a model; ``seed_block`` is the block whose hash goes into the committee's seed."""
+
+    job_id: JobId
+    model_hash: bytes
+    x_hash: bytes
+    y_hash: bytes
+    worker_seed: bytes
+    seed_block: int
+    model: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CommitteeDrawn:
+    """The validators of a round, in seat order."""
+
+    job_id: JobId
+    round: int
+    seed: bytes
+    validators: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TestKeysPosted:
+    """The committee's sealed boxes with the testing and code keys, in seat order."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    job_id: JobId
+    boxes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKeysPosted:
+    """The committee's sealed boxes with the model's key halves, in seat order."""
+
+    job_id: JobId
+    boxes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCommitted:
+    """A validator committed to its report."""
+
+    job_id: JobId
+    round: int
+    validator: Address
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRevealed:
+    """A validator's report is open."""
+
+    job_id: JobId
+    round: int
+    validator: Address
+    metric_e6: int
+    fingerprint_e9: int
+    prediction_root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTallied:
+    """A round's verdict with its lower-median metric and fingerprint (0 where the verdict is not about a metric)."""
+
+    job_id: JobId
+    round: int
+    verdict: Verdict
+    metric_e6: int
+    fingerprint_e9: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """y is public: the end user can open the model."""
+
+    job_id: JobId
+    y: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SeatSettled:
+    """A validator's seat was released with its fee and its slash."""
+
+    job_id: JobId
+    validator: Address
+    fee_wei: Wei
+    slash_wei: Wei
+
+
+@dataclass(frozen=True, slots=True)
+class JobClosed:
+    """The job ended; ``burned_wei`` is everything that it burned, ``price_wei`` what the winner was paid."""
+
+    job_id: JobId
+    outcome: Outcome
+    winner: Address
+    price_wei: Wei
+    burned_wei: Wei
+
+
+JobEvent = (
+    JobPosted
+    | StateChanged
+    | BidCommitted
+    | BidOpened
+    | JobAwarded
+    | KeysPosted
+    | ModelSubmitted
+    | CommitteeDrawn
+    | TestKeysPosted
+    | ModelKeysPosted
+    | ReportCommitted
+    | ReportRevealed
+    | RoundTallied
+    | Claimed
+    | SeatSettled
+    | JobClosed
+)
+ChainEvent = NodePublished | JobEvent

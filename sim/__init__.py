@@ -1,0 +1,1 @@
+"""Simulations over the protocol's own machines (a later issue fills this package)."""
