@@ -30,7 +30,7 @@ class Domain:
 
 def keccak(data: bytes) -> bytes:
     """The 32-byte keccak-256 of ``data``, as the EVM computes it."""
-    return _keccak(data)
+    return bytes(_keccak(data))
 
 
 JOB_TYPEHASH: Final = keccak(b"Job(uint256 chainId,address market,address user,bytes32 seedHash)")
@@ -63,13 +63,13 @@ def bid_commitment(domain: Domain, job_id: JobId, opening: Opening) -> bytes:
     )
 
 
-def report_commitment(domain: Domain, job_id: JobId, round: int, report: Report) -> bytes:
+def report_commitment(domain: Domain, job_id: JobId, round_number: int, report: Report) -> bytes:
     """The sealed form of a validator's report in one round."""
     return keccak(
         REPORT_TYPEHASH
         + _domain(domain)
         + _bytes32(job_id)
-        + _unsigned(round, UINT8_MAX)
+        + _unsigned(round_number, UINT8_MAX)
         + _address(report.validator)
         + _int64(report.metric_e6)
         + _int64(report.fingerprint_e9)
@@ -93,9 +93,11 @@ def seed_of(user_seed: bytes, worker_seed: bytes, blockhash: bytes, job_id: JobI
     return keccak(_bytes32(user_seed) + _bytes32(worker_seed) + _bytes32(blockhash) + _bytes32(job_id))
 
 
-def draw_word(seed: bytes, round: int, attempt: int) -> int:
+def draw_word(seed: bytes, round_number: int, attempt: int) -> int:
     """The ``attempt``-th random word of a round's draw."""
-    return int.from_bytes(keccak(_bytes32(seed) + _unsigned(round, UINT8_MAX) + _unsigned(attempt, UINT256_MAX)), "big")
+    return int.from_bytes(
+        keccak(_bytes32(seed) + _unsigned(round_number, UINT8_MAX) + _unsigned(attempt, UINT256_MAX)), "big"
+    )
 
 
 def _domain(domain: Domain) -> bytes:
