@@ -1,0 +1,174 @@
+"""A job's life: its states, who may do what in each of them and until when, and what a job remembers.
+
+    BIDDING --deadline--> REVEALING --all open, or deadline--> AWARDED --post_keys--> KEYED --acknowledge--> TRAINING
+       --submit_model--> SEED --reveal_seed--> KEYING --both sides' boxes--> VCOMMIT --all, or deadline--> VREVEAL
+       --all, or deadline--> TALLIED --deadline--> CLAIMABLE --claim--> CLOSED
+
+1. Time.  An action is valid iff ``now < deadline``, and ``poke`` iff ``now >= deadline``: at every instant exactly one
+   of them is.  Nothing happens by itself; anybody may poke.
+2. Progress.  Every state but CLOSED has a deadline and a row for ``poke``, so no money can be stuck: silence always
+   leads on, and names who was silent.
+3. Authority.  A row names its caller.  Where that is ANYBODY, the preimage of a hash is the authority, and money goes
+   where it would have gone had the owner called: openings and claims are safe to relay.
+4. Finality.  CLOSED has no row.  A job pays out exactly once, on entering it.
+
+``TABLE`` is the whole of it as data: ``market.py`` looks each call up here before anything else, and holds what came
+out against ``leads_to`` afterwards.  ``LATER`` lists the rows that disputes and appeals will add.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from morphware.protocol import calls
+from morphware.protocol.auction import Standing
+from morphware.protocol.calls import Report, Terms
+from morphware.protocol.committee import Tally
+from morphware.protocol.states import Outcome, State, Verdict
+from morphware.protocol.units import Address, JobId, Timestamp, Wei
+
+NOBODY: Final = Address(bytes(20))
+NO_DEADLINE: Final = Timestamp(0)
+NO_PRICE: Final = Wei(0)
+NO_TALLY: Final = Tally(Verdict.NONE)
+
+
+class Party(Enum):
+    """Who may make a call. A validator is known by its drawn seat, which the rule itself looks up."""
+
+    USER = "end user"
+    WINNER = "winner"
+    VALIDATOR = "validator"
+    ANYBODY = "anybody"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """In this state, this party may make this call, which leads to one of these states."""
+
+    state: State
+    call: type[calls.JobCall]
+    party: Party
+    leads_to: tuple[State, ...]
+
+
+TABLE: Final = (
+    Row(State.BIDDING, calls.Cancel, Party.USER, (State.CLOSED,)),
+    Row(State.BIDDING, calls.Commit, Party.ANYBODY, (State.BIDDING,)),
+    Row(State.BIDDING, calls.Poke, Party.ANYBODY, (State.REVEALING, State.CLOSED)),
+    Row(State.REVEALING, calls.RevealBids, Party.ANYBODY, (State.REVEALING, State.AWARDED, State.CLOSED)),
+    Row(State.REVEALING, calls.Poke, Party.ANYBODY, (State.AWARDED, State.CLOSED)),
+    Row(State.AWARDED, calls.PostKeys, Party.USER, (State.KEYED,)),
+    Row(State.AWARDED, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
+    Row(State.KEYED, calls.Acknowledge, Party.WINNER, (State.TRAINING,)),
+    Row(State.KEYED, calls.Decline, Party.WINNER, (State.CLOSED,)),
+    Row(State.KEYED, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
+    Row(State.TRAINING, calls.SubmitModel, Party.WINNER, (State.SEED,)),
+    Row(State.TRAINING, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
+    Row(State.SEED, calls.RevealSeed, Party.USER, (State.KEYING, State.CLOSED)),
+    Row(State.SEED, calls.Poke, Party.ANYBODY, (State.CLAIMABLE,)),
+    Row(State.KEYING, calls.PostTestKeys, Party.USER, (State.KEYING, State.VCOMMIT)),
+    Row(State.KEYING, calls.PostModelKeys, Party.WINNER, (State.KEYING, State.VCOMMIT)),
+    Row(State.KEYING, calls.Poke, Party.ANYBODY, (State.CLAIMABLE, State.CLOSED)),
+    Row(State.VCOMMIT, calls.CommitReport, Party.VALIDATOR, (State.VCOMMIT, State.VREVEAL)),
+    Row(State.VCOMMIT, calls.Poke, Party.ANYBODY, (State.VREVEAL, State.CLOSED)),
+    Row(State.VREVEAL, calls.RevealReports, Party.ANYBODY, (State.VREVEAL, State.TALLIED, State.CLOSED)),
+    Row(State.VREVEAL, calls.Poke, Party.ANYBODY, (State.TALLIED, State.CLOSED)),
+    Row(State.TALLIED, calls.Poke, Party.ANYBODY, (State.CLAIMABLE, State.CLOSED)),
+    Row(State.CLAIMABLE, calls.Claim, Party.ANYBODY, (State.CLOSED,)),
+    Row(State.CLAIMABLE, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
+)
+
+RULES: Final = {(row.state, row.call): row for row in TABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class LaterRow:
+    """A row of a later version: its call has no class yet."""
+
+    state: State
+    call: str
+    party: Party
+    leads_to: tuple[State, ...]
+
+
+LATER: Final = (
+    LaterRow(State.KEYED, "complain_key", Party.WINNER, (State.KEY_DISPUTE,)),
+    LaterRow(State.KEY_DISPUTE, "disclose_key", Party.USER, (State.KEYED,)),
+    LaterRow(State.KEY_DISPUTE, "poke", Party.ANYBODY, (State.CLOSED,)),
+    LaterRow(State.KEYING, "complain_x", Party.USER, (State.X_DISPUTE,)),
+    LaterRow(State.X_DISPUTE, "disclose_x", Party.WINNER, (State.KEYING,)),
+    LaterRow(State.X_DISPUTE, "poke", Party.ANYBODY, (State.CLOSED,)),
+    LaterRow(State.VCOMMIT, "complain_keys", Party.VALIDATOR, (State.DISCLOSE,)),
+    LaterRow(State.DISCLOSE, "disclose", Party.ANYBODY, (State.VCOMMIT,)),
+    LaterRow(State.DISCLOSE, "poke", Party.ANYBODY, (State.CLAIMABLE, State.CLOSED)),
+    LaterRow(State.VREVEAL, "poke", Party.ANYBODY, (State.DRAWING,)),
+    LaterRow(State.TALLIED, "appeal", Party.ANYBODY, (State.DRAWING,)),
+    LaterRow(State.DRAWING, "poke", Party.ANYBODY, (State.VCOMMIT,)),
+    LaterRow(State.CLAIMABLE, "claim", Party.ANYBODY, (State.INSPECT,)),
+    LaterRow(State.INSPECT, "inspect_appeal", Party.USER, (State.DRAWING,)),
+    LaterRow(State.INSPECT, "poke", Party.ANYBODY, (State.CLOSED,)),
+)
+
+
+@dataclass(slots=True)
+class SealedBid:
+    """A commitment on chain: whose it is, its place in the queue, and whether it was opened."""
+
+    bidder: Address
+    sequence: int
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What the winner committed to, and the block whose hash goes into the committee's seed."""
+
+    model_hash: bytes
+    x_hash: bytes
+    y_hash: bytes
+    worker_seed: bytes
+    seed_block: int
+
+
+@dataclass(slots=True)
+class Job:
+    """Everything that the market remembers of a job; its money is in the ledger."""
+
+    job_id: JobId
+    user: Address
+    terms: Terms
+    posted_at: Timestamp
+    state: State = State.BIDDING
+    deadline: Timestamp = NO_DEADLINE
+    outcome: Outcome = Outcome.NONE
+
+    bids: dict[bytes, SealedBid] = field(default_factory=dict)
+    unopened: int = 0
+    standing: Standing = field(default_factory=Standing)
+    price_wei: Wei = NO_PRICE
+
+    model: Model | None = None
+    round: int = 0
+    seats: dict[int, Address] = field(default_factory=dict)
+    has_test_keys: bool = False
+    has_model_keys: bool = False
+    report_commitments: dict[Address, bytes] = field(default_factory=dict)
+    reports: dict[Address, Report] = field(default_factory=dict)
+    tally: Tally = NO_TALLY
+    y: bytes | None = None
+
+    @property
+    def bond_wei(self) -> Wei:
+        """The uniform bond of every bid, and the end user's own: half of the reserve."""
+        return Wei(self.terms.reserve_wei // 2)
+
+    @property
+    def winner(self) -> Address:
+        """The cheapest eligible bidder; a draft until AWARDED, and the zero address while there is none."""
+        return NOBODY if self.standing.best is None else self.standing.best.bidder
+
+    @property
+    def committee(self) -> tuple[Address, ...]:
+        """The drawn validators, in the order of their seats."""
+        return tuple(self.seats.values())

@@ -1,0 +1,245 @@
+"""The market as a pure machine: the executable specification of the contracts.
+
+``execute(caller, call, now, block)`` is one transaction.  It returns the events that the contract would emit, or the
+refusal that it would revert with; a refused call changes nothing.  Nothing else changes the market: time passes only
+as the argument ``now``, and what a deadline brings about is done by whoever pokes.
+
+Every call on a job passes the same gates in the same order, and only then reaches its rule:
+
+1. the job's state has a row for the call in ``job.TABLE`` (else WrongState; an unknown job is in state NONE);
+2. an action is before the deadline (else TooLate), a poke is not (else TooEarly);
+3. the caller is the party that the row names (else WrongCaller).
+
+Calls are well-formed: values that the ABI cannot carry (a negative price, a hash of 31 bytes) raise ValueError here, as
+no transaction could be encoded from them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+from morphware.protocol import bidding, calls, testing
+from morphware.protocol.calls import Call, JobCall, Post, Terms
+from morphware.protocol.chain_events import ChainEvent, JobPosted, NodePublished
+from morphware.protocol.commitments import Domain, job_id_of
+from morphware.protocol.committee import Registry
+from morphware.protocol.job import RULES, Job, Party
+from morphware.protocol.ledger import Escrow, Free, Ledger, Move, Part, SeatStake
+from morphware.protocol.refusals import (
+    BadTerms,
+    BoxTooLarge,
+    InsufficientBalance,
+    JobExists,
+    NotEnoughSeats,
+    Refusal,
+    TooEarly,
+    TooLate,
+    WrongCaller,
+    WrongState,
+)
+from morphware.protocol.states import State
+from morphware.protocol.turn import Parameters, Result, Turn
+from morphware.protocol.units import Address, JobId, Timestamp, Wei
+
+SPEC_MOST_BYTES: Final = 8 * 1024
+"""The encoded specification: magnet links, sizes and hashes of three files, and a few short texts."""
+
+SEATS_MOST: Final = 11
+"""The largest first committee: its settlement has to fit one transaction."""
+
+
+@dataclass(slots=True)
+class Market:
+    """All jobs, all seats and all money of one deployed market.
+
+    ``blockhash`` answers for the latest 256 blocks, as the EVM does; it is the only thing that the market asks of the
+    chain, and it is an argument.
+    """
+
+    domain: Domain
+    parameters: Parameters
+    blockhash: Callable[[int], bytes]
+    ledger: Ledger = field(default_factory=Ledger)
+    registry: Registry = field(default_factory=Registry)
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+
+    def execute(self, caller: Address, call: Call, now: Timestamp, block: int) -> list[ChainEvent] | Refusal:
+        """One transaction: its events, or why it was refused."""
+        match call:
+            case calls.Approve():
+                return []  # the token's business: the market sees only the deposit that follows
+            case calls.Deposit():
+                self.ledger.deposit(caller, call.amount_wei)
+                return []
+            case calls.Withdraw():
+                return self._withdraw(caller, call.amount_wei)
+            case calls.Stake():
+                return self._stake(caller, call.count, now)
+            case calls.PublishNode():
+                return [NodePublished(caller, call.encryption_key, call.peer_key, call.addresses)]
+            case Post():
+                return self._post(caller, call, now)
+            case _:
+                return self._act(caller, call, now, block)
+
+    def _withdraw(self, caller: Address, amount_wei: int) -> list[ChainEvent] | Refusal:
+        balance = self.ledger.free(caller)
+        if amount_wei > balance:
+            return InsufficientBalance(caller, balance, Wei(amount_wei))
+        self.ledger.withdraw(caller, amount_wei)
+        return []
+
+    def _stake(self, caller: Address, count: int, now: Timestamp) -> list[ChainEvent] | Refusal:
+        if count == 0:
+            return BadTerms("count")
+        each = self.parameters.seat_stake_wei
+        balance = self.ledger.free(caller)
+        if balance < count * each:
+            return InsufficientBalance(caller, balance, Wei(count * each))
+        for _ in range(count):
+            self.ledger.apply([Move(Free(caller), SeatStake(self.registry.add(caller, now)), each)])
+        return []
+
+    def _post(self, caller: Address, call: Post, now: Timestamp) -> list[ChainEvent] | Refusal:
+        """A job is posted with its reserve, its fees and the user's bond, all of which it must be able to cover."""
+        terms = call.terms
+        bad_field = self._bad_field(terms)
+        if bad_field is not None:
+            return BadTerms(bad_field)
+        if len(call.spec) > SPEC_MOST_BYTES:
+            return BoxTooLarge(len(call.spec), SPEC_MOST_BYTES)
+        job_id = job_id_of(self.domain, caller, terms.seed_hash)
+        if job_id in self.jobs:
+            return JobExists(job_id)
+        if len(self.registry.free) < terms.seats:
+            return NotEnoughSeats(len(self.registry.free), terms.seats)
+        job = Job(job_id, caller, terms, posted_at=now)
+        fees = terms.seats * terms.fee_wei
+        needed = terms.reserve_wei + fees + job.bond_wei
+        balance = self.ledger.free(caller)
+        if balance < needed:
+            return InsufficientBalance(caller, balance, Wei(needed))
+        self.ledger.apply(
+            Move(Free(caller), Escrow(job_id, part), amount)
+            for part, amount in (
+                (Part.RESERVE, terms.reserve_wei),
+                (Part.FEES, fees),
+                (Part.USER_BOND, job.bond_wei),
+            )
+        )
+        self.jobs[job_id] = job
+        turn = self._turn(job, caller, now, block=0)
+        return [JobPosted(job_id, caller, terms, call.spec), turn.enter(State.BIDDING, terms.bidding_s)]
+
+    def _bad_field(self, terms: Terms) -> str | None:
+        """The first field that breaks a rule.
+
+        The last rule makes a captured bare majority of the committee lose at least the reserve: half of the stake of
+        (seats + 1) / 2 seats, which is what later versions slash of outliers.
+        """
+        if terms.reserve_wei <= 0:
+            return "reserve"
+        if terms.seats % 2 == 0 or not 1 <= terms.seats <= SEATS_MOST:
+            return "seats"
+        for name, duration in (
+            ("biddingSeconds", terms.bidding_s),
+            ("trainingSeconds", terms.training_s),
+            ("testingSeconds", terms.testing_s),
+        ):
+            if duration <= 0:
+                return name
+        if self.parameters.seat_stake_wei * (terms.seats + 1) < 4 * terms.reserve_wei:
+            return "reserve"
+        return None
+
+    def _act(self, caller: Address, call: JobCall, now: Timestamp, block: int) -> list[ChainEvent] | Refusal:
+        """The gates of the table, then the rule, then the table once more."""
+        assert not isinstance(call, Post)
+        job = self.jobs.get(call.job_id)
+        if job is None:
+            return WrongState(call.job_id, State.NONE)
+        row = RULES.get((job.state, type(call)))
+        if row is None:
+            return WrongState(job.job_id, job.state)
+        if isinstance(call, calls.Poke):
+            if now < job.deadline:
+                return TooEarly(job.job_id, job.deadline, now)
+        elif now >= job.deadline:
+            return TooLate(job.job_id, job.deadline, now)
+        wanted = {Party.USER: job.user, Party.WINNER: job.winner}.get(row.party, caller)
+        if caller != wanted:
+            return WrongCaller(caller, wanted)
+        result = _apply(self._turn(job, caller, now, block), call)
+        if isinstance(result, list):
+            assert job.state in row.leads_to, f"{row} does not lead to {job.state.name}"
+            return [*result]
+        return result
+
+    def _turn(self, job: Job, caller: Address, now: Timestamp, block: int) -> Turn:
+        return Turn(self.domain, self.parameters, self.ledger, self.registry, self.blockhash, job, caller, now, block)
+
+
+def _apply(turn: Turn, call: JobCall) -> Result:
+    """The rule of each row."""
+    match call:
+        case calls.Cancel():
+            return bidding.cancel(turn)
+        case calls.Commit():
+            return bidding.commit(turn, call)
+        case calls.RevealBids():
+            return bidding.reveal_bids(turn, call)
+        case calls.PostKeys():
+            return bidding.post_keys(turn, call)
+        case calls.Acknowledge():
+            return bidding.acknowledge(turn)
+        case calls.Decline():
+            return bidding.abort(turn)
+        case calls.SubmitModel():
+            return bidding.submit_model(turn, call)
+        case calls.RevealSeed():
+            return testing.reveal_seed(turn, call)
+        case calls.PostTestKeys():
+            return testing.post_test_keys(turn, call)
+        case calls.PostModelKeys():
+            return testing.post_model_keys(turn, call)
+        case calls.CommitReport():
+            return testing.commit_report(turn, call)
+        case calls.RevealReports():
+            return testing.reveal_reports(turn, call)
+        case calls.Claim():
+            return testing.claim(turn, call)
+        case calls.Poke():
+            return _time_out(turn)
+        case calls.Post():
+            raise AssertionError("a job is posted before it has a turn")
+        case _:
+            assert_never(call)
+
+
+def _time_out(turn: Turn) -> Result:
+    """What silence until the deadline means in each state."""
+    match turn.job.state:
+        case State.BIDDING:
+            return bidding.end_bidding(turn)
+        case State.REVEALING:
+            return bidding.award(turn)
+        case State.AWARDED:
+            return bidding.fault_user(turn)
+        case State.KEYED:
+            return bidding.abort(turn)
+        case State.TRAINING:
+            return bidding.fault_worker(turn)
+        case State.SEED:
+            return testing.withhold_seed(turn)
+        case State.KEYING:
+            return testing.end_keying(turn)
+        case State.VCOMMIT:
+            return testing.end_report_commits(turn)
+        case State.VREVEAL:
+            return testing.end_report_reveals(turn)
+        case State.TALLIED:
+            return testing.resolve(turn)
+        case State.CLAIMABLE:
+            return testing.forgo_claim(turn)
+        case _:
+            raise AssertionError(f"the table lets nobody poke {turn.job.state.name}")
