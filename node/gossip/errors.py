@@ -1,0 +1,17 @@
+"""How gossip fails: each docstring is the sentence that the user reads."""
+
+
+class GossipError(Exception):
+    """The gossip network could not do what was asked."""
+
+
+class PeerUnreachable(GossipError):
+    """The peer did not answer; it may be offline, behind a firewall, or busy: the node keeps trying."""
+
+
+class PortTaken(GossipError):
+    """Another program listens on the gossip port: stop it, or choose another port (0 chooses a free one)."""
+
+
+class LibraryMismatch(GossipError):
+    """The installed libp2p is not the one that this node was measured with: install libp2p==0.8.1."""

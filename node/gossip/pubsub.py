@@ -1,0 +1,200 @@
+"""Gossipsub, tuned and guarded: nothing that a peer sends, and no rule of ours that raises, takes the service down.
+
+A message from a peer passes, in this order and synchronously: ban, rate of the forwarding peer, seen before, shape
+and size, signature of its author, and the topic's rule. Only then is it delivered and forwarded. Only accepted messages
+are remembered as seen: a forged copy must not suppress the true one, nor a stranger fill the memory.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import structlog
+import trio
+
+from morphware.node.gossip.addresses import key_of_library_id
+from morphware.node.gossip.library import GOSSIPSUB_10, GOSSIPSUB_11, ID, GossipSub, Pubsub, signature_validator
+from morphware.node.gossip.reputation import Reputation
+from morphware.node.gossip.settings import GossipSettings
+from morphware.protocol.verdicts import Accept, Ignore, Reject, Verdict
+
+log = structlog.get_logger()
+
+TopicHandler = Callable[[bytes, bytes], Verdict]
+"""A topic's rule: (author's Ed25519 key, data) to verdict. Synchronous and cheap, for it decides before forwarding."""
+
+HOUSEKEEPING_INTERVAL_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class GossipMessage:
+    """An accepted message, signed by ``author_key``."""
+
+    topic: str
+    author_key: bytes
+    data: bytes
+
+
+class TunedGossipSub(GossipSub):  # type: ignore[misc]
+    """Gossipsub 1.1 with the settings that kept every message in the measured networks."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            protocols=[GOSSIPSUB_11, GOSSIPSUB_10],  # 1.2 is slower in this implementation
+            degree=6,
+            degree_low=4,
+            degree_high=10_000,  # never prune: 0.8.1 prunes without peer exchange, and cuts leaves off for 60 s
+            heartbeat_interval=1,  # default 120
+            adaptive_gossip_enabled=False,  # else heartbeats slow down to 30-60 s
+            spam_protection_enabled=False,  # else over 10 messages a second are silently not sent, our own too
+            eclipse_protection_enabled=False,  # prunes by IP diversity: harmful on one host or behind one NAT
+        )
+
+    def _perform_opportunistic_grafting(self, *_: Any) -> int:
+        """Off: while all scores are 0 it ends in a storm of grafts and prunes."""
+        return 0
+
+    async def _do_px(self, *_: Any) -> None:
+        """Off: a stranger's list of peers is no reason to dial them."""
+
+    def _handle_topic_heartbeat(self, *arguments: Any, **options: Any) -> Any:
+        """Announce messages to backed-off peers too: stock leaves a pruned peer without any message for 60 s."""
+        select = super()._get_in_topic_gossipsub_peers_from_minus
+        self._get_in_topic_gossipsub_peers_from_minus = lambda topic, count, minus, backoff_check=False: select(
+            topic, count, minus, False
+        )
+        try:
+            return super()._handle_topic_heartbeat(*arguments, **options)
+        finally:
+            del self._get_in_topic_gossipsub_peers_from_minus
+
+    async def keep_house(self) -> None:
+        """Drop delivery times for ever: 0.8.1 trims them only when adaptive gossip is on."""
+        while True:
+            await trio.sleep(HOUSEKEEPING_INTERVAL_S)
+            self.recent_message_deliveries.clear()
+
+
+class GuardedPubsub(Pubsub):  # type: ignore[misc]
+    """Pubsub that asks our rules, counts what they say, and survives what peers send."""
+
+    def __init__(
+        self,
+        host: Any,
+        router: TunedGossipSub,
+        *,
+        settings: GossipSettings,
+        reputation: Reputation,
+        rules: dict[str, TopicHandler],
+        deliver: Callable[[GossipMessage], None],
+        ban: Callable[[bytes, str], None],
+    ) -> None:
+        # An RPC frame carries several messages and control data; 16 messages of the greatest size are plenty.
+        super().__init__(
+            host,
+            router,
+            seen_ttl=settings.seen_ttl_s,
+            strict_signing=True,
+            max_inbound_rpc_size=max(1 << 16, 16 * settings.message_max_bytes),
+        )
+        # Whole seconds collide with the sequence numbers of the life before a restart; nanoseconds do not.
+        self.counter = time.time_ns()
+        self._settings = settings
+        self._reputation = reputation
+        self._rules = rules
+        self._deliver = deliver
+        self._ban = ban
+
+    def is_peer_blacklisted(self, peer_id: ID) -> bool:
+        """Ask our ban list; libp2p's own stops the node when it is used under load."""
+        key = key_of_library_id(peer_id)
+        return key is None or self._reputation.is_banned(key, trio.current_time())
+
+    async def stream_handler(self, stream: Any) -> None:
+        """Read a peer's pubsub stream; what it contains never ends anything but itself."""
+        try:
+            await super().stream_handler(stream)
+        except Exception as error:  # noqa: BLE001  frames that do not decode raise, and stock ends the swarm
+            peer_id = stream.muxed_conn.peer_id
+            self._blame(peer_id, f"frame does not decode: {type(error).__name__}")
+            await stream.reset()
+            self._handle_dead_peer(peer_id)
+
+    async def push_msg(self, msg_forwarder: ID, msg: Any) -> None:
+        """Take in one message: from ourselves to publish, or from a peer to judge, deliver and forward."""
+        try:
+            if msg_forwarder == self.my_id:
+                self._mark_msg_seen(msg)
+            elif not self._admit(msg_forwarder, msg):
+                return
+            await self.router.publish(msg_forwarder, msg)
+        except Exception as error:  # noqa: BLE001  this runs as a task of libp2p's service, which one exception would end
+            self._reputation.counters["failed"] += 1
+            log.warning("gossip_message_failed", error=repr(error))
+
+    def _admit(self, forwarder: ID, message: Any) -> bool:
+        """Judge a peer's message, deliver it when it is accepted, and say whether to forward it."""
+        counters, now_s = self._reputation.counters, trio.current_time()
+        forwarder_key = key_of_library_id(forwarder)
+        if forwarder_key is None or self._reputation.is_banned(forwarder_key, now_s):
+            counters["dropped"] += 1
+            return False
+        if not self._reputation.may_forward(forwarder_key, now_s):
+            counters["dropped"] += 1
+            if self._reputation.blame_flood(forwarder_key, now_s):
+                self._ban(forwarder_key, "flood")
+            return False
+        if self._is_msg_seen(message):
+            counters["duplicate"] += 1
+            return False
+        author_key = key_of_library_id(ID(message.from_id))
+        if author_key == key_of_library_id(self.my_id):
+            counters["duplicate"] += 1  # our own of an earlier life comes back
+            return False
+        match self._judge(author_key, message):
+            case Accept():
+                assert author_key is not None
+                self._mark_msg_seen(message)
+                counters["delivered"] += 1
+                self._deliver(GossipMessage(message.topicIDs[0], author_key, message.data))
+                return True
+            case Ignore(reason):
+                counters["ignored"] += 1
+                log.debug("gossip_message_ignored", topic=list(message.topicIDs)[:1], reason=reason)
+                return False
+            case Reject(reason):
+                counters["rejected"] += 1
+                self._blame(forwarder, reason)
+                return False
+            case never:
+                assert_never(never)
+
+    def _judge(self, author_key: bytes | None, message: Any) -> Verdict:
+        if len(message.topicIDs) != 1:
+            return Reject("a message belongs to one topic")
+        if len(message.data) > self._settings.message_max_bytes:
+            return Reject(f"message of {len(message.data)} bytes")
+        if author_key is None:
+            return Reject("author without an Ed25519 key")
+        if len(message.seqno) != 8:
+            return Reject("sequence number is not of 8 bytes")
+        rule = self._rules.get(message.topicIDs[0])
+        if rule is None:
+            return Ignore("not subscribed")
+        if not signature_validator(message):
+            return Reject("signature does not verify")
+        try:
+            return rule(author_key, message.data)
+        except Exception as error:  # a rule that raises is our bug: it must neither end the service nor blame a peer
+            self._reputation.counters["failed"] += 1
+            log.exception("gossip_rule_failed", topic=message.topicIDs[0])
+            return Ignore(f"rule failed: {type(error).__name__}")
+
+    def _blame(self, peer_id: ID, reason: str) -> None:
+        key = key_of_library_id(peer_id)
+        if key is None:
+            return
+        log.info("gossip_peer_blamed", peer=str(peer_id), reason=reason)
+        if self._reputation.blame_reject(key, trio.current_time()):
+            self._ban(key, reason)
