@@ -1,1 +1,1 @@
-"""One account on one market: the only place that knows JSON-RPC and web3."""
+"""The chain adapter: JSON-RPC on httpx, a transaction sender, a block follower, the market behind the Chain port."""
