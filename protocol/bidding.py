@@ -19,7 +19,7 @@ from morphware.protocol.states import Outcome, State
 from morphware.protocol.turn import Result, Turn
 from morphware.protocol.units import Address
 
-BOX_MOST_BYTES = 256
+BOX_MOST_BYTES = 512
 """A sealed box with two 32-byte keys has 112 bytes; the rest is room for another cipher."""
 
 MODEL_MOST_BYTES = 8 * 1024
@@ -54,7 +54,7 @@ def end_bidding(turn: Turn) -> Result:
     """At the deadline the bids are opened, if there are any."""
     if not turn.job.bids:
         return turn.close(Outcome.NO_BIDS)
-    return [turn.enter(State.REVEALING, turn.timing.reveal_s)]
+    return [turn.enter(State.REVEALING, turn.timing.revealing_s)]
 
 
 def reveal_bids(turn: Turn, call: RevealBids) -> Result:
@@ -116,7 +116,7 @@ def post_keys(turn: Turn, call: PostKeys) -> Result:
     """The end user hands over the keys of the training data and the code."""
     if len(call.box) > BOX_MOST_BYTES:
         return BoxTooLarge(len(call.box), BOX_MOST_BYTES)
-    return [KeysPosted(turn.job.job_id, call.box), turn.enter(State.KEYED, turn.timing.acknowledge_s)]
+    return [KeysPosted(turn.job.job_id, call.box), turn.enter(State.KEYED, turn.timing.ack_s)]
 
 
 def acknowledge(turn: Turn) -> Result:

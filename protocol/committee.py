@@ -8,8 +8,9 @@ staked before the job was posted and its owner is neither the end user, nor the 
 Attempts are bounded, so that a list full of ineligible seats cannot make the draw dear; a committee is odd, so a draw
 that falls short keeps the largest odd number.
 
-**Tally.**  A quorum is a strict majority of the seats.  If more than half of the reports carry the same code, the
-verdict is that code; else the lower median of the metrics is held against the threshold.
+**Tally.**  A quorum is a strict majority of the seats; without one there is no verdict at all.  If more than half of
+the reports carry the same code, the verdict is that code; else the lower median of the metrics is held against the
+threshold.
 
 **Coherence.**  A metric report is coherent iff both its metric and its fingerprint are near to the lower medians of all
 metric reports.  A code report is coherent iff it is the verdict.  Only coherent reports are paid.  Only silence is
@@ -112,10 +113,8 @@ def has_quorum(reports: int, seats: int) -> bool:
     return 2 * reports > seats
 
 
-def tally(reports: Sequence[Report], seats: int, threshold_e6: int) -> Tally:
-    """The verdict of a round; NONE without a quorum, and where the codes are split and nobody measured anything."""
-    if not has_quorum(len(reports), seats):
-        return Tally(Verdict.NONE)
+def tally(reports: Sequence[Report], threshold_e6: int) -> Tally:
+    """The verdict of a round with a quorum; NONE where the codes are split and nobody measured anything."""
     for code, verdict in ((NO_MODEL, Verdict.NO_MODEL), (NO_TEST, Verdict.NO_TEST)):
         if 2 * sum(report.metric_e6 == code for report in reports) > len(reports):
             return Tally(verdict)
@@ -147,14 +146,18 @@ def is_coherent(report: Report, found: Tally, terms: Terms) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SeatResult:
-    """How one drawn seat comes out of a job. A slashed seat lacks the uniform stake, so it is dissolved."""
+    """How one drawn seat comes out of a job."""
 
     seat: int
     owner: Address
     stake_wei: Wei
     fee_wei: Wei
     slash_wei: Wei
-    is_dissolved: bool
+
+    @property
+    def is_dissolved(self) -> bool:
+        """A slashed seat lacks the uniform stake, so it cannot be drawn again."""
+        return self.slash_wei > 0
 
 
 def assess(
@@ -166,13 +169,13 @@ def assess(
         report = reports.get(owner)
         slash = stake_wei * NO_SHOW_BPS // BPS if report is None else 0
         fee = terms.fee_wei if report is not None and is_coherent(report, found, terms) else 0
-        results.append(SeatResult(seat, owner, stake_wei, Wei(fee), Wei(slash), is_dissolved=report is None))
+        results.append(SeatResult(seat, owner, stake_wei, Wei(fee), Wei(slash)))
     return results
 
 
 def excuse(seats: Mapping[int, Address], stake_wei: Wei) -> list[SeatResult]:
     """The result of every seat of a round that a party's default cut short: its validators neither earn nor lose."""
-    return [SeatResult(seat, owner, stake_wei, Wei(0), Wei(0), is_dissolved=False) for seat, owner in seats.items()]
+    return [SeatResult(seat, owner, stake_wei, Wei(0), Wei(0)) for seat, owner in seats.items()]
 
 
 def _lower_median(values: Sequence[int]) -> int:

@@ -44,6 +44,10 @@ from morphware.protocol.units import Address, JobId, Timestamp, Wei
 SPEC_MOST_BYTES: Final = 8 * 1024
 """The encoded specification: magnet links, sizes and hashes of three files, and a few short texts."""
 
+ADDRESSES_MOST: Final = 8
+ADDRESS_MOST_BYTES: Final = 200
+"""A node publishes few multiaddresses, and none of them is long."""
+
 SEATS_MOST: Final = 11
 """The largest first committee: its settlement has to fit one transaction."""
 
@@ -76,7 +80,7 @@ class Market:
             case calls.Stake():
                 return self._stake(caller, call.count, now)
             case calls.PublishNode():
-                return [NodePublished(caller, call.encryption_key, call.peer_key, call.addresses)]
+                return _publish(caller, call)
             case Post():
                 return self._post(caller, call, now)
             case _:
@@ -134,13 +138,15 @@ class Market:
     def _bad_field(self, terms: Terms) -> str | None:
         """The first field that breaks a rule.
 
-        The last rule makes a captured bare majority of the committee lose at least the reserve: half of the stake of
-        (seats + 1) / 2 seats, which is what later versions slash of outliers.
+        The rule of stakes makes a captured bare majority of the committee lose at least the reserve: half of the stake
+        of (seats + 1) / 2 seats, which is what later versions slash of outliers.
         """
-        if terms.reserve_wei <= 0:
-            return "reserve"
+        if terms.reserve_wei < 2:
+            return "reserve"  # half of it has to be a bond
         if terms.seats % 2 == 0 or not 1 <= terms.seats <= SEATS_MOST:
             return "seats"
+        if self.parameters.seat_stake_wei * (terms.seats + 1) < 4 * terms.reserve_wei:
+            return "reserve"
         for name, duration in (
             ("biddingSeconds", terms.bidding_s),
             ("trainingSeconds", terms.training_s),
@@ -148,8 +154,6 @@ class Market:
         ):
             if duration <= 0:
                 return name
-        if self.parameters.seat_stake_wei * (terms.seats + 1) < 4 * terms.reserve_wei:
-            return "reserve"
         return None
 
     def _act(self, caller: Address, call: JobCall, now: Timestamp, block: int) -> list[ChainEvent] | Refusal:
@@ -177,6 +181,15 @@ class Market:
 
     def _turn(self, job: Job, caller: Address, now: Timestamp, block: int) -> Turn:
         return Turn(self.domain, self.parameters, self.ledger, self.registry, self.blockhash, job, caller, now, block)
+
+
+def _publish(caller: Address, call: calls.PublishNode) -> list[ChainEvent] | Refusal:
+    if len(call.addresses) > ADDRESSES_MOST:
+        return BoxTooLarge(len(call.addresses), ADDRESSES_MOST)
+    for address in call.addresses:
+        if len(address.encode()) > ADDRESS_MOST_BYTES:
+            return BoxTooLarge(len(address.encode()), ADDRESS_MOST_BYTES)
+    return [NodePublished(caller, call.encryption_key, call.peer_key, call.addresses)]
 
 
 def _apply(turn: Turn, call: JobCall) -> Result:

@@ -40,11 +40,11 @@ from morphware.protocol.turn import Result, Turn
 def reveal_seed(turn: Turn, call: RevealSeed) -> Result:
     """The end user's share completes the seed: the committee is drawn, after the model can no longer change."""
     job, model = turn.job, _model(turn)
+    if turn.block <= model.seed_block:
+        return SeedBlockPending(model.seed_block, turn.block)
     revealed = key_hash(call.user_seed)
     if revealed != job.terms.seed_hash:
         return WrongPreimage(job.terms.seed_hash, revealed)
-    if turn.block <= model.seed_block:
-        return SeedBlockPending(model.seed_block, turn.block)
     seed = seed_of(call.user_seed, model.worker_seed, turn.seed_blockhash(model.seed_block), job.job_id)
 
     def may_serve(seat: int, picked: Sequence[int]) -> bool:
@@ -57,13 +57,11 @@ def reveal_seed(turn: Turn, call: RevealSeed) -> Result:
 
     picked, left = committee.draw(turn.registry.free, may_serve, seed, job.round, job.terms.seats)
     turn.registry.free[:] = left
-    if not picked:
-        return turn.close(Outcome.INCONCLUSIVE)
     job.seats = {seat: turn.registry.seats[seat].owner for seat in picked}
-    return [
-        CommitteeDrawn(job.job_id, job.round, seed, job.committee),
-        turn.enter(State.KEYING, turn.timing.keying_s),
-    ]
+    drawn = CommitteeDrawn(job.job_id, job.round, seed, job.committee)
+    if not picked:
+        return [drawn, *turn.close(Outcome.INCONCLUSIVE)]
+    return [drawn, turn.enter(State.KEYING, turn.timing.keying_s)]
 
 
 def withhold_seed(turn: Turn) -> Result:
@@ -167,7 +165,7 @@ def resolve(turn: Turn) -> Result:
         case Verdict.NO_MODEL:
             return turn.close(Outcome.WORKER_FAULT, _assessed(turn))
         case Verdict.NONE:
-            raise AssertionError("a round without a verdict is not tallied")
+            return turn.close(Outcome.INCONCLUSIVE, _assessed(turn))
 
 
 def claim(turn: Turn, call: Claim) -> Result:
@@ -207,9 +205,9 @@ def _start_testing(turn: Turn) -> list[JobEvent]:
 
 def _end_round(turn: Turn) -> list[JobEvent]:
     job = turn.job
-    job.tally = committee.tally(list(job.reports.values()), len(job.seats), job.terms.threshold_e6)
-    if job.tally.verdict is Verdict.NONE:
+    if not committee.has_quorum(len(job.reports), len(job.seats)):
         return turn.close(Outcome.INCONCLUSIVE, _assessed(turn))
+    job.tally = committee.tally(list(job.reports.values()), job.terms.threshold_e6)
     return [
         RoundTallied(job.job_id, job.round, job.tally.verdict, job.tally.metric_e6, job.tally.fingerprint_e9),
         turn.enter(State.TALLIED, turn.timing.appeal_s),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from morphware.protocol.chain_events import JobClosed, JobEvent, SeatSettled, StateChanged
 from morphware.protocol.commitments import Domain
 from morphware.protocol.committee import Registry, SeatResult
-from morphware.protocol.job import NO_DEADLINE, NO_PRICE, NOBODY, Job
+from morphware.protocol.job import NO_DEADLINE, NO_PRICE, Job
 from morphware.protocol.ledger import Ledger
 from morphware.protocol.refusals import Refusal
 from morphware.protocol.settlement import settle
@@ -23,9 +23,9 @@ Result = list[JobEvent] | Refusal
 class Timing:
     """The windows that are the market's and not the job's, in seconds; ``seed_blocks`` in blocks."""
 
-    reveal_s: int
+    revealing_s: int
     key_s: int
-    acknowledge_s: int
+    ack_s: int
     seed_s: int
     seed_blocks: int
     keying_s: int
@@ -80,13 +80,12 @@ class Turn:
                 self.registry.free.append(result.seat)
             events.append(SeatSettled(job.job_id, result.owner, result.fee_wei, result.slash_wei))
         job.state, job.deadline, job.outcome = State.CLOSED, NO_DEADLINE, outcome
-        is_awarded = job.price_wei != NO_PRICE
         events.append(StateChanged(job.job_id, State.CLOSED, NO_DEADLINE))
         events.append(
             JobClosed(
                 job.job_id,
                 outcome,
-                job.winner if is_awarded else NOBODY,
+                job.winner,
                 job.price_wei if outcome is Outcome.PAID else NO_PRICE,
                 self.ledger.burned_by(job.job_id),
             )
