@@ -1,0 +1,216 @@
+"""Merges file, environment and flags into one ``Config``, or says in one sentence which key of which source is wrong.
+
+Later sources win: defaults, the file, ``MORPHWARE_<SECTION>_<FIELD>``, flags. Unknown keys are refused with the
+nearest known one. Relative paths in the file are relative to the file's folder.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+from platformdirs import user_config_path
+
+from morphware.node.amounts import parse_tokens
+from morphware.node.config import Config, Role
+from morphware.node.errors import BadInput
+
+ENVIRONMENT_PREFIX = "MORPHWARE_"
+FILE_SIZE_MAX_BYTES = 1 << 20
+SECTIONS: dict[str, type[msgspec.Struct]] = {field.name: field.type for field in msgspec.structs.fields(Config)}
+
+_PATHS = frozenset({("node", "data_folder"), ("chain", "deployment"), ("keys", "password_file")})
+_LISTS = frozenset({("node", "roles"), ("gossip", "bootstrap")})
+_OPTIONAL = frozenset({("chain", "deployment"), ("chain", "chain_id"), ("keys", "password_file")})
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, and for each ``section.field`` where its value came from."""
+
+    config: Config
+    origins: Mapping[str, str]
+
+
+def default_config_file() -> Path:
+    """Where the configuration lies unless ``--config`` or MORPHWARE_CONFIG name another file."""
+    return user_config_path("morphware") / "config.toml"
+
+
+def load_config(
+    file: Path | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    flags: Mapping[str, object] | None = None,
+) -> Loaded:
+    """Merge all sources.
+
+    Args:
+        file: must exist when given; otherwise MORPHWARE_CONFIG, otherwise the default file if there is one.
+        environment: the variables.
+        flags: ``"section.field"`` to a typed value, or to text as in the environment; None means not given.
+
+    Raises:
+        BadInput: the first mistake found, with its source and key.
+    """
+    values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    origins = {f"{section}.{field}": "default" for section in SECTIONS for field in _field_names(section)}
+    for source in (
+        _from_file(_chosen_file(file, environment)),
+        _from_environment(environment),
+        _from_flags(flags or {}),
+    ):
+        for origin, section, field, value in source:
+            values[section][field] = _converted(value, section, field, origin)
+            origins[f"{section}.{field}"] = origin
+    # The values are converted already; this only builds the structs, section by section.
+    config = msgspec.convert({name: SECTIONS[name](**fields) for name, fields in values.items()}, Config)
+    _check(config, origins)
+    return Loaded(config, origins)
+
+
+_Setting = tuple[str, str, str, object]
+"""Origin, section, field, value."""
+
+
+def _chosen_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
+    if file is not None:
+        return file
+    if named := environment.get("MORPHWARE_CONFIG"):
+        return Path(named)
+    default = default_config_file()
+    return default if default.is_file() else None
+
+
+def _from_file(file: Path | None) -> Iterator[_Setting]:
+    if file is None:
+        return
+    try:
+        if file.stat().st_size > FILE_SIZE_MAX_BYTES:
+            raise BadInput(f"{file} is larger than 1 MiB, so it is no configuration of ours: give another --config.")
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(
+            f"The configuration {file} cannot be read ({error.strerror}): check --config or MORPHWARE_CONFIG."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} is not valid TOML ({error}): mend that line.") from error
+    for section, fields in tables.items():
+        _known(section, SECTIONS, f"{file}: there is no section [{section}]")
+        if not isinstance(fields, dict):
+            raise BadInput(f"{file}: {section} must be a table: write [{section}] above its keys.")
+        for field, value in fields.items():
+            _known(field, _field_names(section), f"{file}: there is no key {field} in [{section}]")
+            if (section, field) in _PATHS and isinstance(value, str):
+                value = str(file.absolute().parent / Path(value).expanduser())
+            yield f"file {file}", section, field, value
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[_Setting]:
+    for variable, text in sorted(environment.items()):
+        for section in SECTIONS:
+            prefix = f"{ENVIRONMENT_PREFIX}{section.upper()}_"
+            if variable.startswith(prefix):
+                field = variable.removeprefix(prefix).lower()
+                names = {f"{prefix}{name.upper()}": None for name in _field_names(section)}
+                _known(variable, names, f"The environment variable {variable} names no setting")
+                yield f"environment {variable}", section, field, _from_text(section, field, text)
+
+
+def _from_flags(flags: Mapping[str, object]) -> Iterator[_Setting]:
+    for key, value in flags.items():
+        if value is None:
+            continue
+        section, _, field = key.partition(".")
+        _known(key, {f"{s}.{f}": None for s in SECTIONS for f in _field_names(s)}, f"There is no setting {key}")
+        yield f"flag for {key}", section, field, _from_text(section, field, value) if isinstance(value, str) else value
+
+
+def _from_text(section: str, field: str, text: str) -> object:
+    """Values of the environment: lists are separated by commas, and empty text unsets what may be unset."""
+    if (section, field) in _LISTS:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if not text and (section, field) in _OPTIONAL:
+        return None
+    return text
+
+
+def _field_names(section: str) -> tuple[str, ...]:
+    return SECTIONS[section].__struct_fields__
+
+
+def _known(name: str, known: Mapping[str, object] | tuple[str, ...], complaint: str) -> None:
+    if name in known:
+        return
+    nearest = difflib.get_close_matches(name, list(known), n=1)
+    advice = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}."
+    raise BadInput(f"{complaint}: {advice}")
+
+
+def _converted(value: object, section: str, field: str, origin: str) -> object:
+    wanted = next(f.type for f in msgspec.structs.fields(SECTIONS[section]) if f.name == field)
+    # Only text from outside the file is loose ("1.5" for a number); the file says a number when it means one.
+    strict = origin.startswith("file ")
+    try:
+        return msgspec.convert(value, wanted, strict=strict, dec_hook=_decode_path)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise BadInput(f"{_where(origin, section, field)} is not usable: {_sentence(error)}.") from error
+
+
+def _decode_path(wanted: type, value: object) -> object:
+    if wanted is Path and isinstance(value, str | Path) and str(value) and "\0" not in str(value):
+        return Path(value).expanduser().absolute()
+    raise msgspec.ValidationError("Expected a path")
+
+
+def _sentence(error: Exception) -> str:
+    """msgspec's words without its markup: "Expected `int` >= 1" reads "it must be int >= 1"."""
+    text = str(error).replace("`", "").partition(" - at ")[0]
+    return text.replace("Expected", "it must be", 1).replace("got", "not", 1)
+
+
+def _where(origin: str, section: str, field: str) -> str:
+    if origin.startswith("file "):
+        return f"{origin.removeprefix('file ')}: {field} in [{section}]"
+    return f"The setting {section}.{field} ({origin})"
+
+
+def _check(config: Config, origins: Mapping[str, str]) -> None:
+    """What types cannot say."""
+
+    def refuse(section: str, field: str, advice: str) -> BadInput:
+        return BadInput(f"{_where(origins[f'{section}.{field}'], section, field)} is not usable: {advice}")
+
+    if not config.node.roles or len(set(config.node.roles)) != len(config.node.roles):
+        raise refuse("node", "roles", f"name each role once, at least one of {', '.join(get_args(Role))}.")
+    if not _is_http(config.chain.rpc_url):
+        raise refuse("chain", "rpc_url", "it must begin with http:// or https:// and name a host.")
+    if config.chain.chain_id is not None and not 1 <= config.chain.chain_id < 2**63:
+        raise refuse("chain", "chain_id", "it must be a positive integer.")
+    if not config.gossip.listen.startswith(("/ip4/", "/ip6/")):
+        raise refuse("gossip", "listen", "write a multiaddress like /ip4/127.0.0.1/tcp/4101.")
+    for address in config.gossip.bootstrap:
+        if not address.startswith("/") or "/p2p/" not in address:
+            raise refuse("gossip", "bootstrap", f"{address!r} is no multiaddress that ends in /p2p/PEER.")
+    host, _, port = config.artifacts.listen.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port[:6]) > 65_535:
+        raise refuse("artifacts", "listen", "write host:port, like 127.0.0.1:4102.")
+    prices = {}
+    for field in ("price_per_hour", "minimum_price"):
+        try:
+            prices[field] = parse_tokens(cast("str", getattr(config.worker, field)))
+        except BadInput as error:
+            raise refuse("worker", field, error.sentence) from error
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False

@@ -1,0 +1,85 @@
+"""The configuration for people: what is in force and why, and an example file that explains every key."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from morphware.node.config import redact_url
+from morphware.node.config_loading import SECTIONS, Loaded
+from morphware.node.errors import BadInput
+
+
+def printed_config(loaded: Loaded) -> str:
+    """One line for each setting: its value as in the file, and where it came from; secrets stay hidden."""
+    lines = []
+    for section in SECTIONS:
+        lines.append(f"[{section}]")
+        for field, value in _shown(loaded, section).items():
+            origin = loaded.origins[f"{section}.{field}"]
+            lines.append(f"{_line(field, value):<56} # {origin}")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def printed_config_json(loaded: Loaded) -> str:
+    """The same as a JSON object of ``section.field`` to ``{"value", "origin"}``."""
+    settings = {
+        f"{section}.{field}": {"value": value, "origin": loaded.origins[f"{section}.{field}"]}
+        for section in SECTIONS
+        for field, value in _shown(loaded, section).items()
+    }
+    return json.dumps(settings, indent=2) + "\n"
+
+
+def write_example(path: Path) -> None:
+    """Write a configuration in which every key is explained, and commented out at its default.
+
+    Raises:
+        BadInput: the file is there already, or cannot be written.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(example_text())
+    except FileExistsError as error:
+        raise BadInput(f"{path} is there already: choose another name, or remove it first.") from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}): choose another folder.") from error
+
+
+def example_text() -> str:
+    """What ``write_example`` writes."""
+    lines = [
+        "# Morphware's configuration. Every key is shown with its default: remove the '# ' before a key to change it.",
+        "# MORPHWARE_<SECTION>_<KEY> in the environment goes before this file, and flags go before both.",
+    ]
+    for section, struct in SECTIONS.items():
+        lines += ["", f"# {(struct.__doc__ or '').splitlines()[0]}", f"[{section}]"]
+        for field in msgspec.structs.fields(struct):
+            default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+            lines += [f"# {_description(field.type)}", f"# {_line(field.name, _plain(default))}"]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(loaded: Loaded, section: str) -> dict[str, Any]:
+    struct = getattr(loaded.config, section)
+    shown = {field: _plain(getattr(struct, field)) for field in struct.__struct_fields__}
+    if section == "chain":
+        shown["rpc_url"] = redact_url(shown["rpc_url"])
+    return shown
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _line(field: str, value: Any) -> str:
+    # TOML's strings, numbers and lists of strings are written as JSON writes them; TOML has no null.
+    return f"{field} is not set" if value is None else f"{field} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def _description(annotated: Any) -> str:
+    return str(next(note.description for note in annotated.__metadata__ if note.description))
