@@ -1,0 +1,13 @@
+"""How the world can fail the runner. A job's own failures are values (``RunResult.reason``), never exceptions."""
+
+
+class SandboxUnavailable(Exception):
+    """Strangers' code cannot run here, because no sandbox starts. Install what the message names, then start again."""
+
+
+class SandboxFailed(Exception):
+    """This machine failed while a job ran (not the job): free memory or disk, then let the node try again."""
+
+
+class JobRefused(Exception):
+    """The job cannot be submitted as it is. The message is one sentence that says what to change."""

@@ -1,0 +1,173 @@
+"""Limits that no namespace enforces: memory of a whole tree, disk, hidden files, wall time, and the host's own floors.
+
+``du`` misses files that were deleted while open, and resident size misses memory files that nobody maps; both are
+found under ``/proc/PID/fd``.  Everything here reads ``/proc`` and ``lstat``; nothing is opened that a job made.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from morphware.node.ports import Limits
+from morphware.node.runner.errors import SandboxFailed
+from morphware.node.runner.process import SandboxProcess
+
+PERIOD_S: Final = 0.1
+DISK_EVERY: Final = 5
+"""Folders are walked every fifth time."""
+MAX_SEEN_PROCESSES: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """What the host keeps for itself whatever a job's limits say, and how many files a job may leave."""
+
+    memory_bytes: int = 384 << 20
+    disk_bytes: int = 512 << 20
+    files: int = 20_000
+
+
+@dataclass(slots=True)
+class Usage:
+    """What was seen so far. ``verdict`` is why the job was killed; ``host_verdict`` why this machine gave up."""
+
+    peak_memory_bytes: int = 0
+    disk_bytes: int = 0
+    verdict: str = ""
+    host_verdict: str = ""
+
+    def raise_for_host(self) -> None:
+        """Raises ``SandboxFailed`` when the machine, not the job, was short of something."""
+        if self.host_verdict:
+            raise SandboxFailed(self.host_verdict)
+
+
+async def watch(process: SandboxProcess, folders: Sequence[Path], limits: Limits, floors: Floors, usage: Usage) -> None:
+    """Kill the job at the first limit that it breaks; runs until cancelled."""
+    started = trio.current_time()
+    turn = 0
+    while True:
+        await trio.to_thread.run_sync(_look, process.pid, folders, limits, floors, usage, turn % DISK_EVERY == 0)
+        if trio.current_time() - started > limits.wall_s:
+            usage.verdict = usage.verdict or f"wall time: over {limits.wall_s:g} s"
+        if usage.verdict or usage.host_verdict:
+            process.kill()
+            return
+        turn += 1
+        await trio.sleep(PERIOD_S)
+
+
+def _look(pid: int, folders: Sequence[Path], limits: Limits, floors: Floors, usage: Usage, with_disk: bool) -> None:
+    pids = process_tree(pid)
+    hidden_disk, hidden_memory = hidden_bytes(pids)
+    memory = resident_bytes(pids) + hidden_memory
+    if memory > limits.memory_bytes:  # forked workers share pages that the quick sum counts once each
+        memory = proportional_bytes(pids) + hidden_memory
+    usage.peak_memory_bytes = max(usage.peak_memory_bytes, memory)
+    if memory > limits.memory_bytes:
+        usage.verdict = f"memory: {memory >> 20} MiB used, {limits.memory_bytes >> 20} MiB allowed"
+    elif host_memory_bytes() < floors.memory_bytes:
+        usage.host_verdict = "This machine has too little free memory left to go on with the job: free some."
+    if with_disk:
+        count = 0
+        disk = hidden_disk
+        for folder in folders:
+            size, entries = folder_bytes(folder, floors.files)
+            disk += size
+            count += entries
+            if shutil.disk_usage(folder).free < floors.disk_bytes:
+                usage.host_verdict = "This machine has too little free disk left to go on with the job: free some."
+        usage.disk_bytes = disk
+        if disk > limits.disk_bytes:
+            usage.verdict = f"disk: {disk >> 20} MiB used, {limits.disk_bytes >> 20} MiB allowed"
+        if count >= floors.files:
+            usage.verdict = f"disk: more than {floors.files} files"
+
+
+def process_tree(pid: int) -> list[int]:
+    """The process and all its descendants that can be seen now."""
+    found: list[int] = []
+    pending = [pid]
+    while pending and len(found) < MAX_SEEN_PROCESSES:
+        current = pending.pop()
+        found.append(current)
+        pending += _children(current)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    children: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - a thousand Paths per look would cost
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123
+                children += [int(word) for word in file.read().split()]
+    except (OSError, ValueError):
+        pass  # it ended while we looked
+    return children
+
+
+def resident_bytes(pids: Iterable[int]) -> int:
+    """Anonymous and shared resident memory; shared pages count once for each process."""
+    return sum(_kilobytes(f"/proc/{pid}/status", (b"RssAnon:", b"RssShmem:")) for pid in pids) << 10
+
+
+def proportional_bytes(pids: Iterable[int]) -> int:
+    """The same with each shared page divided among its users; slower."""
+    names = (b"Pss_Anon:", b"Pss_Shmem:")
+    return sum(_kilobytes(f"/proc/{pid}/smaps_rollup", names) for pid in pids) << 10
+
+
+def _kilobytes(path: str, names: tuple[bytes, ...]) -> int:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return sum(int(line.split()[1]) for line in file if line.startswith(names))
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def hidden_bytes(pids: Iterable[int]) -> tuple[int, int]:
+    """(disk, memory) in files that have no name any more: deleted but open, and memory files."""
+    disk: dict[tuple[int, int], int] = {}
+    memory: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        folder = f"/proc/{pid}/fd"
+        try:
+            for name in os.listdir(folder):  # noqa: PTH208
+                target = os.readlink(f"{folder}/{name}")  # noqa: PTH115
+                if target.endswith(" (deleted)"):
+                    status = os.stat(f"{folder}/{name}")  # noqa: PTH116
+                    kind = memory if target.startswith(("/memfd:", "/dev/shm/")) else disk  # noqa: S108
+                    kind[status.st_dev, status.st_ino] = status.st_blocks * 512
+        except OSError:
+            continue
+    return sum(disk.values()), sum(memory.values())
+
+
+def folder_bytes(folder: Path, max_entries: int) -> tuple[int, int]:
+    """(allocated bytes, entries), stopping at ``max_entries``; no link is followed."""
+    size = entries = 0
+    pending = [os.fspath(folder)]
+    while pending and entries < max_entries:
+        try:
+            with os.scandir(pending.pop()) as listing:
+                for entry in listing:
+                    entries += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        size += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entries >= max_entries:
+                        break
+        except OSError:
+            continue  # it vanished while we looked
+    return size, entries
+
+
+def host_memory_bytes() -> int:
+    """What the kernel says is available."""
+    return _kilobytes("/proc/meminfo", (b"MemAvailable:",)) << 10
