@@ -164,13 +164,13 @@ abstract contract Auction is Settlement {
     }
 
     function _checkTerms(Terms calldata terms) private view {
-        if (terms.reserve < 2) revert BadTerms("reserve");
+        if (terms.reserve == 0) revert BadTerms("reserve");
         if (terms.seats % 2 == 0 || terms.seats > MOST_SEATS) revert BadTerms("seats");
-        if (uint256(seatStake) * (uint256(terms.seats) + 1) < STAKE_FACTOR * uint256(terms.reserve)) {
-            revert BadTerms("reserve");
-        }
         if (terms.biddingSeconds == 0) revert BadTerms("biddingSeconds");
         if (terms.trainingSeconds == 0) revert BadTerms("trainingSeconds");
         if (terms.testingSeconds == 0) revert BadTerms("testingSeconds");
+        if (uint256(seatStake) * (uint256(terms.seats) + 1) < STAKE_FACTOR * uint256(terms.reserve)) {
+            revert BadTerms("reserve");
+        }
     }
 }

@@ -20,17 +20,20 @@ abstract contract Committee is Training {
     function revealSeed(bytes32 jobId, bytes32 userSeed) external {
         Job storage job_ = _live(jobId, State.SEED);
         _onlyCaller(job_.user);
-        if (block.number <= job_.seedBlock) revert SeedBlockPending(job_.seedBlock, block.number);
         _onlyPreimage(userSeed, job_.seedHash);
+        if (block.number <= job_.seedBlock) revert SeedBlockPending(job_.seedBlock, block.number);
         // seedBlock while its hash is known; after that the newest known block at a multiple of the window from it,
         // so that waiting is worth one more throw each window and can never leave the job without a hash.
         uint256 latest = block.number - 1;
         bytes32 hash = blockhash(latest - ((latest - job_.seedBlock) % BLOCKHASH_WINDOW));
         bytes32 seed = keccak256(abi.encode(userSeed, job_.workerSeed, hash, jobId));
         address[] memory validators = _draw(jobId, job_, seed);
+        if (validators.length == 0) {
+            _closeInconclusive(jobId, job_);
+            return;
+        }
         emit CommitteeDrawn(jobId, job_.round, seed, validators);
-        if (validators.length == 0) _closeInconclusive(jobId, job_);
-        else _enter(jobId, job_, State.KEYING);
+        _enter(jobId, job_, State.KEYING);
     }
 
     /// @notice The user hands the testing and code keys to each validator, sealed, in the committee's order.
@@ -113,7 +116,10 @@ abstract contract Committee is Training {
             job_.verdict = median >= job_.threshold ? Verdict.PASS : Verdict.FAIL;
             job_.metric = median;
             job_.fingerprint = fingerprints[(measured - 1) / 2];
-        } // else codes only, and none has a majority: no verdict, which `_resolve` ends as INCONCLUSIVE
+        } else {
+            _closeInconclusive(jobId, job_); // codes only, and none of them has a majority
+            return;
+        }
         emit RoundTallied(jobId, job_.round, job_.verdict, job_.metric, job_.fingerprint);
         _enter(jobId, job_, State.TALLIED);
     }

@@ -75,12 +75,11 @@ contract Market is Committee {
         else _enter(jobId, job_, State.VREVEAL);
     }
 
-    /// @dev What a final verdict leads to.
+    /// @dev What a final verdict leads to; there is one, or the job would have ended at the tally.
     function _resolve(bytes32 jobId, Job storage job_, Verdict verdict) private {
         job_.verdict = verdict;
         if (verdict == Verdict.PASS || verdict == Verdict.NO_TEST) _enter(jobId, job_, State.CLAIMABLE);
         else if (verdict == Verdict.FAIL) _closeRejected(jobId, job_);
-        else if (verdict == Verdict.NO_MODEL) _closeWorkerFault(jobId, job_);
-        else _closeInconclusive(jobId, job_);
+        else _closeWorkerFault(jobId, job_); // NO_MODEL
     }
 }
