@@ -1,12 +1,14 @@
-"""Token amounts as people write them: exact decimal strings, never floats. One token is 10**18 wei."""
+"""Amounts as people write them: exact decimal strings, never floats. One token is 10**18 wei, one metric 10**6."""
 
 import re
 
 from morphware.node.errors import BadInput
-from morphware.protocol.units import TOKEN, WEI_MAX, Wei
+from morphware.protocol.units import INT64_MAX, METRIC_SCALE, TOKEN, WEI_MAX, Wei
 
 TOKEN_DECIMALS = 18
 _LONGEST_TEXT = 64
+_METRIC_DECIMALS = 6
+_METRIC = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?", re.ASCII)
 _DECIMAL = re.compile(r"([0-9]+)(?:\.([0-9]+))?", re.ASCII)
 
 
@@ -37,3 +39,22 @@ def format_tokens(wei: int) -> str:
     whole, fraction = divmod(abs(wei), TOKEN)
     decimals = f"{fraction:0{TOKEN_DECIMALS}d}".rstrip("0")
     return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
+
+
+def parse_metric(text: str) -> int:
+    """Millionths of a decimal string, exactly: ``"0.9"`` is 900000; a loss is written with its minus sign.
+
+    Raises:
+        BadInput: not a plain decimal number, more than 6 decimals, or too large.
+    """
+    plain = text.strip()
+    match = _METRIC.fullmatch(plain) if len(plain) <= _LONGEST_TEXT else None
+    if match is None:
+        raise BadInput(f"{plain[:_LONGEST_TEXT]!r} is not a metric: write it like 0.9 (or -0.25 for a loss).")
+    sign, whole, fraction = match[1], match[2], (match[3] or "").rstrip("0")
+    if len(fraction) > _METRIC_DECIMALS:
+        raise BadInput(f"{plain} has more than {_METRIC_DECIMALS} decimals: the market counts metrics in millionths.")
+    millionths = int(whole) * METRIC_SCALE + int(fraction.ljust(_METRIC_DECIMALS, "0"))
+    if millionths > INT64_MAX:
+        raise BadInput(f"{plain} is too large for a metric: scale it down in the job.")
+    return -millionths if sign else millionths

@@ -42,10 +42,15 @@ class ChainSection(_Section, frozen=True, kw_only=True):
         str, Meta(description="JSON-RPC address of a node of the chain; may hold a key, so it is never printed whole.")
     ] = "http://127.0.0.1:8545"
     deployment: Annotated[
-        Path | None, Meta(description="JSON file with the addresses of the market's contracts and its genesis.")
+        Path | None,
+        Meta(
+            description="JSON file with the addresses of the market's contracts and its genesis.",
+            examples=["deployment.json"],
+        ),
     ] = None
     chain_id: Annotated[
-        int | None, Meta(description="The chain's number; the node refuses any other. Unset: the deployment's.")
+        int | None,
+        Meta(description="The chain's number; the node refuses any other. Unset: the deployment's.", examples=[31337]),
     ] = None
     finality_blocks: Annotated[
         int, Meta(ge=0, le=10_000, description="A block is final when this many blocks lie on top of it.")
@@ -118,7 +123,10 @@ class KeysSection(_Section, frozen=True, kw_only=True):
 
     password_file: Annotated[
         Path | None,
-        Meta(description="File whose first line unlocks the keystore; the variable MORPHWARE_PASSWORD goes before it."),
+        Meta(
+            description="File whose first line unlocks the keystore; the variable MORPHWARE_PASSWORD goes before it.",
+            examples=["password.txt"],
+        ),
     ] = None
 
 

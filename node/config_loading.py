@@ -24,6 +24,14 @@ ENVIRONMENT_PREFIX = "MORPHWARE_"
 FILE_SIZE_MAX_BYTES = 1 << 20
 SECTIONS: dict[str, type[msgspec.Struct]] = {field.name: field.type for field in msgspec.structs.fields(Config)}
 
+FLAGS = {
+    "node.roles": "--role",
+    "node.data_folder": "--data-folder",
+    "node.name": "--name",
+    "chain.rpc_url": "--rpc-url",
+}
+"""Settings with a flag of their own; every other is given by ``--set section.field=value``."""
+
 _PATHS = frozenset({("node", "data_folder"), ("chain", "deployment"), ("keys", "password_file")})
 _LISTS = frozenset({("node", "roles"), ("gossip", "bootstrap")})
 _OPTIONAL = frozenset({("chain", "deployment"), ("chain", "chain_id"), ("keys", "password_file")})
@@ -128,7 +136,12 @@ def _from_flags(flags: Mapping[str, object]) -> Iterator[_Setting]:
             continue
         section, _, field = key.partition(".")
         _known(key, {f"{s}.{f}": None for s in SECTIONS for f in _field_names(s)}, f"There is no setting {key}")
-        yield f"flag for {key}", section, field, _from_text(section, field, value) if isinstance(value, str) else value
+        yield (
+            f"flag {FLAGS.get(key, '--set')}",
+            section,
+            field,
+            _from_text(section, field, value) if isinstance(value, str) else value,
+        )
 
 
 def _from_text(section: str, field: str, text: str) -> object:
@@ -162,6 +175,12 @@ def _converted(value: object, section: str, field: str, origin: str) -> object:
         raise BadInput(f"{_where(origin, section, field)} is not usable: {_sentence(error)}.") from error
 
 
+_TYPE_WORDS = {
+    "`int | null`": "a whole number", "`int`": "a whole number", "`float`": "a number", "`str`": "text",
+    "`array`": "a list", "`bool`": "true or false", "`object`": "a table",
+}  # fmt: skip
+
+
 def _decode_path(wanted: type, value: object) -> object:
     if wanted is Path and isinstance(value, str | Path) and str(value) and "\0" not in str(value):
         return Path(value).expanduser().absolute()
@@ -169,9 +188,14 @@ def _decode_path(wanted: type, value: object) -> object:
 
 
 def _sentence(error: Exception) -> str:
-    """msgspec's words without its markup: "Expected `int` >= 1" reads "it must be int >= 1"."""
-    text = str(error).replace("`", "").partition(" - at ")[0]
-    return text.replace("Expected", "it must be", 1).replace("got", "not", 1)
+    """msgspec's words for people: "Expected `int` >= 1" reads "it must be a whole number >= 1"."""
+    text = str(error).partition(" - at ")[0]
+    if text.startswith("Invalid enum value"):
+        return f"{text.removeprefix('Invalid enum value ')} is none of {', '.join(get_args(Role))}"
+    text = text.replace("Expected", "it must be", 1).replace(", got", ", not", 1).replace("matching regex", "matching")
+    for markup, words in _TYPE_WORDS.items():
+        text = text.replace(markup, words)
+    return text
 
 
 def _where(origin: str, section: str, field: str) -> str:

@@ -57,8 +57,7 @@ def example_text() -> str:
     for section, struct in SECTIONS.items():
         lines += ["", f"# {(struct.__doc__ or '').splitlines()[0]}", f"[{section}]"]
         for field in msgspec.structs.fields(struct):
-            default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-            lines += [f"# {_description(field.type)}", f"# {_line(field.name, _plain(default))}"]
+            lines += [f"# {_note(field.type).description}", f"# {_line(field.name, _plain(_example(field)))}"]
     return "\n".join(lines) + "\n"
 
 
@@ -81,5 +80,14 @@ def _line(field: str, value: Any) -> str:
     return f"{field} is not set" if value is None else f"{field} = {json.dumps(value, ensure_ascii=False)}"
 
 
-def _description(annotated: Any) -> str:
-    return str(next(note.description for note in annotated.__metadata__ if note.description))
+def _example(field: msgspec.structs.FieldInfo) -> Any:
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    if isinstance(default, Path) and default.is_relative_to(Path.home()):
+        return str(Path("~") / default.relative_to(Path.home()))
+    return (_note(field.type).examples or [None])[0] if default is None else default
+
+
+def _note(annotated: Any) -> msgspec.Meta:
+    """The part of a field's type that describes it."""
+    notes: tuple[msgspec.Meta, ...] = annotated.__metadata__
+    return next(note for note in notes if note.description)

@@ -21,15 +21,14 @@ class ExitStatus(IntEnum):
 
 
 class MorphwareError(Exception):
-    """Something outside the program failed; the text is one sentence that ends in what to do."""
+    """Something outside the program failed; the text (or the docstring) is one sentence that ends in what to do."""
 
     exit_status: ExitStatus = ExitStatus.WORLD_FAILED
 
     @property
     def sentence(self) -> str:
-        """What the user reads: the text given, or the first line of the class's docstring."""
-        text = str(self)
-        return text or (type(self).__doc__ or type(self).__name__).strip().splitlines()[0]
+        """What the user reads: the text given, or else the class's docstring."""
+        return " ".join((str(self) or type(self).__doc__ or type(self).__name__).split())
 
 
 class BadInput(MorphwareError):

@@ -1,0 +1,203 @@
+"""``morphware``: the commands, their options and help. The work is imported only by the command that does it."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from morphware.node.cli.fence import fenced
+
+app = typer.Typer(
+    name="morphware",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A marketplace for machine learning: training jobs are auctioned, trained, validated and paid.",
+    epilog="First steps: `morphware testnet --job digits` runs a whole market on this machine.",
+)
+
+
+class RoleName(StrEnum):
+    """typer's repeatable options know enumerations only."""
+
+    USER = "user"
+    WORKER = "worker"
+    VALIDATOR = "validator"
+
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "human", "json"]
+DataFolder = Annotated[Path | None, typer.Option(help="The node's data folder (keys, journal, artifacts).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for programs.")]
+
+
+@app.command(epilog="Example: morphware run --role worker --rpc-url http://127.0.0.1:8545 --data-folder ~/worker")
+@fenced
+def run(
+    role: Annotated[
+        list[RoleName] | None, typer.Option(help="What this node does; may be given several times.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file; see `morphware config`.")] = None,
+    data_folder: DataFolder = None,
+    name: Annotated[str | None, typer.Option(help="What the node calls itself in its logs.")] = None,
+    rpc_url: Annotated[str | None, typer.Option(help="JSON-RPC address of a node of the chain.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting.")
+    ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Show the settings and where each came from; start nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    log_level: Annotated[LogLevel, typer.Option(help="The least serious lines to write.")] = "info",
+    log_format: Annotated[LogFormat, typer.Option(help="auto: human on a terminal, json elsewhere.")] = "auto",
+) -> None:
+    """Run one node of the market until Ctrl-C."""
+    from morphware.node.config_loading import load_config
+
+    flags: dict[str, Any] = dict(_setting(text) for text in settings or [])
+    flags |= {
+        "node.roles": [name.value for name in role] if role else None,
+        "node.data_folder": data_folder,
+        "node.name": name,
+        "chain.rpc_url": rpc_url,
+    }
+    loaded = load_config(config, flags=flags)
+    if print_config:
+        from morphware.node.config_text import printed_config, printed_config_json
+
+        typer.echo(printed_config_json(loaded) if as_json else printed_config(loaded), nl=False)
+        return
+    from morphware.node.log import configure_logging
+
+    configure_logging(level=log_level, style=log_format, node=loaded.config.node.name)
+    from morphware.node.node import run_node
+
+    run_node(loaded.config)
+
+
+@app.command("testnet", epilog="Example: morphware testnet --job digits --json > receipt.json")
+@fenced
+def local_market(
+    job: Annotated[str, typer.Option(help="digits, tabular, or the path of a job.")] = "digits",
+    workers: Annotated[int, typer.Option(min=0, max=32, help="How many workers bid.")] = 3,
+    validators: Annotated[int, typer.Option(min=1, max=64, help="How many validators hold seats.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="For the workers' costs and all other chance of the set-up.")] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the network running, for `morphware submit`.")] = False,
+    as_json: AsJson = False,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Where everything is kept (default: a new one).")
+    ] = None,
+) -> int:
+    """Run a whole market on this machine: a chain, a user, workers, validators, and one job from auction to payout."""
+    from morphware.node.cli.options import TestnetOptions
+    from morphware.node.testnet.command import run_testnet
+
+    return run_testnet(
+        TestnetOptions(
+            job=job, workers=workers, validators=validators, seed=seed, keep=keep, json=as_json, folder=folder
+        )
+    )
+
+
+@app.command(
+    epilog="Example: morphware submit train.py --train data/train --test data/test --metric accuracy --threshold 0.9 "
+    "--reserve 100"
+)
+@fenced
+def submit(
+    script: Annotated[Path, typer.Argument(help="A Python script, a notebook, or a folder with one.")],
+    train: Annotated[Path, typer.Option(help="The training set: a file or folder.")],
+    test: Annotated[Path, typer.Option(help="The testing set; files named labels* never reach the model.")],
+    reserve: Annotated[str, typer.Option(metavar="TOKENS", help="The most that you pay.")],
+    metric: Annotated[str | None, typer.Option(help="What is measured, like accuracy or r2.")] = None,
+    threshold: Annotated[str | None, typer.Option(metavar="NUMBER", help="The least metric that is paid.")] = None,
+    seats: Annotated[int, typer.Option(min=1, max=63, help="How many validators test the model; odd.")] = 5,
+    name: Annotated[str | None, typer.Option(help="The job's name (default: the script's).")] = None,
+    estimated_minutes: Annotated[float, typer.Option(min=0.01, help="How long you believe the training takes.")] = 10,
+    training_minutes: Annotated[float, typer.Option(min=0.01, help="The longest training a bid may ask for.")] = 60,
+    privacy: Annotated[Literal["sealed", "public"], typer.Option(help="sealed: only the parties can read.")] = "sealed",
+    data_folder: DataFolder = None,
+    as_json: AsJson = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job to its end.")] = True,
+) -> int:
+    """Offer a training job to the market, through the running node of the data folder."""
+    from morphware.node.amounts import parse_metric, parse_tokens
+    from morphware.node.cli.options import SubmitOptions
+    from morphware.node.errors import BadInput
+
+    for what, path in (("script", script), ("training set", train), ("testing set", test)):
+        if not path.exists():
+            raise BadInput(f"The {what} {path} does not exist: check the path.")
+    if seats % 2 == 0:
+        raise BadInput(f"{seats} seats could tie: give an odd number, like {seats + 1}.")
+    from morphware.node.cli.submit import submit_job
+
+    return submit_job(
+        SubmitOptions(
+            script=script,
+            train=train,
+            test=test,
+            metric=metric,
+            threshold_e6=None if threshold is None else parse_metric(threshold),
+            reserve_wei=parse_tokens(reserve),
+            seats=seats,
+            name=name or script.stem,
+            estimated_s=max(1, round(estimated_minutes * 60)),
+            training_s=max(1, round(training_minutes * 60)),
+            privacy=privacy,
+            data_folder=data_folder,
+            json=as_json,
+            wait=wait,
+        )
+    )
+
+
+@app.command(epilog="Example: morphware config morphware.toml")
+@fenced
+def config(path: Annotated[Path, typer.Argument(help="The file to write; it must not exist yet.")]) -> None:
+    """Write a configuration file that explains every setting."""
+    from morphware.node.config_text import write_example
+
+    write_example(path)
+    typer.echo(f"Wrote {path}. Edit it, then: morphware run --config {path}")
+
+
+@app.command(epilog="Example: morphware version --json")
+@fenced
+def version(as_json: AsJson = False) -> None:
+    """Show the versions of Morphware and of what it stands on."""
+    import json
+    import platform
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    versions = {"python": platform.python_version()}
+    for package in ("morphware", "libp2p", "libtorrent", "web3", "trio", "torch"):
+        try:
+            versions[package] = installed(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    order = ["morphware", *(package for package in versions if package != "morphware")]
+    if as_json:
+        typer.echo(json.dumps({package: versions[package] for package in order}))
+    else:
+        typer.echo("\n".join(f"{package} {versions[package]}" for package in order))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    from morphware.node.errors import BadInput
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"--set {text} has no value: write it like --set worker.capacity=2.")
+    return key.strip(), value.strip()
+
+
+def main() -> None:
+    """The entry point of the ``morphware`` program."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What the commands were asked to do, validated as far as it can be without a chain, a network or a sandbox."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from morphware.protocol.units import Wei
+
+Privacy = Literal["sealed", "public"]
+
+
+@dataclass(frozen=True, slots=True)
+class TestnetOptions:
+    """``morphware testnet``."""
+
+    __test__ = False  # pytest must not take it for a test
+
+    job: str
+    """``digits``, ``tabular``, or the path of a job."""
+    workers: int
+    validators: int
+    seed: int
+    keep: bool
+    """Leave the network running after the job, for further ``morphware submit``s."""
+    json: bool
+    """Print the receipt as JSON on stdout, and nothing else there."""
+    folder: Path | None
+    """Where everything is kept; None: a new temporary folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitOptions:
+    """``morphware submit``. What is None is taken from ``morphware.toml`` beside the script, else from the market."""
+
+    script: Path
+    train: Path
+    test: Path
+    metric: str | None
+    threshold_e6: int | None
+    """The least metric that is paid, in millionths, higher is better."""
+    reserve_wei: Wei
+    """The most that the user pays."""
+    seats: int
+    name: str
+    estimated_s: int
+    """How long the user believes that the training takes: bidders price it."""
+    training_s: int
+    """How long a bidder may ask for."""
+    privacy: Privacy
+    data_folder: Path | None
+    """The running node's data folder; None: the default one."""
+    json: bool
+    wait: bool
+    """Follow the job to its end; otherwise return once it is on chain."""
