@@ -159,8 +159,9 @@ class World:
         self.do(USER, calls.Post(terms, b"specification"))
         return self.know(name, terms)
 
-    def know(self, name: str, terms: Terms) -> JobId:
-        job_id = job_id_of(self.market.domain, USER, terms.seed_hash)
+    def know(self, name: str, terms: Terms, user: Address = USER) -> JobId:
+        """The job's secrets go by its name, whoever posts it."""
+        job_id = job_id_of(self.market.domain, user, terms.seed_hash)
         self.names[job_id] = name
         self.openings.setdefault(job_id, [])
         self.reports.setdefault(job_id, {})

@@ -1,0 +1,209 @@
+"""Random lives of jobs: mostly what honest parties would do, often with poor content, sometimes hostile, always legal.
+
+Every choice comes from one ``random.Random``, so that a seed is a trace: hypothesis owns it in the state machine, and
+the differential test counts it up.  Mostly honest, because a trace of pure noise never gets past BIDDING.
+"""
+
+from random import Random
+
+from morphware.protocol import calls
+from morphware.protocol.calls import Opening, Report
+from morphware.protocol.commitments import bid_commitment, keccak, report_commitment, salt_of
+from morphware.protocol.job import Job
+from morphware.protocol.states import State
+from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId, Wei
+from tests.protocol.market_world import (
+    EVERYBODY,
+    STRANGER,
+    USER,
+    VALIDATORS,
+    WORKERS,
+    World,
+    secret,
+    terms_of,
+    user_seed,
+    worker_seed,
+    y_of,
+)
+
+MOST_JOBS = 3
+
+
+def found(random: Random) -> World:
+    """A world with some seats, not always enough, not always of strangers."""
+    world = World().found(VALIDATORS[: random.choice((5, 7, 7))])
+    for _ in range(random.choice((0, 0, 1, 3))):
+        world.ask(random.choice((USER, *WORKERS, *VALIDATORS)), calls.Stake(random.choice((1, 2))))
+    world.wait(random.choice((0, 1, 1)))
+    return world
+
+
+def step(world: World, random: Random) -> None:
+    """One thing happens: an honest move, a hostile one, or only time."""
+    kind = random.random()
+    living = [job for job in world.market.jobs.values() if job.state is not State.CLOSED]
+    if len(world.market.jobs) < MOST_JOBS and (not living or kind < 0.03):
+        post(world, random)
+    elif not living or kind < 0.17:
+        hostile(world, random)
+    elif kind < 0.22:
+        wait(world, random, random.choice(living))
+    else:
+        honest(world, random, random.choice(living))
+
+
+def post(world: World, random: Random) -> None:
+    """A job with terms that are usually acceptable."""
+    name = f"job {len(world.market.jobs)}"
+    seats = random.choice((1, 3, 3, 5, 5, 5, 7, 4, 13))
+    terms = terms_of(
+        name,
+        seats=seats,
+        reserve_wei=min(random.choice((100, 100, 99, 37, 2, 1, 141)), 70 * (seats + 1) // 4),
+        fee_wei=random.choice((0, 2, 2, 7)),
+        threshold_e6=random.choice((900_000, 900_000, -(2**63), 2**63 - 1)),
+        tolerance_e6=random.choice((0, 5_000, 5_000, 2**64 - 1)),
+        fingerprint_tolerance_e9=random.choice((0, 10_000, 10_000, 2**64 - 1)),
+        testing_s=random.choice((15, 15, 15, 0)),
+    )
+    world.know(name, terms)
+    world.ask(USER, calls.Post(terms, b"specification" * random.choice((1, 1, 1, 1, 1, 700))))
+
+
+def wait(world: World, random: Random, job: Job) -> None:
+    """Time passes; deadlines and their neighbours are the interesting instants."""
+    left = job.deadline - world.now
+    seconds = random.choice((0, 1, 1, 2, left - 1, left, left + 1))
+    world.wait(max(0, seconds), random.choice((0, 1, 1, 2, 3, 300)))
+
+
+def time_out(world: World, random: Random, job: Job) -> None:
+    """Whoever had to act did not."""
+    world.wait(max(0, job.deadline - world.now) + random.choice((0, 0, 1)), random.choice((1, 2)))
+    world.ask(random.choice(EVERYBODY), calls.Poke(job.job_id))
+
+
+def honest(world: World, random: Random, job: Job) -> None:
+    """The next move of the job, by whoever has to make it; now and then nobody does."""
+    job_id, name = job.job_id, world.names[job.job_id]
+    if world.now >= job.deadline or random.random() < 0.04:
+        time_out(world, random, job)
+        return
+    if random.random() < 0.3:
+        world.wait(1)
+    match job.state:
+        case State.BIDDING:
+            if not job.bids and random.random() < 0.05:
+                world.ask(job.user, calls.Cancel(job_id))
+            elif len(job.bids) < 2 or random.random() < 0.5:
+                world.bid(job_id, some_opening(random, job))
+            else:
+                time_out(world, random, job)
+        case State.REVEALING:
+            openings = [o for o in world.openings[job_id] if random.random() < 0.8]
+            random.shuffle(openings)
+            world.ask(random.choice(EVERYBODY), calls.RevealBids(job_id, tuple(openings)))
+        case State.AWARDED:
+            world.ask(job.user, calls.PostKeys(job_id, b"box"))
+        case State.KEYED:
+            decline = random.random() < 0.05
+            world.ask(job.winner, calls.Decline(job_id) if decline else calls.Acknowledge(job_id))
+        case State.TRAINING:
+            world.ask(job.winner, world.submission(job_id))
+        case State.SEED:
+            world.wait(0, random.choice((0, 1, 2, 3, 3, 3, 300)))
+            world.ask(job.user, calls.RevealSeed(job_id, user_seed(name)))
+        case State.KEYING:
+            if random.random() < 0.5:
+                world.ask(job.user, calls.PostTestKeys(job_id, world.boxes(job_id)))
+            else:
+                world.ask(job.winner, calls.PostModelKeys(job_id, world.boxes(job_id)))
+        case State.VCOMMIT:
+            validator = random.choice([each for each in job.committee if each not in job.report_commitments])
+            world.commit_report(job_id, some_report(random, validator, name))
+        case State.VREVEAL:
+            committed = [r for r in world.reports[job_id].values() if r.validator in job.report_commitments]
+            reports = [r for r in committed if random.random() < 0.8]
+            world.ask(random.choice(EVERYBODY), calls.RevealReports(job_id, tuple(reports)))
+        case State.CLAIMABLE:
+            world.ask(random.choice(EVERYBODY), calls.Claim(job_id, y_of(name)))
+        case _:
+            time_out(world, random, job)
+
+
+def some_opening(random: Random, job: Job) -> Opening:
+    """A bid; prices crowd, so that ties are common, and some bids are decoys or cannot win."""
+    bidder = random.choice((*WORKERS, *WORKERS, VALIDATORS[0]))
+    reserve = job.terms.reserve_wei
+    price = random.choice((30, 40, reserve, 0, reserve + 1, random.randint(1, reserve)))
+    estimated_s = random.choice((40, 40, 40, 50, 1, 51, 0))
+    return Opening(bidder, Wei(price), random.random() < 0.85, estimated_s, salt_of(worker_seed(bidder)))
+
+
+def some_report(random: Random, validator: Address, name: str) -> Report:
+    """A report about a model that is good or poor by the job's name; now and then it is wrong, or a code."""
+    truth = 950_000 if keccak(name.encode())[0] % 2 else 899_000
+    metric = random.choice((truth,) * 6 + (truth + 5_000, truth + 5_001, 10, BAD_MODEL, NO_MODEL, NO_TEST, NO_MODEL))
+    fingerprint = random.choice((123_456_789,) * 6 + (123_457_800, -5, 0, -(2**63), 2**63 - 1))
+    return Report(validator, metric, fingerprint, secret("root"), keccak(b"salt" + validator))
+
+
+def hostile(world: World, random: Random) -> None:
+    """A call of any kind by anybody, with arguments that may be right, wrong, stale or another job's."""
+    job_id = random.choice([*world.market.jobs, JobId(secret("no job"))])
+    job = world.market.jobs.get(job_id)
+    caller = random.choice((*EVERYBODY, job.user, job.winner) if job else EVERYBODY)
+    if caller not in EVERYBODY:
+        caller = STRANGER
+    any_openings = [opening for each in world.openings.values() for opening in each]
+    any_reports = [report for each in world.reports.values() for report in each.values()]
+    name = world.names.get(job_id, "nothing")
+    boxes = world.boxes(job_id) if job else ()
+    menu: list[calls.Call] = [
+        calls.Deposit(Wei(random.choice((0, 1, 500)))),
+        calls.Withdraw(Wei(random.choice((0, 1, 500, world.free(caller), world.free(caller) + 1)))),
+        calls.Stake(random.choice((0, 1, 1, 2, 200))),
+        calls.PublishNode(secret("k"), secret("p"), ("/ip4/127.0.0.1/tcp/1",) * random.choice((0, 1, 8, 9))),
+        calls.Cancel(job_id),
+        calls.Commit(job_id, secret(str(random.randrange(3)))),
+        calls.RevealBids(job_id, tuple(random.sample(any_openings, min(len(any_openings), random.randrange(3))))),
+        calls.PostKeys(job_id, bytes(random.choice((0, 112, 512, 513)))),
+        calls.Acknowledge(job_id),
+        calls.Decline(job_id),
+        calls.SubmitModel(
+            job_id,
+            secret("other model"),
+            secret("x"),
+            secret("y"),
+            worker_seed(random.choice(WORKERS)),
+            bytes(random.choice((0, 100, 8192, 8193))),
+        ),
+        calls.RevealSeed(job_id, user_seed(random.choice((name, "job 0", "wrong")))),
+        calls.PostTestKeys(job_id, boxes[: random.choice((0, 1, 9))]),
+        calls.PostModelKeys(job_id, (bytes(513), *boxes[1:])),
+        calls.PostModelKeys(job_id, boxes),
+        calls.CommitReport(job_id, secret("report")),
+        calls.RevealReports(job_id, tuple(random.sample(any_reports, min(len(any_reports), random.randrange(3))))),
+        calls.Claim(job_id, y_of(random.choice((name, "wrong")))),
+        calls.Poke(job_id),
+        calls.Poke(job_id),
+    ]
+    if any_openings and job:
+        stolen = random.choice(any_openings)
+        menu.append(calls.Commit(job_id, bid_commitment(world.market.domain, job_id, stolen)))
+    if any_reports and job:
+        copied = random.choice(any_reports)
+        menu.append(calls.CommitReport(job_id, report_commitment(world.market.domain, job_id, 0, copied)))
+    if job:
+        world.know(name, job.terms, caller)
+        menu.append(calls.Post(job.terms, b"again"))
+    world.ask(caller, random.choice(menu))
+
+
+def run_out(world: World) -> None:
+    """Nobody acts any more: time and pokes alone have to close every job."""
+    for job in list(world.market.jobs.values()):
+        for _ in range(12):
+            if job.state is not State.CLOSED:
+                world.poke(job.job_id)
+        assert job.state is State.CLOSED
