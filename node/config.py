@@ -58,6 +58,9 @@ class ChainSection(_Section, frozen=True, kw_only=True):
     poll_s: Annotated[
         float, Meta(gt=0, le=3600, description="Seconds between two looks at the chain for new blocks.")
     ] = 1.0
+    patience_s: Annotated[
+        int, Meta(ge=0, le=86_400, description="Seconds for which a late job is left to those with more at stake.")
+    ] = 30
 
     def __repr__(self) -> str:
         return f"ChainSection(rpc_url={redact_url(self.rpc_url)!r}, chain_id={self.chain_id!r}, …)"

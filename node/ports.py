@@ -4,6 +4,7 @@ Each port has two real implementations: the adapter on the real component, and t
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -65,6 +66,14 @@ class Artifacts(Protocol):
 # --- gossip ---------------------------------------------------------------------------------------------------------
 
 
+class Frames(Protocol):
+    """The sending end of a direct stream."""
+
+    async def send(self, frame: bytes) -> None:
+        """Send one frame of at most 64 KiB, waiting while the peer is slow."""
+        ...
+
+
 class Gossip(Protocol):
     """Broadcast and direct streams between peers, who are named by their Ed25519 public key (32 bytes)."""
 
@@ -79,6 +88,10 @@ class Gossip(Protocol):
 
     async def request(self, peer_key: bytes, protocol: str, data: bytes, *, timeout_s: float = 10) -> bytes:
         """Ask one peer over a direct stream. Raises ``PeerUnreachable``."""
+        ...
+
+    def stream_to(self, peer_key: bytes, protocol: str) -> AbstractAsyncContextManager["Frames"]:
+        """A one-way stream to a peer. Raises ``PeerUnreachable``."""
         ...
 
     async def connect(self, addresses: Sequence[str]) -> None:
@@ -128,7 +141,7 @@ class Chain(Protocol):
         """Carry out a call once: a call that was sent before under this id (before a crash, say) is not sent again."""
         ...
 
-    def follow(self, after_block: int) -> AsyncIterator[Block]:
+    def follow(self, after_block: int, *, after_hash: bytes | None = None) -> AsyncIterator[Block]:
         """Final blocks, each once and in order, from ``after_block + 1`` on, for ever."""
         ...
 

@@ -1,0 +1,74 @@
+"""``NodeClient`` asks a running node over its control socket; every method is one request."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from morphware.node.control import NodeNotRunning, connect, lines, send_line
+from morphware.node.errors import BadInput, MorphwareError
+from morphware.node.wishes import JobWish
+
+
+class NodeRefused(MorphwareError):
+    """The node could not do what it was asked; its own sentence says why."""
+
+
+class NodeClient:
+    """Talks to the node whose data folder this is."""
+
+    def __init__(self, data_folder: Path) -> None:
+        self.data_folder = data_folder
+
+    async def status(self) -> dict[str, Any]:
+        """Account, addresses, balances, chain head, peers."""
+        return dict(await self._ask("status"))
+
+    async def submit(self, wish: JobWish) -> str:
+        """Submit a job and return its id (hexadecimal). Raises ``BadInput``, which says what to mend."""
+        return str(await self._ask("submit", wish=wish.to_plain()))
+
+    async def jobs(self) -> list[dict[str, Any]]:
+        """Every job that the node knows, oldest first."""
+        return list(await self._ask("jobs"))
+
+    async def job(self, job_id: str) -> dict[str, Any]:
+        """One job with its bids, reports and amounts (amounts are decimal strings of wei)."""
+        return dict(await self._ask("job", job_id=job_id))
+
+    async def points(self, job_id: str) -> list[list[Any]]:
+        """The scalars that a job logged: [step, seconds since the epoch, series, value]."""
+        return list(await self._ask("points", job_id=job_id))
+
+    async def costs(self) -> list[dict[str, Any]]:
+        """What each transaction of this node for its jobs cost: job, role, call, gas, fee in wei of the coin."""
+        return list(await self._ask("costs"))
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """Notices from now on, as dictionaries with ``kind`` and ``time_s``."""
+        stream = await connect(self.data_folder)
+        async with stream:
+            await send_line(stream, {"do": "watch"})
+            incoming = lines(stream)
+            await anext(incoming)
+
+            async def notices() -> AsyncIterator[dict[str, Any]]:
+                async for line in incoming:
+                    yield json.loads(line)
+
+            yield notices()
+
+    async def _ask(self, name: str, **arguments: Any) -> Any:
+        stream = await connect(self.data_folder)
+        async with stream:
+            await send_line(stream, {"do": name} | arguments)
+            async for line in lines(stream):
+                answer = json.loads(line)
+                if "ok" in answer:
+                    return answer["ok"]
+                if answer.get("is_bad_input"):
+                    raise BadInput(answer["error"])
+                raise NodeRefused(answer["error"])
+        raise NodeNotRunning(f"The node on {self.data_folder} hung up: look at its log.")

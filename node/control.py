@@ -1,0 +1,149 @@
+"""How programs on the same machine talk to a running node: JSON lines over a socket that only its owner can open.
+
+A request is one line ``{"do": name, ...}``; the answer is one line ``{"ok": ...}`` or ``{"error": sentence}``.  After
+``watch`` the node sends notices, a line each, until the other side hangs up.  The socket lies in the data folder,
+mode 0600: whoever can open it could read the keys, too.
+"""
+
+import json
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import trio
+
+from morphware.node.errors import BadInput, MorphwareError
+from morphware.node.feed import Feed
+
+log = structlog.get_logger()
+
+SOCKET_NAME: Final = "node.sock"
+LINE_BYTES_MOST: Final = 4 << 20
+
+Command = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class NodeNotRunning(MorphwareError):
+    """No node is running on this data folder: start one with `morphware run`."""
+
+
+class NodeRunning(MorphwareError):
+    """A node is running on this data folder already: stop it first, or use another --data-folder."""
+
+
+async def serve_control(
+    folder: Path,
+    commands: Mapping[str, Command],
+    feed: Feed,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer requests until cancelled."""
+    path = folder / SOCKET_NAME
+    with _short_path(folder) as short:
+        path.unlink(missing_ok=True)
+        listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        await listening.bind(short)
+        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        listening.listen(64)
+
+    async def serve(stream: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # whoever asked may go at any time
+            await _serve_one(stream, commands, feed)
+
+    listener = trio.SocketListener(listening)
+    try:
+        async with listener:
+            task_status.started()
+            await trio.serve_listeners(serve, [listener])
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _serve_one(stream: trio.SocketStream, commands: Mapping[str, Command], feed: Feed) -> None:
+    async for line in lines(stream):
+        try:
+            request = json.loads(line)
+            name = request["do"]
+        except (json.JSONDecodeError, KeyError, TypeError):
+            await send_line(stream, {"error": 'A request is one JSON object with the key "do".'})
+            continue
+        if name == "watch":
+            await _send_notices(stream, feed)
+            return
+        command = commands.get(name)
+        if command is None:
+            await send_line(stream, {"error": f"This node knows no request {name!r}; it knows {sorted(commands)}."})
+            continue
+        try:
+            await send_line(stream, {"ok": await command(request)})
+        except BadInput as error:
+            await send_line(stream, {"error": error.sentence, "is_bad_input": True})
+        except MorphwareError as error:
+            await send_line(stream, {"error": error.sentence})
+        except (KeyError, TypeError, ValueError) as error:
+            await send_line(stream, {"error": f"The request {name!r} is not understood: {error!r}."})
+
+
+async def _send_notices(stream: trio.SocketStream, feed: Feed) -> None:
+    """Send notices until the other side hangs up."""
+    with feed.listen() as notices:
+        await send_line(stream, {"ok": "watching"})
+        async with trio.open_nursery() as nursery:
+
+            async def until_gone() -> None:
+                while await stream.receive_some(1024):
+                    pass
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(until_gone)
+            async for notice in notices:
+                await send_line(stream, notice)
+
+
+async def connect(folder: Path) -> trio.SocketStream:
+    """A connection to the node of this data folder. Raises ``NodeNotRunning``."""
+    try:
+        with _short_path(folder) as short:
+            connecting = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                await connecting.connect(short)
+            except OSError:
+                connecting.close()
+                raise
+    except OSError as error:
+        msg = f"No node is running on the data folder {folder}: start one with `morphware run --data-folder {folder}`."
+        raise NodeNotRunning(msg) from error
+    return trio.SocketStream(connecting)
+
+
+async def lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:
+    """The lines that arrive; one that is too long ends the conversation."""
+    buffer = bytearray()
+    async for chunk in stream:
+        buffer += chunk
+        while (end := buffer.find(b"\n")) >= 0:
+            yield bytes(buffer[:end])
+            del buffer[: end + 1]
+        if len(buffer) > LINE_BYTES_MOST:
+            return
+
+
+async def send_line(stream: trio.SocketStream, value: Any) -> None:
+    """Send one JSON line."""
+    await stream.send_all(json.dumps(value, separators=(",", ":")).encode() + b"\n")
+
+
+@contextmanager
+def _short_path(folder: Path) -> Iterator[str]:
+    """A path to the socket that fits the 108 bytes of a socket address, however deep the folder lies."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
+    finally:
+        os.close(descriptor)

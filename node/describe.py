@@ -1,0 +1,120 @@
+"""A job in plain words and numbers, for the command line, the receipt and programs; amounts are decimal strings."""
+
+from pathlib import Path
+from typing import Any
+
+from morphware.protocol.codec import Malformed, decode
+from morphware.protocol.messages import JobSpec
+from morphware.protocol.states import Outcome, State
+from morphware.protocol.units import METRIC_SCALE, Address, is_code
+from morphware.protocol.view import JobView
+
+WAITS_FOR: dict[State, str] = {
+    State.BIDDING: "bids are taken until the deadline",
+    State.REVEALING: "bids are being opened",
+    State.AWARDED: "the end user hands the data's key to the winner",
+    State.KEYED: "the winner fetches and checks the data",
+    State.TRAINING: "the winner trains",
+    State.SEED: "the committee's seed is being revealed",
+    State.KEYING: "keys are handed to the committee",
+    State.VCOMMIT: "the committee tests the model",
+    State.VREVEAL: "the committee shows its reports",
+    State.TALLIED: "the verdict becomes final at the deadline",
+    State.CLAIMABLE: "the winner publishes the model's key, which pays it",
+}
+REASONS: dict[Outcome, str] = {
+    Outcome.PAID: "the model met the threshold; the winner is paid",
+    Outcome.REJECTED: "the model missed the threshold; the reserve went back",
+    Outcome.NO_BIDS: "nobody opened a bid within the reserve; everything went back",
+    Outcome.CANCELLED: "the end user took the job back before anybody bid",
+    Outcome.USER_FAULT: "the end user did not hand over the data's key; its bond is lost",
+    Outcome.WORKER_FAULT: "the winner did not deliver; half of its bond went to the end user",
+    Outcome.MUTUAL_ABORT: "the data was refused, or both sides fell silent; both lost a little",
+    Outcome.INCONCLUSIVE: "the committee did not report; the reserve went back",
+}
+
+
+def address_text(account: Address | None) -> str | None:
+    """An account as people write it."""
+    return None if account is None else "0x" + account.hex()
+
+
+def describe(view: JobView, *, account: Address, problem: str, model: Path | None) -> dict[str, Any]:
+    """Everything that can be said of a job; ``reason`` is why it waits, or why it ended so."""
+    spec = _spec(view)
+    reason = REASONS.get(view.outcome, "") if view.is_over else WAITS_FOR.get(view.state, "")
+    return {
+        "job_id": view.job_id.hex(),
+        "name": spec.name if spec else "",
+        "metric": spec.metric if spec else "",
+        "is_mine": view.user == account,
+        "user": address_text(view.user),
+        "state": view.state.name,
+        "deadline": view.deadline,
+        "outcome": view.outcome.name,
+        "reason": reason,
+        "problem": problem,
+        "reserve_wei": str(view.terms.reserve_wei),
+        "fee_wei": str(view.terms.fee_wei),
+        "threshold": view.terms.threshold_e6 / METRIC_SCALE,
+        "estimated_s": view.terms.estimated_s,
+        "price_wei": str(view.award.price_wei) if view.award else None,
+        "winner": {"account": address_text(view.award.winner), "bid_wei": str(view.award.bid_wei)}
+        if view.award
+        else None,
+        "bids": _bids(view),
+        "committee": [address_text(account) for account in view.validators],
+        "reports": _reports(view),
+        "verdict": view.verdict.name,
+        "metric_value": _metric(view.tally.metric_e6) if view.tally else None,
+        "burned_wei": str(view.closed.burned_wei) if view.closed else None,
+        "model_path": str(model) if model else None,
+    }
+
+
+def _spec(view: JobView) -> JobSpec | None:
+    try:
+        return decode(view.spec, JobSpec)
+    except Malformed:
+        return None
+
+
+def _bids(view: JobView) -> list[dict[str, Any]]:
+    described = []
+    for bid in view.bids:
+        opened = view.opened.get(bid.commitment)
+        described.append(
+            {
+                "bidder": address_text(bid.bidder),
+                "sequence": bid.sequence,
+                "is_opened": opened is not None,
+                "price_wei": str(opened.price_wei) if opened else None,
+                "is_authentic": opened.is_authentic if opened else None,
+            }
+        )
+    return described
+
+
+def _reports(view: JobView) -> list[dict[str, Any]]:
+    described = []
+    for validator in view.validators:
+        report = view.revealed.get(validator)
+        settled = view.settled.get(validator)
+        described.append(
+            {
+                "validator": address_text(validator),
+                "is_committed": validator in view.committed,
+                "metric": _metric(report.metric_e6) if report else None,
+                "fingerprint_e9": report.fingerprint_e9 if report else None,
+                "fee_wei": str(settled.fee_wei) if settled else None,
+                "slash_wei": str(settled.slash_wei) if settled else None,
+            }
+        )
+    return described
+
+
+def _metric(metric_e6: int) -> float | str:
+    """The metric as a number; codes by name."""
+    if is_code(metric_e6):
+        return "NO_MODEL" if metric_e6 % 2 == 0 else "NO_TEST"
+    return metric_e6 / METRIC_SCALE

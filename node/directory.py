@@ -1,0 +1,95 @@
+"""Who is who on this network: accounts to keys and addresses, from the chain and from signed node records."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from morphware.node.ports import PeerAddress
+from morphware.protocol.chain_events import NodePublished
+from morphware.protocol.units import Address
+from morphware.protocol.view import JobView
+
+TORRENT_PREFIX = "bittorrent:"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one account. ``addresses`` are multiaddresses; ``torrent`` is where it serves artifacts."""
+
+    encryption_key: bytes
+    peer_key: bytes
+    addresses: tuple[str, ...]
+    torrent: PeerAddress | None
+
+
+def published_addresses(addresses: tuple[str, ...], torrent: PeerAddress) -> tuple[str, ...]:
+    """The addresses as they stand on chain: multiaddresses, and one for BitTorrent."""
+    return (*addresses[:7], f"{TORRENT_PREFIX}{torrent[0]}:{torrent[1]}")
+
+
+class Directory(Mapping[Address, bytes]):
+    """As a mapping: accounts to X25519 keys, which is what brains look up."""
+
+    def __init__(self, records: Mapping[Address, NodePublished]) -> None:
+        self._entries: dict[Address, Entry] = {}
+        self._published: dict[Address, NodePublished] = {}
+        self.peer_keys: dict[Address, bytes] = {}
+        for record in records.values():
+            self.note(record)
+
+    def note(self, record: NodePublished, *, is_on_chain: bool = True) -> None:
+        """Take in what an account published, on chain or in a signed record; the newest word counts."""
+        if is_on_chain:
+            self._published[record.account] = record
+        entry = Entry(
+            encryption_key=record.encryption_key,
+            peer_key=record.peer_key,
+            addresses=tuple(text for text in record.addresses if text.startswith("/")),
+            torrent=next((_torrent(text) for text in record.addresses if text.startswith(TORRENT_PREFIX)), None),
+        )
+        self._entries[record.account] = entry
+        self.peer_keys[record.account] = record.peer_key
+
+    def entry(self, account: Address) -> Entry | None:
+        """Everything known of an account."""
+        return self._entries.get(account)
+
+    def published(self, account: Address) -> NodePublished | None:
+        """What the account last put on chain."""
+        return self._published.get(account)
+
+    def all_addresses(self) -> list[str]:
+        """Every known multiaddress, to begin with."""
+        return [address for entry in self._entries.values() for address in entry.addresses]
+
+    def account_of(self, peer_key: bytes) -> Address | None:
+        """The account that a peer key speaks for."""
+        return next((account for account, key in self.peer_keys.items() if key == peer_key), None)
+
+    def torrents_for(self, view: JobView, name: str) -> list[PeerAddress]:
+        """Everyone who has or wants one of a job's files: hints must carry them all, or the swarm is slow."""
+        winner = [view.winner] if view.winner else []
+        parties = {
+            "code": [view.user, *winner, *view.validators],
+            "train": [view.user, *winner],
+            "test": [view.user, *view.validators],
+            "model": [*winner, view.user, *view.validators],
+        }[name]
+        known = [self._entries[party].torrent for party in parties if party in self._entries]
+        return [address for address in known if address is not None]
+
+    def __getitem__(self, account: Address) -> bytes:
+        return self._entries[account].encryption_key
+
+    def __iter__(self) -> Iterator[Address]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _torrent(text: str) -> PeerAddress | None:
+    """Host and port of ``bittorrent:host:port``; None for what does not read so."""
+    host, separator, port = text.removeprefix(TORRENT_PREFIX).rpartition(":")
+    if not separator or not port.isdecimal() or not 0 < int(port) < 2**16 or len(host) > 100:
+        return None
+    return host, int(port)

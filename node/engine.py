@@ -1,0 +1,341 @@
+"""The heart of the node: event -> brain -> journal -> effects, once each, through crashes.
+
+Each final block is handled in one transaction: its events, the wishes of every brain that they concern, and the
+chain's cursor.  Only then are the effects performed, each job and role in a task of its own that is supervised: what
+goes wrong in one stops no other.  An effect that is done answers with an event, which is handled the same way.
+
+On start every brain is replayed from the journal, blocks that were missed are folded in without acting on the past
+(``is_behind``), and what is then still wanted, or was wanted and not done, is performed.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+import trio
+
+from morphware.node.directory import Directory
+from morphware.node.errors import MorphwareError
+from morphware.node.feed import Feed
+from morphware.node.journal import Journal, StoredMachine
+from morphware.node.machines import USER, VALIDATOR, WORKER, Machine, Sources, make_machine, replay, user_config
+from morphware.node.performer import Performer
+from morphware.node.plain import to_plain
+from morphware.node.ports import Block, Chain, Entropy
+from morphware.node.treasury import Treasury
+from morphware.protocol import chain_events as ce
+from morphware.protocol.brain import Identity
+from morphware.protocol.effects import Effect, Finish
+from morphware.protocol.events import BidHeard, BidKeyHeard, Event, Moment, Started, TimePassed
+from morphware.protocol.units import JobId, Timestamp, Wei
+from morphware.protocol.user import Submission, user_job_id
+from morphware.protocol.view import JobView, view_of
+from morphware.protocol.worker import DECOYS_MOST, WorkerPolicy
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What this node is there for. ``policy`` and ``capacity`` matter to workers only."""
+
+    names: frozenset[str]
+    policy: WorkerPolicy
+    capacity: int = 1
+
+
+@dataclass(slots=True)
+class Engine:
+    """All jobs of one node: ``views`` are everybody's as the chain tells them, ``machines`` are our part in them."""
+
+    journal: Journal
+    chain: Chain
+    entropy: Entropy
+    identity: Identity
+    roles: Roles
+    feed: Feed
+    directory: Directory
+    treasury: Treasury
+    performer: Performer | None = None
+    connect: Callable[[Sequence[str]], Awaitable[None]] | None = None
+    views: dict[JobId, JobView] = field(default_factory=dict)
+    now: Moment = field(default_factory=lambda: Moment(Timestamp(0), 0))
+    machines: dict[tuple[JobId, str], Machine] = field(default_factory=dict)
+    _by_job: dict[JobId, list[Machine]] = field(default_factory=lambda: defaultdict(list))
+    _queues: dict[tuple[JobId, str], trio.MemorySendChannel[Effect]] = field(default_factory=dict)
+    _nursery: trio.Nursery | None = None
+
+    async def run(
+        self, first_block: int, head: int, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Replay the journal, follow the chain and perform, until cancelled. Started once ``head`` is reached."""
+        cursor = json.loads(self.journal.get("cursor") or "null")
+        after = first_block - 1 if cursor is None else int(cursor["block"])
+        if cursor is not None:
+            self.now = Moment(Timestamp(cursor["timestamp"]), int(cursor["block"]))
+        after_hash = None if cursor is None else bytes.fromhex(cursor["hash"])
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self._restore()
+            if after >= head:
+                self._catch_up_is_over()
+                task_status.started()
+            async for block in self.chain.follow(after, after_hash=after_hash):
+                self._take_block(block, is_behind=block.number < head)
+                if after < head <= block.number:
+                    self._catch_up_is_over()
+                    task_status.started()
+                    after = head
+
+    # --- what happens -----------------------------------------------------------------------------------------------
+
+    def submit(self, submission: Submission, keep: Callable[[JobId], Sources]) -> JobId:
+        """Take a job from our own end user; ``keep`` copies its folders to where the job's files live."""
+        seed = self.entropy.token(32)
+        job_id = user_job_id(self.identity, seed)
+        sources = keep(job_id)
+        with self.journal.transaction():
+            machine = self._add_machine(StoredMachine(job_id, USER, seed, user_config(submission, sources), None))
+            effects = self._let_handle(machine, TimePassed(), is_behind=False, is_kept=True)
+        self._perform(machine, effects)
+        return job_id
+
+    def tell(self, job_id: JobId, role: str, event: Event) -> None:
+        """Handle what happened to one role in one job; unknown and finished ones are left alone."""
+        machine = self.machines.get((job_id, role))
+        if machine is None or machine.is_finished:
+            return
+        with self.journal.transaction():
+            effects = self._let_handle(machine, event, is_behind=False, is_kept=True)
+        self._perform(machine, effects)
+
+    def hear(self, job_id: JobId, event: BidHeard | BidKeyHeard) -> None:
+        """A peer said something of a bid: only the job's end user has a use for it."""
+        self.tell(job_id, USER, event)
+
+    def note_node(self, record: ce.NodePublished) -> None:
+        """A node's signed record came by gossip."""
+        self.directory.note(record, is_on_chain=False)
+        self._meet(record)
+
+    def _meet(self, record: ce.NodePublished) -> None:
+        """Tell gossip of a node's addresses."""
+        addresses = [address for address in record.addresses if address.startswith("/")]
+        if record.account != self.identity.account and self._nursery is not None and self.connect is not None:
+            self._nursery.start_soon(self.connect, addresses)
+
+    def _take_block(self, block: Block, *, is_behind: bool) -> None:
+        """Handle a final block in one transaction, then perform what it led to."""
+        self.now = Moment(block.timestamp, block.number)
+        wanted: list[tuple[Machine, tuple[Effect, ...]]] = []
+        fresh: list[Machine] = []
+        touched: set[tuple[JobId, str]] = set()
+        # Of a job's events in one block only the last may be acted on: in between, a job stands between two states.
+        last = {
+            event.job_id: index for index, event in enumerate(block.events) if not isinstance(event, ce.NodePublished)
+        }
+        with self.journal.transaction():
+            for index, event in enumerate(block.events):
+                if isinstance(event, ce.NodePublished):
+                    self.journal.put_node(event)
+                    self.directory.note(event)
+                    self._meet(event)
+                    continue
+                is_partial = is_behind or index < last[event.job_id]
+                fresh += self._note_job_event(event, is_behind=is_partial)
+                for machine in self._by_job[event.job_id]:
+                    effects = self._let_handle(machine, event, is_behind=is_partial, is_kept=False)
+                    wanted.append((machine, effects))
+                    touched.add((machine.job_id, machine.role))
+            if not is_behind:
+                wanted += [(machine, self._tick(machine)) for machine in self._due(touched)]
+            self.journal.put(
+                "cursor", json.dumps({"block": block.number, "timestamp": block.timestamp, "hash": block.hash.hex()})
+            )
+        self.feed.say("block", number=block.number, timestamp=block.timestamp)
+        for event in block.events:
+            self.feed.say("chain", event=to_plain(event))
+        for machine in fresh:
+            self._greet(machine)
+        for machine, effects in wanted:
+            self._perform(machine, effects)
+
+    def _note_job_event(self, event: ce.JobEvent, *, is_behind: bool) -> list[Machine]:
+        """Store a job's event and fold it into the job's view; a job just posted gets its machines."""
+        self.journal.add_event(event.job_id, None, event, self.now, is_behind=is_behind)
+        if not isinstance(event, ce.JobPosted):
+            if (view := self.views.get(event.job_id)) is not None:
+                view.apply(event)
+            return []
+        self.views[event.job_id] = view_of(event)
+        if event.user == self.identity.account:
+            return []
+        configs: dict[str, object] = {WORKER: self.roles.policy, VALIDATOR: None}
+        return [
+            self._add_machine(StoredMachine(event.job_id, role, self.entropy.token(32), config, None))
+            for role, config in configs.items()
+            if role in self.roles.names
+        ]
+
+    def _due(self, touched: set[tuple[JobId, str]]) -> Iterable[Machine]:
+        """Machines that only time concerns now: their deadline has come and no event has reached them."""
+        for machine in list(self.machines.values()):
+            deadline = machine.brain.deadline
+            is_due = deadline is not None and deadline <= self.now.timestamp
+            if is_due and not machine.is_finished and (machine.job_id, machine.role) not in touched:
+                yield machine
+
+    def _tick(self, machine: Machine) -> tuple[Effect, ...]:
+        """Let time pass for a machine; kept only if it led to something, so that idle blocks cost nothing."""
+        return self._let_handle(machine, TimePassed(), is_behind=False, is_kept=False)
+
+    def _let_handle(self, machine: Machine, event: Event, *, is_behind: bool, is_kept: bool) -> tuple[Effect, ...]:
+        """Hand an event to a brain and store what comes of it. A brain that fails is put to rest, alone."""
+        if machine.is_finished:
+            return ()
+        try:
+            effects = machine.handle(event, self.now, is_behind=is_behind)
+        except Exception as error:  # noqa: BLE001 - our bug, met on one job: every other job goes on
+            self._quarantine(machine, error)
+            return ()
+        if is_kept or (effects and isinstance(event, TimePassed)):
+            self.journal.add_event(machine.job_id, machine.role, event, self.now, is_behind=is_behind)
+        return tuple(effect for effect in effects if self.journal.add_effect(machine.job_id, machine.role, effect))
+
+    # --- machines ---------------------------------------------------------------------------------------------------
+
+    def _add_machine(self, stored: StoredMachine) -> Machine:
+        self.journal.add_machine(stored.job_id, stored.role, stored.seed, stored.config)
+        machine = make_machine(stored, self.identity)
+        self._register(machine)
+        return machine
+
+    def _register(self, machine: Machine) -> None:
+        self.machines[machine.job_id, machine.role] = machine
+        self._by_job[machine.job_id].append(machine)
+
+    def _restore(self) -> None:
+        """Rebuild views and brains from the journal."""
+        for job_id in self.journal.jobs():
+            for record in self.journal.events(job_id):
+                if isinstance(record.event, ce.JobPosted):
+                    self.views[job_id] = view_of(record.event)
+                elif record.role is None and job_id in self.views:
+                    self.views[job_id].apply(record.event)  # type: ignore[arg-type]
+        for stored in self.journal.machines():
+            machine = make_machine(stored, self.identity)
+            self._register(machine)
+            try:
+                replay(self.journal, machine)
+            except Exception as error:  # noqa: BLE001 - our bug, met on one job: every other job goes on
+                self._quarantine(machine, error)
+
+    def _catch_up_is_over(self) -> None:
+        """Act again: perform what was stored and not done, and let every brain look at where its job is now."""
+        for machine in list(self.machines.values()):
+            if machine.is_finished:
+                continue
+            pending = tuple(self.journal.pending_effects(machine.job_id, machine.role))
+            with self.journal.transaction():
+                fresh = self._tick(machine)
+            names = {effect.id for effect in fresh}
+            self._perform(machine, (*[effect for effect in pending if effect.id not in names], *fresh))
+            self._greet(machine)
+
+    def _greet(self, machine: Machine) -> None:
+        """Tell a worker's new brain what it may spend; reading the balance takes a moment."""
+        if machine.role == WORKER and not machine.is_started and self._nursery is not None:
+            self._nursery.start_soon(self._start_worker, machine)
+
+    async def _start_worker(self, machine: Machine) -> None:
+        view = self.views.get(machine.job_id)
+        free = Wei(0) if view is None else await self.treasury.fund_bonds(view.bond_wei, most=1 + DECOYS_MOST)
+        busy = sum(
+            other.brain.is_concerned
+            for other in self.machines.values()
+            if other.role == WORKER and not other.is_finished and other is not machine
+        )
+        self.tell(machine.job_id, machine.role, Started(free, busy >= self.roles.capacity))
+
+    # --- effects ----------------------------------------------------------------------------------------------------
+
+    def _perform(self, machine: Machine, effects: tuple[Effect, ...]) -> None:
+        """Queue effects for the machine's own task, which is started when it gets its first one."""
+        key = (machine.job_id, machine.role)
+        for effect in effects:
+            if isinstance(effect, Finish):
+                with self.journal.transaction():
+                    self._end(machine, effect.summary)
+                return
+            if key not in self._queues and self._nursery is not None:
+                send, receive = trio.open_memory_channel[Effect](10_000)
+                self._queues[key] = send
+                self._nursery.start_soon(self._serve_machine, machine, receive)
+            if key in self._queues:
+                self._queues[key].send_nowait(effect)
+
+    def _end(self, machine: Machine, outcome: str) -> None:
+        """A role is done with its job: its tasks are cancelled, and one line says how it went."""
+        machine.is_finished = True
+        self.journal.finish_machine(machine.job_id, machine.role, outcome)
+        if (queue := self._queues.pop((machine.job_id, machine.role), None)) is not None:
+            queue.close()
+        log.info("job_ended", job_id=machine.job_id.hex(), role=machine.role, outcome=outcome, **self._amounts(machine))
+        self.feed.say("ended", job_id=machine.job_id.hex(), role=machine.role, outcome=outcome)
+
+    def _quarantine(self, machine: Machine, error: Exception) -> None:
+        """Put one role of one job to rest until the next start; what it wanted is in the journal."""
+        machine.is_finished = True
+        job_id = machine.job_id.hex()
+        log.error("job_failed", job_id=job_id, role=machine.role, exc_info=error)
+        self.feed.say("failed", job_id=job_id, role=machine.role, reason=repr(error))
+        if (queue := self._queues.pop((machine.job_id, machine.role), None)) is not None:
+            queue.close()
+
+    def _amounts(self, machine: Machine) -> dict[str, Any]:
+        """What the canonical log line says of money and problems."""
+        view = machine.brain.view
+        amounts: dict[str, Any] = {"problem": machine.brain.problem} if machine.brain.problem else {}
+        if view is not None and view.closed is not None:
+            amounts |= {
+                "price_wei": str(view.closed.price_wei),
+                "burned_wei": str(view.closed.burned_wei),
+                "metric_e6": view.tally.metric_e6 if view.tally else None,
+            }
+        return amounts
+
+    async def _serve_machine(self, machine: Machine, effects: trio.MemoryReceiveChannel[Effect]) -> None:
+        """Perform one role's effects side by side until it is finished; its failure stays its own."""
+        try:
+            async with trio.open_nursery() as nursery:
+                async for effect in effects:
+                    nursery.start_soon(self._perform_one, machine, effect)
+                nursery.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001 - supervision: one job's failure stops no other
+            self._quarantine(machine, error)
+
+    async def _perform_one(self, machine: Machine, effect: Effect) -> None:
+        """Perform an effect to its end, however long the world needs, and handle its answer."""
+        view = self.views.get(machine.job_id)
+        patience = 1.0
+        assert self.performer is not None
+        while True:
+            try:
+                answer = await self.performer.perform(machine, effect, view, self._chain_time)
+                break
+            except MorphwareError as error:
+                job_id = machine.job_id.hex()
+                log.warning("effect_waits", job_id=job_id, role=machine.role, effect=effect.id, reason=str(error))
+                self.feed.say("waits", job_id=job_id, role=machine.role, effect=effect.id, reason=str(error))
+                await trio.sleep(patience)
+                patience = min(30.0, patience * 2)
+        with self.journal.transaction():
+            self.journal.finish_effect(machine.job_id, machine.role, effect.id)
+            follow_ups = self._let_handle(machine, answer, is_behind=False, is_kept=True) if answer is not None else ()
+        self._perform(machine, follow_ups)
+
+    def _chain_time(self) -> Timestamp:
+        return self.now.timestamp

@@ -1,0 +1,224 @@
+"""The whole node on one screen: what it opens, in which order, and what runs beside what.
+
+Everything is a service in one nursery.  The order matters: keys before the chain (which signs), the journal before
+anything that it must remember, artifacts and gossip before the engine that uses them, and the control socket last, so
+that whoever can talk to the node finds it whole.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from sqlite3 import connect as open_database
+
+import structlog
+import trio
+
+from morphware.node.amounts import parse_tokens
+from morphware.node.artifacts.torrents import LibtorrentArtifacts, TorrentSettings, serve_artifacts
+from morphware.node.chain.deployment import load_deployment
+from morphware.node.chain.market import ChainSettings, MarketChain, serve_market_chain
+from morphware.node.chain.transaction_log import SqliteTransactionLog
+from morphware.node.config import Config, keystore_password
+from morphware.node.control import NodeRunning, serve_control
+from morphware.node.curve import PROTOCOL as PROGRESS
+from morphware.node.curve import ProgressReceiver
+from morphware.node.directory import Directory, published_addresses
+from morphware.node.engine import Engine, Roles
+from morphware.node.errors import BadInput
+from morphware.node.feed import Feed
+from morphware.node.gossip.pubsub import GossipMessage
+from morphware.node.gossip.service import Libp2pGossip, serve_gossip
+from morphware.node.journal import Journal
+from morphware.node.keys import Keys, load
+from morphware.node.performer import Performer
+from morphware.node.requests import Requests
+from morphware.node.runner.runner import SandboxRunner
+from morphware.node.speech import Listener, Speaker
+from morphware.node.treasury import Treasury
+from morphware.protocol.brain import Identity
+from morphware.protocol.calls import PublishNode
+from morphware.protocol.chain_events import NodePublished
+from morphware.protocol.commitments import Domain
+from morphware.protocol.gossip import Knowledge, net_of
+from morphware.protocol.worker import WorkerPolicy
+
+log = structlog.get_logger()
+
+ROLE_BITS = {"user": 1, "worker": 2, "validator": 4}
+GIB = 1 << 30
+
+
+def run_node(config: Config) -> None:
+    """Run a node until it is interrupted."""
+    trio.run(serve_node, config)
+
+
+async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Serve all roles of one account until cancelled; started once the node takes part in the market."""
+    folder = config.node.data_folder
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _alone(folder):
+        keys = await load(folder / "keys", _password(config))
+        deployment = load_deployment(_deployment_path(config))
+        transactions = SqliteTransactionLog(open_database(folder / "transactions.sqlite", isolation_level=None))
+        journal = Journal(folder / "journal.sqlite")
+        journal.belongs_to(f"chain {deployment.chain_id}, market 0x{deployment.market.hex()}, 0x{keys.account.hex()}")
+        domain = Domain(deployment.chain_id, deployment.market_address)
+        directory, feed, runner = Directory(journal.nodes()), Feed(), SandboxRunner(_made(folder / "scratch"))
+
+        async with trio.open_nursery() as nursery:
+            settings = ChainSettings(finality_blocks=config.chain.finality_blocks, poll_s=config.chain.poll_s)
+            connect = partial(serve_market_chain, settings=settings)
+            chain: MarketChain = await nursery.start(
+                connect, config.chain.rpc_url, deployment, keys.private_key, transactions
+            )
+            parameters = await chain.parameters()
+            torrents = TorrentSettings(
+                listen=_remembered(journal, "artifacts", config.artifacts.listen),
+                max_size_bytes=config.artifacts.max_size_bytes,
+            )
+            artifacts: LibtorrentArtifacts = await nursery.start(serve_artifacts, torrents)
+            journal.put("artifacts", f"{artifacts.address[0]}:{artifacts.address[1]}")
+
+            engine = Engine(
+                journal=journal,
+                chain=chain,
+                entropy=SystemEntropy(),
+                identity=Identity(
+                    domain, parameters.timing, keys.account, keys.encryption_secret, directory, config.chain.patience_s
+                ),
+                roles=Roles(frozenset(config.node.roles), _policy(config), config.worker.capacity),
+                feed=feed,
+                directory=directory,
+                treasury=Treasury(chain),
+            )
+            knowledge = Knowledge(domain, net_of(domain, deployment.genesis_hash), directory.peer_keys, engine.views)
+            listener = Listener(knowledge, engine.hear, engine.note_node)
+            receiver = ProgressReceiver(journal, feed, directory, engine.views, keys.account)
+            heard, hearing = trio.open_memory_channel[GossipMessage](1_000)
+            speak = partial(
+                serve_gossip,
+                peer_seed=keys.peer_seed,
+                listen=_remembered(journal, "gossip", config.gossip.listen),
+                topics={topic: listener.rule(topic) for topic in listener.topics()},
+                streams={PROGRESS: receiver.receive},
+                deliver=heard,
+            )
+            gossip: Libp2pGossip = await nursery.start(speak)
+            journal.put("gossip", _host_port(gossip.addresses[0]))
+            nursery.start_soon(listener.listen, hearing)
+            await gossip.connect([*config.gossip.bootstrap, *directory.all_addresses()])
+
+            speaker = Speaker(knowledge, keys.account, keys.private_key, keys.peer_seed, gossip)
+            engine.performer = Performer(
+                folder / "jobs", keys.account, config.worker.threads or None,
+                journal, chain, artifacts, gossip, speaker, runner, directory, feed,
+            )  # fmt: skip
+            engine.connect = gossip.connect
+            nursery.start_soon(_serve_old_files, journal, artifacts)
+            head = max(0, await chain.block_number() - config.chain.finality_blocks)
+            await nursery.start(engine.run, deployment.deploy_block, head)
+
+            addresses = published_addresses(gossip.addresses, artifacts.address)
+            await _publish(engine.treasury, directory, keys, addresses)
+            if "validator" in config.node.roles:
+                seats = await chain.seats(keys.account)
+                await engine.treasury.ensure_seats(len(seats), config.validator.seats, parameters.seat_stake_wei)
+            nursery.start_soon(
+                speaker.announce_self, keys, _role_bits(config), artifacts.address, config.gossip.announce_s
+            )
+            requests = Requests(config, keys.account, chain, engine, gossip, artifacts, parameters)
+            await nursery.start(serve_control, folder, requests.commands(), feed)
+            log.info("node_ready", account="0x" + keys.account.hex(), roles=list(config.node.roles))
+            task_status.started()
+
+
+# --- pieces of the screen above -------------------------------------------------------------------------------------
+
+
+async def _serve_old_files(journal: Journal, artifacts: LibtorrentArtifacts) -> None:
+    """Serve again what was served before the restart."""
+    for job_id, name, _, path in journal.files():
+        if path.exists():
+            await artifacts.seed(path)
+        else:
+            journal.drop_file(job_id, name)
+
+
+async def _publish(treasury: Treasury, directory: Directory, keys: Keys, addresses: tuple[str, ...]) -> None:
+    """Put keys and addresses on chain if the chain does not say the same already."""
+    record = PublishNode(keys.encryption_public, keys.peer_public, addresses)
+    known = directory.published(keys.account)
+    if known is None or known != NodePublished(keys.account, record.encryption_key, record.peer_key, record.addresses):
+        await treasury.publish(record)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which ends with the process, however it ends."""
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NodeRunning(
+                f"A node is running on the data folder {folder} already: stop it, or use another --data-folder."
+            ) from None
+        yield
+
+
+class SystemEntropy:
+    """Chance from the operating system."""
+
+    def token(self, size_bytes: int) -> bytes:
+        """So many random bytes."""
+        return os.urandom(size_bytes)
+
+
+def _policy(config: Config) -> WorkerPolicy:
+    worker = config.worker
+    return WorkerPolicy(
+        price_per_hour_wei=parse_tokens(worker.price_per_hour),
+        minimum_price_wei=parse_tokens(worker.minimum_price),
+        decoy_chance_256=round(worker.decoy_probability * 256),
+        memory_bytes=int(worker.memory_gib * GIB),
+        disk_bytes=int(worker.disk_gib * GIB),
+    )
+
+
+def _password(config: Config) -> str:
+    password = keystore_password(config.keys)
+    if password is None:
+        raise BadInput("The keystore needs its password: set MORPHWARE_PASSWORD, or [keys] password_file.")
+    return password
+
+
+def _deployment_path(config: Config) -> Path:
+    if config.chain.deployment is None:
+        raise BadInput("The node must know its market: set [chain] deployment to the network's deployment file.")
+    return config.chain.deployment
+
+
+def _remembered(journal: Journal, name: str, listen: str) -> str:
+    """The configured address; where it leaves the port open, the port of the last time, so that peers find us again."""
+    configured = _host_port(listen) if listen.startswith("/") else listen
+    if configured.endswith(":0") and (last := journal.get(name)) is not None:
+        return last
+    return configured
+
+
+def _host_port(multiaddress: str) -> str:
+    """HOST:PORT of /ip4/HOST/tcp/PORT/… (square brackets around an IPv6 host)."""
+    _, family, host, _, port, *_ = multiaddress.split("/")
+    return f"[{host}]:{port}" if family == "ip6" else f"{host}:{port}"
+
+
+def _role_bits(config: Config) -> int:
+    return sum(ROLE_BITS[role] for role in set(config.node.roles))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,88 @@
+"""Keeps enough free balance in the market: tokens leave the wallet when a call needs them, and not before."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import trio
+
+from morphware.node.amounts import format_tokens
+from morphware.node.errors import BadInput
+from morphware.node.ports import Receipt, Refused
+from morphware.protocol.calls import Approve, Call, Deposit, PublishNode, Stake
+from morphware.protocol.units import WEI_MAX, Address, Wei
+
+APPROVAL_WEI: Final = Wei(WEI_MAX)
+
+
+class Bank(Protocol):
+    """What the treasury asks of the chain."""
+
+    @property
+    def account(self) -> Address: ...
+
+    async def send(self, call: Call, *, effect_id: str) -> Receipt | Refused: ...
+
+    async def free_balance(self, account: Address) -> Wei: ...
+
+    async def wallet_balance(self, account: Address) -> Wei: ...
+
+
+class NotEnoughTokens(BadInput):
+    """The account has fewer tokens than this needs: get more, or ask for less."""
+
+
+@dataclass(slots=True)
+class Treasury:
+    """One account's money. One movement at a time, so that two wishes do not count the same tokens."""
+
+    bank: Bank
+    _lock: trio.Lock = field(default_factory=trio.Lock)
+    _is_approved: bool = False
+
+    async def available(self) -> Wei:
+        """Free balance and wallet together."""
+        account = self.bank.account
+        return Wei(await self.bank.free_balance(account) + await self.bank.wallet_balance(account))
+
+    async def ensure_free(self, amount: Wei, purpose: str) -> None:
+        """Have at least so much free balance. Raises ``NotEnoughTokens``, which names what is missing."""
+        async with self._lock:
+            account = self.bank.account
+            free = await self.bank.free_balance(account)
+            if free >= amount:
+                return
+            wallet = await self.bank.wallet_balance(account)
+            if free + wallet < amount:
+                msg = (
+                    f"{purpose} needs {format_tokens(amount)} tokens, and this account has "
+                    f"{format_tokens(free + wallet)}: get more tokens, or lower the reserve."
+                )
+                raise NotEnoughTokens(msg)
+            if not self._is_approved:
+                await self.do(Approve(APPROVAL_WEI))
+                self._is_approved = True
+            await self.do(Deposit(Wei(amount - free)))
+
+    async def fund_bonds(self, bond: Wei, *, most: int) -> Wei:
+        """Have the free balance for up to so many bonds, as far as the account's tokens go; return it."""
+        payable = min(most, (await self.available()) // max(1, bond))
+        await self.ensure_free(Wei(payable * bond), "A bid's bond")
+        return await self.bank.free_balance(self.bank.account)
+
+    async def ensure_seats(self, held: int, wanted: int, stake_wei: Wei) -> None:
+        """Hold so many validator seats."""
+        missing = wanted - held
+        if missing > 0:
+            await self.ensure_free(Wei(missing * stake_wei), f"Staking {missing} seats")
+            await self.do(Stake(missing))
+
+    async def publish(self, record: PublishNode) -> None:
+        """Put this node's keys and addresses on chain."""
+        await self.do(record)
+
+    async def do(self, call: Call) -> None:
+        """Carry out an account's own call. It is safe to repeat, so it needs no place in a job's journal."""
+        result = await self.bank.send(call, effect_id=f"account/{type(call).__name__}/{time.time_ns()}")
+        if isinstance(result, Refused):
+            raise BadInput(result.sentence)

@@ -1,0 +1,193 @@
+"""What the three brains share: they are folds of events, and ask for each effect once.
+
+A brain is level-triggered.  It folds an event into what it knows, then looks at the whole and says what it wants done
+*now*; an effect that it has asked for is not asked for again.  So a missed message, a burst of events in one block, or
+a restart (the same events, replayed) all lead to the same wishes.  ``deadline`` is the next moment at which time alone
+may change those wishes: it is asked for and never scheduled.
+
+A call that the contract refused is asked for again under a new id while the state still wants it, a few seconds later
+and at most ``ATTEMPTS`` times: somebody else may have been quicker, or the chain was not yet where the brain thought.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from morphware.protocol import chain_events as ce
+from morphware.protocol.calls import JobCall, Poke
+from morphware.protocol.commitments import Domain
+from morphware.protocol.crypto import derive, seal
+from morphware.protocol.effects import Effect, Finish, Send
+from morphware.protocol.events import CallRefused, Event, Moment
+from morphware.protocol.parameters import Timing
+from morphware.protocol.states import State
+from morphware.protocol.units import Address, JobId, Timestamp
+from morphware.protocol.view import JobView, view_of
+
+ATTEMPTS: Final = 5
+RETRY_S: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the brain acts for, where, and whom it can look up (addresses to X25519 public keys).
+
+    ``patience_s`` is how long a node leaves a late job to those with more at stake before it pokes itself.
+    """
+
+    domain: Domain
+    timing: Timing
+    account: Address
+    encryption_secret: bytes
+    encryption_keys: Mapping[Address, bytes]
+    patience_s: int = 30
+
+
+class Brain(ABC):
+    """One role in one job. ``seed`` is the 32 random bytes that all its secrets of this job are derived from."""
+
+    poke_rank: int = 0
+    """How many patiences this role lets pass before it pokes, so that not everybody pays for the same poke."""
+
+    def __init__(self, identity: Identity, job_id: JobId, seed: bytes) -> None:
+        self.identity = identity
+        self.job_id = job_id
+        self.seed = seed
+        self.view: JobView | None = None
+        self.problem = ""
+        self._asked: set[str] = set()
+        self._refused: dict[str, tuple[int, Timestamp]] = {}
+        self._wakes: list[Timestamp] = []
+        self._wanted: list[Effect] = []
+        self._now = Moment(Timestamp(0), 0)
+
+    def handle(self, event: Event, now: Moment, *, is_behind: bool = False) -> tuple[Effect, ...]:
+        """Fold an event in and return the effects that are wanted from now on and were not asked for before.
+
+        ``is_behind`` says that newer blocks are known to exist: the event is folded in, and nothing is wanted yet.
+        """
+        self._now = now
+        self._wanted, self._wakes = [], []
+        if isinstance(event, ce.JobPosted):
+            if event.job_id == self.job_id and self.view is None:
+                self.view = view_of(event)
+        elif self.view is not None:
+            self._view_apply(event)
+        if isinstance(event, CallRefused):
+            self._note_refusal(event)
+        self.learn(event)
+        if is_behind:
+            return ()
+        if self.view is not None and self.view.is_over:
+            self.close(self.view)
+        else:
+            self.plan()
+        return tuple(self._wanted)
+
+    @property
+    def deadline(self) -> Timestamp | None:
+        """The next moment at which time alone may make this brain want something."""
+        return min(self._wakes, default=None)
+
+    @property
+    @abstractmethod
+    def is_concerned(self) -> bool:
+        """Whether this role has anything at stake in the job, and so pokes it when it is late."""
+
+    @abstractmethod
+    def learn(self, event: Event) -> None:
+        """Fold in what concerns this role beyond the chain's view."""
+
+    @abstractmethod
+    def plan(self) -> None:
+        """Say, with ``ask`` and ``call``, what is wanted now."""
+
+    def close(self, view: JobView) -> None:
+        """Say what is wanted once the job is CLOSED."""
+        self.ask(Finish("finish", view.outcome.name))
+
+    # --- what plans are made of -------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> Timestamp:
+        """The newest final block's time."""
+        return self._now.timestamp
+
+    @property
+    def block(self) -> int:
+        """The newest final block's number."""
+        return self._now.block
+
+    def secret(self, label: str) -> bytes:
+        """A 32-byte secret of this job and role."""
+        return derive(self.seed, label)
+
+    def seal_for(self, account: Address, message: bytes, label: str) -> bytes:
+        """A sealed box for an account, or an empty one where its key is unknown (it may then complain)."""
+        key = self.identity.encryption_keys.get(account)
+        return b"" if key is None else seal(message, key, self.secret(f"ephemeral|{label}|{account.hex()}"))
+
+    def ask(self, effect: Effect) -> None:
+        """Want an effect, once."""
+        if effect.id not in self._asked:
+            self._asked.add(effect.id)
+            self._wanted.append(effect)
+
+    def call(self, key: str, call: JobCall) -> None:
+        """Want a call, once, and again after a refusal while it is still wanted."""
+        attempts, retry_at = self._refused.get(key, (0, Timestamp(0)))
+        if attempts >= ATTEMPTS:
+            return
+        if self.at(retry_at):
+            self.ask(Send(key if attempts == 0 else f"{key}#{attempts}", call))
+
+    def at(self, moment: int) -> bool:
+        """Whether a moment has come; if not, the brain wants to be woken then."""
+        if self.now >= moment:
+            return True
+        self._wakes.append(Timestamp(moment))
+        return False
+
+    def is_refused(self, key: str) -> bool:
+        """Whether a call was refused so often that it is given up."""
+        return self._refused.get(key, (0, 0))[0] >= ATTEMPTS
+
+    def poke_when_late(self, view: JobView) -> None:
+        """Move the job once its deadline has passed; each role waits a little longer than the one before it."""
+        is_alive = view.state not in (State.NONE, State.CLOSED)
+        late_at = view.deadline + self.poke_rank * self.identity.patience_s
+        if is_alive and self.is_concerned and self.at(late_at):
+            self.call(f"poke|{view.state.name}|{view.deadline}", Poke(self.job_id))
+
+    def _view_apply(self, event: Event) -> None:
+        assert self.view is not None
+        if isinstance(event, _CHAIN_EVENTS):
+            self.view.apply(event)
+
+    def _note_refusal(self, event: CallRefused) -> None:
+        key = event.effect_id.split("#", 1)[0]
+        attempts, _ = self._refused.get(key, (0, 0))
+        self._refused[key] = (attempts + 1, Timestamp(self.now + RETRY_S * 2**attempts))
+        self.problem = event.sentence
+
+
+_CHAIN_EVENTS: Final = (
+    ce.NodePublished,
+    ce.JobPosted,
+    ce.StateChanged,
+    ce.BidCommitted,
+    ce.BidOpened,
+    ce.JobAwarded,
+    ce.KeysPosted,
+    ce.ModelSubmitted,
+    ce.CommitteeDrawn,
+    ce.TestKeysPosted,
+    ce.ModelKeysPosted,
+    ce.ReportCommitted,
+    ce.ReportRevealed,
+    ce.RoundTallied,
+    ce.Claimed,
+    ce.SeatSettled,
+    ce.JobClosed,
+)

@@ -1,0 +1,260 @@
+"""One straight function per topic decides what becomes of a message: accept, ignore or reject.
+
+*Reject* is for what no honest peer would have forwarded: it counts against whoever sent it on.  *Ignore* is for what
+may be honest and is of no use here and now: an unknown job, a stale or repeated message, a rate that is too high.
+The rules look at ``Knowledge``, which the node keeps: records, jobs as the chain tells them, and what was seen.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from morphware.protocol.codec import MESSAGE_BYTES_MAX, Malformed, decode, wei_to_bytes
+from morphware.protocol.commitments import Domain, keccak
+from morphware.protocol.crypto import sha256_of
+from morphware.protocol.messages import (
+    BODIES,
+    LIFETIME_S,
+    BidKey,
+    BidSealed,
+    Body,
+    Envelope,
+    JobAnnounce,
+    MessageType,
+    ModelReady,
+    NodeRecord,
+    ReportNotice,
+    is_genuine,
+    message_id,
+)
+from morphware.protocol.records import is_record_signed
+from morphware.protocol.states import State
+from morphware.protocol.units import Address, JobId
+from morphware.protocol.verdicts import Accept, Ignore, Reject, Verdict
+from morphware.protocol.view import JobView
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+CLOCK_SKEW_S: Final = 60
+SEEN_MOST: Final = 50_000
+RECORDS_MOST: Final = 10_000
+SEALED_BIDS_PER_AUTHOR: Final = 8
+AUTHOR_RATE_S: Final = 1.0
+AUTHOR_BURST: Final = 20
+
+TOPICS: Final[dict[str, frozenset[MessageType]]] = {
+    "nodes": frozenset({MessageType.NODE_RECORD}),
+    "jobs": frozenset({MessageType.JOB_ANNOUNCE}),
+    "bids": frozenset({MessageType.BID_SEALED, MessageType.BID_KEY}),
+    "val": frozenset({MessageType.MODEL_READY, MessageType.REPORT_NOTICE}),
+}
+SHARDED: Final = frozenset({"bids", "val"})
+
+
+def net_of(domain: Domain, genesis: bytes) -> bytes:
+    """The network's 8 bytes: the beginning of keccak(chain id, market, genesis hash)."""
+    return keccak(domain.chain_id.to_bytes(32, "big") + domain.market.rjust(32, b"\0") + genesis)[:8]
+
+
+def topic_of(net: bytes, kind: MessageType, job: bytes) -> str:
+    """The topic that a message belongs to; busy topics are split sixteenfold by the job's first byte."""
+    name = next(name for name, kinds in TOPICS.items() if kind in kinds)
+    shard = f"/{job[0] % 16:02x}" if name in SHARDED else ""
+    return f"/mw/1/{net.hex()}/{name}{shard}"
+
+
+def all_topics(net: bytes) -> list[str]:
+    """Every topic of the network."""
+    plain = [f"/mw/1/{net.hex()}/{name}" for name in TOPICS if name not in SHARDED]
+    return plain + [f"/mw/1/{net.hex()}/{name}/{shard:02x}" for name in sorted(SHARDED) for shard in range(16)]
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """What the rules look at. ``records`` hold peer keys by account, from the chain or from gossip."""
+
+    domain: Domain
+    net: bytes
+    peer_keys: dict[Address, bytes]
+    jobs: Mapping[JobId, JobView]
+    is_funded: Callable[[Address], bool] = lambda _: True
+    seen: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    sequences: OrderedDict[tuple[bytes, bytes, int], int] = field(default_factory=OrderedDict)
+    sealed: OrderedDict[tuple[bytes, bytes], int] = field(default_factory=OrderedDict)
+    rates: OrderedDict[bytes, tuple[float, float]] = field(default_factory=OrderedDict)
+
+
+def judge(topic: str, data: bytes, knowledge: Knowledge, now: float) -> Verdict:
+    """The verdict on one message. ``now`` is seconds since the epoch; what is accepted is remembered."""
+    if len(data) > MESSAGE_BYTES_MAX:
+        return Reject(f"{len(data)} bytes are more than {MESSAGE_BYTES_MAX}")
+    try:
+        envelope = decode(data, Envelope)
+    except Malformed as error:
+        return Reject(f"not an envelope: {error}")
+    kind = BODIES.get(envelope.type)
+    if kind is None:
+        return Ignore("unknown type")
+    try:
+        body: Body = decode(envelope.body, kind)
+    except Malformed as error:
+        return Reject(f"not a {kind.__name__}: {error}")
+    verdict = _judge_envelope(topic, envelope, body, knowledge, now)
+    if isinstance(verdict, Accept):
+        verdict = _judge_body(envelope, body, knowledge, now)
+    if isinstance(verdict, Accept):
+        _remember(envelope, body, knowledge, now)
+    return verdict
+
+
+def _judge_envelope(topic: str, envelope: Envelope, body: Body, knowledge: Knowledge, now: float) -> Verdict:
+    """What holds for every message: network, topic, time, freshness, rate, signature."""
+    kind = MessageType(envelope.type)
+    if envelope.net != knowledge.net:
+        return Reject("another network's message")
+    if topic != topic_of(knowledge.net, kind, envelope.job):
+        return Reject("not this topic's message")
+    if envelope.lifetime_s > LIFETIME_S[kind]:
+        return Reject("it wants to live too long")
+    if envelope.sent_at > now + CLOCK_SKEW_S:
+        return Ignore("it comes from the future")
+    if now > envelope.sent_at + envelope.lifetime_s:
+        return Ignore("it is out of date")
+    if message_id(envelope) in knowledge.seen:
+        return Ignore("seen before")
+    peer_key = body.peer_key if isinstance(body, NodeRecord) else knowledge.peer_keys.get(Address(envelope.author))
+    if peer_key is None:
+        return Ignore("its author has no record here")
+    if not is_genuine(envelope, peer_key):
+        return Reject("its signature is not its author's")
+    if envelope.sequence <= knowledge.sequences.get((envelope.author, envelope.job, envelope.type), -1):
+        return Ignore("a newer one of this kind was seen")
+    if not _is_within_rate(envelope.author, knowledge, now):
+        return Ignore("its author speaks too often")
+    if not knowledge.is_funded(Address(envelope.author)):
+        return Ignore("its author has nothing at stake")
+    return Accept()
+
+
+def _judge_body(envelope: Envelope, body: Body, knowledge: Knowledge, now: float) -> Verdict:
+    match body:
+        case NodeRecord():
+            return _judge_record(envelope, body, knowledge)
+        case JobAnnounce():
+            return _judge_announce(envelope, body, knowledge)
+        case BidSealed():
+            return _judge_sealed_bid(envelope, knowledge)
+        case BidKey():
+            return _judge_bid_key(envelope, body, knowledge, now)
+        case ModelReady():
+            return _judge_model(envelope, body, knowledge)
+        case ReportNotice():
+            return _judge_notice(envelope, body, knowledge)
+
+
+def _judge_record(envelope: Envelope, record: NodeRecord, knowledge: Knowledge) -> Verdict:
+    """NODE_RECORD: the account itself bound these keys, and the binding has not expired."""
+    if not is_record_signed(knowledge.domain, Address(envelope.author), record):
+        return Reject("the account did not sign this record")
+    if record.expires_at < envelope.sent_at:
+        return Ignore("the record has expired")
+    if len(knowledge.peer_keys) >= RECORDS_MOST and envelope.author not in knowledge.peer_keys:
+        return Ignore("too many records")
+    return Accept()
+
+
+def _judge_announce(envelope: Envelope, announce: JobAnnounce, knowledge: Knowledge) -> Verdict:
+    """JOB_ANNOUNCE: the job is on chain, is its author's, is open, and is what the announcement says."""
+    view = knowledge.jobs.get(JobId(envelope.job))
+    if view is None:
+        return Ignore("the job is not on chain yet")
+    if view.user != envelope.author:
+        return Reject("only the end user announces a job")
+    if (announce.reserve_wei, announce.spec_hash) != (wei_to_bytes(view.terms.reserve_wei), sha256_of(view.spec)):
+        return Reject("the announcement differs from the chain")
+    if view.state is not State.BIDDING:
+        return Ignore("bidding is over")
+    return Accept()
+
+
+def _judge_sealed_bid(envelope: Envelope, knowledge: Knowledge) -> Verdict:
+    """BID_SEALED: a known job takes bids or is opening them, and its author does not flood it."""
+    view = knowledge.jobs.get(JobId(envelope.job))
+    if view is None:
+        return Ignore("the job is not on chain yet")
+    if view.state not in (State.BIDDING, State.REVEALING):
+        return Ignore("the auction is over")
+    if knowledge.sealed.get((envelope.job, envelope.author), 0) >= SEALED_BIDS_PER_AUTHOR:
+        return Ignore("its author sent enough sealed bids")
+    return Accept()
+
+
+def _judge_bid_key(envelope: Envelope, key: BidKey, knowledge: Knowledge, now: float) -> Verdict:
+    """BID_KEY: bidding is over for good, and the commitment is its author's. Before that it is a leak.
+
+    A node that is a block behind its peers still sees BIDDING when the first key arrives: the deadline decides.
+    """
+    view = knowledge.jobs.get(JobId(envelope.job))
+    if view is None:
+        return Ignore("the job is not on chain yet")
+    if view.state is State.BIDDING and now < view.deadline:
+        return Reject("a bid's key must not be shown before bidding is over")
+    if view.state not in (State.BIDDING, State.REVEALING):
+        return Ignore("the auction is over")
+    if not any(bid.commitment == key.commitment and bid.bidder == envelope.author for bid in view.bids):
+        return Ignore("no such commitment of this author is on chain")
+    return Accept()
+
+
+def _judge_model(envelope: Envelope, ready: ModelReady, knowledge: Knowledge) -> Verdict:
+    """MODEL_READY: the winner's model is on chain, and the file is the one committed to."""
+    view = knowledge.jobs.get(JobId(envelope.job))
+    if view is None or view.model is None:
+        return Ignore("no model is on chain yet")
+    if view.winner != envelope.author:
+        return Reject("only the winner says that the model is ready")
+    if ready.file.sha256 not in view.model.model:
+        return Reject("the file is not the one on chain")
+    return Accept()
+
+
+def _judge_notice(envelope: Envelope, notice: ReportNotice, knowledge: Knowledge) -> Verdict:
+    """REPORT_NOTICE: its author sits on the job's committee and says no metric."""
+    view = knowledge.jobs.get(JobId(envelope.job))
+    if view is None or view.committee is None:
+        return Ignore("no committee is drawn yet")
+    if envelope.author not in view.validators:
+        return Reject("its author is not on the committee")
+    if notice.round != view.committee.round:
+        return Ignore("another round's notice")
+    return Accept()
+
+
+def _remember(envelope: Envelope, body: Body, knowledge: Knowledge, now: float) -> None:
+    _put(knowledge.seen, message_id(envelope), int(now) + envelope.lifetime_s)
+    if not isinstance(body, BidSealed | BidKey):  # an author's several bids of one job may arrive in any order
+        _put(knowledge.sequences, (envelope.author, envelope.job, envelope.type), envelope.sequence)
+    if isinstance(body, BidSealed):
+        author = (envelope.job, envelope.author)
+        _put(knowledge.sealed, author, knowledge.sealed.get(author, 0) + 1)
+    if isinstance(body, NodeRecord):
+        knowledge.peer_keys[Address(envelope.author)] = body.peer_key
+
+
+def _is_within_rate(author: bytes, knowledge: Knowledge, now: float) -> bool:
+    """A token bucket per author: one message a second on average, twenty at once."""
+    tokens, last = knowledge.rates.get(author, (float(AUTHOR_BURST), now))
+    tokens = min(float(AUTHOR_BURST), tokens + max(0.0, now - last) * AUTHOR_RATE_S)
+    is_within = tokens >= 1
+    _put(knowledge.rates, author, (tokens - 1 if is_within else tokens, now))
+    return is_within
+
+
+def _put(store: OrderedDict[K, V], key: K, value: V) -> None:
+    """Store newest last, and forget the oldest beyond the bound."""
+    store[key] = value
+    store.move_to_end(key)
+    while len(store) > SEEN_MOST:
+        store.popitem(last=False)

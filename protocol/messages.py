@@ -1,0 +1,193 @@
+"""What nodes say to each other: the envelope, the bodies, and the job's specification.
+
+An envelope is the array [version, type, net, job, author, sequence, time, lifetime, body, signature].  ``net`` is the
+first 8 bytes of keccak(chain id, market, genesis): nodes of another network never understand each other by accident.
+The signature is Ed25519 by the peer key that the author bound to its address, over BLAKE2b of "mw1" and all fields
+but the signature; the message's id is BLAKE2b-160 of the same bytes, so that a second signature makes no second
+message.
+"""
+
+from enum import IntEnum
+from hashlib import blake2b
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.codec import U8, U16, U32, U64, AddressBytes, Hash, ShortText, WeiBytes, encode
+from morphware.protocol.crypto import is_signed_by, sign
+
+VERSION: Final = 1
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, array_like=True):
+    """The base of everything that crosses the wire: a frozen array whose decoding validates it."""
+
+
+class MessageType(IntEnum):
+    """The types of PROTOCOL.md 6.2 that this version speaks."""
+
+    NODE_RECORD = 1
+    JOB_ANNOUNCE = 2
+    BID_SEALED = 3
+    BID_KEY = 4
+    MODEL_READY = 6
+    REPORT_NOTICE = 7
+
+
+class Envelope(Wire, frozen=True):
+    """A signed message. ``sent_at`` is seconds since the epoch, ``lifetime_s`` how long it may be passed on."""
+
+    version: Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]
+    type: U8
+    net: Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
+    job: Hash
+    author: AddressBytes
+    sequence: U64
+    sent_at: U64
+    lifetime_s: U16
+    body: bytes
+    signature: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+
+
+class NodeRecord(Wire, frozen=True):
+    """Who a node is: its encryption key, its addresses, its roles. The envelope's signer is its peer key.
+
+    ``signature`` is the account's own (EIP-712) over keys and sequence, so that nobody else can bind them.
+    """
+
+    encryption_key: Hash
+    peer_key: Hash
+    roles: U8
+    addresses: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=8)]
+    torrent_host: ShortText
+    torrent_port: U16
+    expires_at: U64
+    signature: Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
+
+
+class JobAnnounce(Wire, frozen=True):
+    """A job is open for bids; every field repeats what the chain says, for those who are behind it."""
+
+    reserve_wei: WeiBytes
+    bids_until: U64
+    spec_hash: Hash
+    torrent_host: ShortText
+    torrent_port: U16
+
+
+class BidSealed(Wire, frozen=True):
+    """A bid's ciphertext under the bidder's own one-time key."""
+
+    commitment: Hash
+    nonce: Annotated[bytes, msgspec.Meta(min_length=24, max_length=24)]
+    sealed: Annotated[bytes, msgspec.Meta(min_length=144, max_length=144)]
+
+
+class BidKey(Wire, frozen=True):
+    """The one-time key of a sealed bid, published once bidding is over for good."""
+
+    commitment: Hash
+    key: Hash
+
+
+class ModelReady(Wire, frozen=True):
+    """The winner's model is on chain and in the swarm."""
+
+    file: SealedFile
+    torrent_host: ShortText
+    torrent_port: U16
+
+
+class ReportNotice(Wire, frozen=True):
+    """A validator holds the ciphertexts of a round and serves them to its fellows."""
+
+    round: U8
+    commitment: Hash
+    torrent_host: ShortText
+    torrent_port: U16
+
+
+class JobSpec(Wire, frozen=True):
+    """What a job is: posted on chain in this encoding, with the magnet links of the three sealed files.
+
+    ``metric`` names the scorer's metric, ``environment`` the reference environment in words a person can check.
+    """
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    kind: Literal["script", "notebook"]
+    entry: Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+    metric: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    privacy: Literal["sealed", "public"]
+    estimated_s: U32
+    memory_bytes: U64
+    disk_bytes: U64
+    code: SealedFile
+    train: SealedFile
+    test: SealedFile
+    requirements: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=50)]
+    environment: ShortText
+    public_keys: Annotated[bytes, msgspec.Meta(max_length=96)]
+
+
+class ModelManifest(Wire, frozen=True):
+    """The worker's response on chain: where the model's ciphertext is, and x for the end user in a sealed box."""
+
+    file: SealedFile
+    x_box: Annotated[bytes, msgspec.Meta(min_length=80, max_length=80)]
+
+
+Body = NodeRecord | JobAnnounce | BidSealed | BidKey | ModelReady | ReportNotice
+
+BODIES: Final[dict[int, type[Body]]] = {
+    MessageType.NODE_RECORD: NodeRecord,
+    MessageType.JOB_ANNOUNCE: JobAnnounce,
+    MessageType.BID_SEALED: BidSealed,
+    MessageType.BID_KEY: BidKey,
+    MessageType.MODEL_READY: ModelReady,
+    MessageType.REPORT_NOTICE: ReportNotice,
+}
+TYPE_OF: Final[dict[type[Body], MessageType]] = {body: MessageType(number) for number, body in BODIES.items()}
+LIFETIME_S: Final[dict[MessageType, int]] = {
+    MessageType.NODE_RECORD: 3600,
+    MessageType.JOB_ANNOUNCE: 600,
+    MessageType.BID_SEALED: 3600,
+    MessageType.BID_KEY: 3600,
+    MessageType.MODEL_READY: 600,
+    MessageType.REPORT_NOTICE: 600,
+}
+
+
+def signed(
+    body: Body, *, net: bytes, job: bytes, author: bytes, sequence: int, sent_at: int, peer_seed: bytes
+) -> Envelope:
+    """An envelope around a body, signed with the author's peer key."""
+    kind = TYPE_OF[type(body)]
+    unsigned = Envelope(
+        version=VERSION,
+        type=kind,
+        net=net,
+        job=job,
+        author=author,
+        sequence=sequence,
+        sent_at=sent_at,
+        lifetime_s=LIFETIME_S[kind],
+        body=encode(body),
+        signature=bytes(64),
+    )
+    return msgspec.structs.replace(unsigned, signature=sign(_digest(unsigned, 32), peer_seed))
+
+
+def is_genuine(envelope: Envelope, peer_key: bytes) -> bool:
+    """Whether the envelope was signed by this peer key."""
+    return is_signed_by(peer_key, _digest(envelope, 32), envelope.signature)
+
+
+def message_id(envelope: Envelope) -> bytes:
+    """20 bytes that name the message whatever its signature."""
+    return _digest(envelope, 20)
+
+
+def _digest(envelope: Envelope, size_bytes: int) -> bytes:
+    bare = encode(msgspec.structs.replace(envelope, signature=bytes(64)))[:-64]
+    return blake2b(b"mw1" + bare, digest_size=size_bytes).digest()

@@ -1,0 +1,288 @@
+"""The worker's brain: it prices the job, bids sealed, trains if it wins, and is paid for the key.
+
+| state | what it does |
+|---|---|
+| BIDDING | commits to its bid and, sometimes, to decoys; gossips the ciphertexts |
+| REVEALING | gossips the bids' keys; opens its own bids if nobody did by a third of the window |
+| KEYED | opens the keys, fetches and checks code and training set, then accepts, or declines what does not fit |
+| TRAINING | trains, seals the model, commits to it on chain |
+| KEYING | seals both halves of the model's key to each drawn validator |
+| CLAIMABLE | publishes y, which pays it |
+
+A bid is the worker's true cost: in a second-price auction nothing else pays better.  Secrets: salts, one-time keys,
+x, y and the seed shares are derived from the job's seed, which is stored before the first commitment.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from morphware.protocol.brain import Brain, Identity
+from morphware.protocol.calls import (
+    Acknowledge,
+    Claim,
+    Commit,
+    Decline,
+    Opening,
+    PostModelKeys,
+    RevealBids,
+    SubmitModel,
+)
+from morphware.protocol.codec import Malformed, decode, encode
+from morphware.protocol.commitments import bid_commitment, keccak
+from morphware.protocol.crypto import BID_NONCE_BYTES, Unopenable, model_key, seal_bid, unseal
+from morphware.protocol.effects import FetchBundle, Publish, SealModel, Train
+from morphware.protocol.events import (
+    BundleFailed,
+    BundleFetched,
+    Event,
+    ModelSealed,
+    Started,
+    TrainingEnded,
+)
+from morphware.protocol.messages import BidKey, BidSealed, JobSpec, ModelManifest
+from morphware.protocol.metrics import KNOWN_METRICS
+from morphware.protocol.states import State
+from morphware.protocol.units import JobId, Timestamp, Wei
+from morphware.protocol.view import JobView, opening_bytes
+
+DECOYS_MOST: Final = 3
+HOUR_S: Final = 3600
+HAND_IN_SHARE: Final = 10
+"""A tenth of the training window is kept for sealing and submitting the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPolicy:
+    """What the worker's owner wants: prices in wei, limits in bytes, the chance of decoys in 256ths."""
+
+    price_per_hour_wei: Wei
+    minimum_price_wei: Wei
+    decoy_chance_256: int
+    memory_bytes: int
+    disk_bytes: int
+
+    def cost_wei(self, estimated_s: int) -> Wei:
+        """The cost of a job of this run time; every bid is at least the minimum price."""
+        return Wei(max(self.minimum_price_wei, -(-self.price_per_hour_wei * estimated_s // HOUR_S)))
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """One bid of ours with everything that opens it."""
+
+    index: int
+    opening: Opening
+    commitment: bytes
+    key: bytes
+    nonce: bytes
+    worker_seed: bytes
+
+
+class WorkerBrain(Brain):
+    """A worker's role in one job."""
+
+    poke_rank = 1
+
+    def __init__(self, identity: Identity, job_id: JobId, seed: bytes, policy: WorkerPolicy) -> None:
+        super().__init__(identity, job_id, seed)
+        self.policy = policy
+        self.bids: tuple[Bid, ...] = ()
+        self.stays_out_because = ""
+        self.x = self.secret("x")
+        self.y = self.secret("y")
+        self._start: Started | None = None
+        self._spec: JobSpec | None = None
+        self._fetched: set[str] = set()
+        self._is_data_bad = False
+        self._is_trained = False
+        self._model: ModelSealed | None = None
+
+    @property
+    def is_winner(self) -> bool:
+        """Whether this worker won the auction."""
+        return self.view is not None and self.view.winner == self.identity.account
+
+    @property
+    def is_concerned(self) -> bool:
+        has_bid = self.view is not None and any(bid.bidder == self.identity.account for bid in self.view.bids)
+        return has_bid and (self.is_winner or (self.view is not None and self.view.award is None))
+
+    def learn(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._start = event
+            case BundleFetched():
+                self._fetched.add(event.name)
+            case BundleFailed():
+                self._is_data_bad, self.problem = True, event.reason
+            case TrainingEnded():
+                self._is_trained, self.problem = True, event.reason
+            case ModelSealed():
+                self._model = event
+            case _:
+                pass
+
+    def plan(self) -> None:
+        view = self.view
+        if view is None:
+            return
+        if self.now < view.deadline:
+            match view.state:
+                case State.BIDDING:
+                    self._bid(view)
+                case State.REVEALING:
+                    self._open_bids(view)
+                case State.KEYED if self.is_winner:
+                    self._accept(view)
+                case State.TRAINING if self.is_winner:
+                    self._train(view)
+                case State.KEYING if self.is_winner and view.model_boxes is None:
+                    keys = self.x + self.y
+                    boxes = tuple(self.seal_for(validator, keys, "model") for validator in view.validators)
+                    self.call("model-keys", PostModelKeys(self.job_id, boxes))
+                case State.CLAIMABLE if self.is_winner:
+                    self.call("claim", Claim(self.job_id, self.y))
+                case _:
+                    pass
+        self.poke_when_late(view)
+
+    # --- the auction ------------------------------------------------------------------------------------------------
+
+    def _bid(self, view: JobView) -> None:
+        if not self.bids and not self.stays_out_because:
+            self.stays_out_because = self._reason_to_stay_out(view)
+            if not self.stays_out_because:
+                self.bids = self._draw_up_bids(view)
+        for bid in self.bids:
+            self.call(f"commit|{bid.index}", Commit(self.job_id, bid.commitment))
+            sealed = seal_bid(opening_bytes(bid.opening), bid.key, bid.nonce, self.job_id + bid.commitment)
+            body = BidSealed(commitment=bid.commitment, nonce=bid.nonce, sealed=sealed)
+            if any(known.commitment == bid.commitment for known in view.bids):
+                self.ask(Publish(f"sealed|{bid.index}", body))
+
+    def _reason_to_stay_out(self, view: JobView) -> str:
+        """Why this worker does not bid; empty if it does."""
+        start = self._start
+        if start is None:
+            return ""
+        spec = self._read_spec(view)
+        if spec is None:
+            return "the specification cannot be read"
+        cost = self.policy.cost_wei(view.terms.estimated_s)
+        if view.user == self.identity.account:
+            return "it is this account's own job"
+        if start.is_busy:
+            return "this worker is at capacity"
+        if spec.metric not in KNOWN_METRICS:
+            return f"the metric {spec.metric} is not known here"
+        if spec.memory_bytes > self.policy.memory_bytes or spec.disk_bytes > self.policy.disk_bytes:
+            return "it needs more memory or disk than this worker offers"
+        if cost > view.terms.reserve_wei:
+            return "the reserve is below this worker's cost"
+        if start.free_wei < view.bond_wei:
+            return "the free balance does not cover the bond"
+        return ""
+
+    def _draw_up_bids(self, view: JobView) -> tuple[Bid, ...]:
+        """The authentic bid and, by chance and as far as the free balance goes, decoys of any price."""
+        assert self._start is not None
+        chance = self.secret("decoys")
+        affordable = self._start.free_wei // max(1, view.bond_wei) - 1
+        wanted = 1 + chance[1] % DECOYS_MOST if chance[0] < self.policy.decoy_chance_256 else 0
+        decoys = max(0, min(wanted, affordable))
+        place = chance[2] % (decoys + 1)  # the authentic bid's place among them tells nothing
+        cost = self.policy.cost_wei(view.terms.estimated_s)
+        bids = []
+        for index in range(decoys + 1):
+            share = int.from_bytes(self.secret(f"decoy-price|{index}")[:8], "big")
+            decoy_price = Wei(1 + share * view.terms.reserve_wei // 2**64)
+            worker_seed = self.secret(f"worker-seed|{index}")
+            opening = Opening(
+                bidder=self.identity.account,
+                price_wei=cost if index == place else decoy_price,
+                is_authentic=index == place,
+                estimated_s=view.terms.training_s,
+                salt=keccak(worker_seed),
+            )
+            bids.append(
+                Bid(
+                    index=index,
+                    opening=opening,
+                    commitment=bid_commitment(self.identity.domain, self.job_id, opening),
+                    key=self.secret(f"bid-key|{index}"),
+                    nonce=self.secret(f"bid-nonce|{index}")[:BID_NONCE_BYTES],
+                    worker_seed=worker_seed,
+                )
+            )
+        return tuple(bids)
+
+    def _open_bids(self, view: JobView) -> None:
+        on_chain = {bid.commitment for bid in view.bids}
+        mine = [bid for bid in self.bids if bid.commitment in on_chain]
+        for bid in mine:
+            self.ask(Publish(f"key|{bid.index}", BidKey(commitment=bid.commitment, key=bid.key)))
+        unopened = tuple(bid.opening for bid in mine if bid.commitment not in view.opened)
+        window = self.identity.timing.revealing_s
+        if unopened and self.at(view.deadline - window + window // 3):
+            self.call("reveal", RevealBids(self.job_id, unopened))
+
+    # --- the training -----------------------------------------------------------------------------------------------
+
+    def _accept(self, view: JobView) -> None:
+        spec = self._read_spec(view)
+        keys = self._data_keys(view)
+        window = self.identity.timing.acknowledge_s
+        is_late = self.at(view.deadline - window // 3)
+        if spec is None or keys is None or self._is_data_bad or (is_late and self._fetched != {"code", "train"}):
+            self.call("decline", Decline(self.job_id))
+            return
+        train_key, code_key = keys
+        self.ask(FetchBundle("fetch|code", "code", spec.code, code_key, None))
+        self.ask(FetchBundle("fetch|train", "train", spec.train, train_key, None))
+        if {"code", "train"} <= self._fetched:
+            self.call("ack", Acknowledge(self.job_id))
+
+    def _data_keys(self, view: JobView) -> tuple[bytes, bytes] | None:
+        """Training and code key, if the box holds what the posting committed to."""
+        try:
+            keys = unseal(view.keys_box or b"", self.identity.encryption_secret)
+        except Unopenable:
+            keys = b""
+        if keccak(keys) != view.terms.train_key_hash:
+            self.problem = "The end user's key box does not hold the key that the posting committed to."
+            return None
+        return keys[:32], keys[32:]
+
+    def _train(self, view: JobView) -> None:
+        """Train and hand in. A run that failed is handed in as it is: a rejection costs less than silence."""
+        spec = self._read_spec(view)
+        if spec is None:
+            return
+        until = Timestamp(view.deadline - max(2, view.terms.training_s // HAND_IN_SHARE))
+        self.ask(Train("train", spec.entry, until, spec.memory_bytes, spec.disk_bytes, view.user))
+        if self._is_trained:
+            self.ask(SealModel("seal", model_key(self.x, self.y, self.job_id)))
+        if self._model is not None:
+            x_box = self.seal_for(view.user, self.x, "x") or bytes(80)
+            manifest = ModelManifest(file=self._model.file, x_box=x_box)
+            call = SubmitModel(
+                job_id=self.job_id,
+                model_hash=self._model.archive_sha256,
+                x_hash=keccak(self.x),
+                y_hash=keccak(self.y),
+                worker_seed=self._winning_bid(view).worker_seed,
+                model=encode(manifest),
+            )
+            self.call("submit", call)
+
+    def _winning_bid(self, view: JobView) -> Bid:
+        """The authentic bid, which is the only one of ours that can win."""
+        return next(bid for bid in self.bids if bid.opening.is_authentic)
+
+    def _read_spec(self, view: JobView) -> JobSpec | None:
+        if self._spec is None:
+            try:
+                self._spec = decode(view.spec, JobSpec)
+            except Malformed as error:
+                self.problem = f"The job's specification cannot be read: {error}."
+        return self._spec
