@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 from morphware.node.artifacts.disk import CHUNK_BYTES, Check, never_stop
 from morphware.node.artifacts.errors import ArtifactCorrupt
@@ -127,7 +127,7 @@ def require_canonical(info: bytes, file: SealedFile) -> None:
 
 def magnet_link(infohash: bytes, peers: Sequence[PeerAddress] = ()) -> str:
     """A magnet link with address hints (BEP 9)."""
-    hints = "".join(f"&x.pe={quote(_join(peer), safe='')}" for peer in peers)
+    hints = "".join(f"&x.pe={_join(peer)}" for peer in peers)  # not percent-encoded: libtorrent does not decode them
     return f"magnet:?xt=urn:btih:{infohash.hex()}{hints}"
 
 
@@ -140,7 +140,7 @@ def read_magnet(link: str) -> Magnet:
     except ValueError as error:
         raise ArtifactCorrupt("the magnet link has too many fields") from error
     topics = [value for key, value in fields if key == "xt"]
-    if len(topics) != 1 or not re.fullmatch(r"urn:btih:[0-9a-fA-F]{40}", topics[0]):
+    if len(topics) != 1 or not re.fullmatch(r"urn:btih:(?!0{40})[0-9a-fA-F]{40}", topics[0]):
         raise ArtifactCorrupt("the magnet link does not name exactly one version 1 torrent")
     hints = (_split(value) for key, value in fields if key == "x.pe")
     return Magnet(bytes.fromhex(topics[0][-40:]), usable_peers([hint for hint in hints if hint is not None]))

@@ -16,7 +16,6 @@ import libtorrent as lt
 import structlog
 import trio
 
-
 from morphware.node.artifacts.disk import written_whole
 from morphware.node.artifacts.errors import ArtifactError, ArtifactTooLarge, ArtifactUnavailable
 from morphware.node.artifacts.fetch import DISK_S, Fetch, FetchPatience, dial
