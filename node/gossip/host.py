@@ -62,6 +62,26 @@ class RunningHost:
     listening: tuple[PeerAddress, ...]
 
 
+class RecordedTCP(TCP):  # type: ignore[misc]
+    """TCP that knows the sockets it dialled: libp2p gives up closing one when it is cancelled meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dialled: set[trio.SocketStream] = set()
+
+    async def dial(self, maddr: Multiaddr) -> Any:
+        """Dial, and remember the socket until it is closed."""
+        connection = await super().dial(maddr)
+        self._dialled = {stream for stream in self._dialled if stream.socket.fileno() >= 0}
+        self._dialled.add(connection.stream.stream)
+        return connection
+
+    def close_sockets(self) -> None:
+        """Close what is open."""
+        for stream in self._dialled:
+            stream.socket.close()
+
+
 @asynccontextmanager
 async def running_host(
     *,
@@ -75,7 +95,8 @@ async def running_host(
 ) -> AsyncIterator[RunningHost]:
     """Run one host; leaving closes every socket. Raises ``PortTaken``."""
     _probe_port(listen)
-    host = _build_host(seed, settings)
+    tcp = RecordedTCP()
+    host = _build_host(seed, settings, tcp)
     network = host.get_network()
     _fence(host, settings, reputation)
     router = TunedGossipSub()
@@ -101,9 +122,10 @@ async def running_host(
                     for connection in network.get_connections():
                         nursery.start_soon(_quietly, connection.close)
                 await _quietly(host.close)  # leaving host.run() alone leaves sockets open
+            tcp.close_sockets()
 
 
-def _build_host(seed: bytes, settings: GossipSettings) -> Any:
+def _build_host(seed: bytes, settings: GossipSettings, tcp: RecordedTCP) -> Any:
     """Put a host together by hand: libp2p's own factory adds transports, ciphers and managers that we do not use."""
     key_pair = key_pair_of(seed)
     peer_id = ID.from_pubkey(key_pair.public_key)
@@ -130,7 +152,7 @@ def _build_host(seed: bytes, settings: GossipSettings) -> Any:
         ping_timeout=settings.dial_timeout_s,
         abort_connection_on_ping_failure=True,
     )
-    network = Swarm(peer_id, peerstore, upgrader, [TCP()], connection_config=config)
+    network = Swarm(peer_id, peerstore, upgrader, [tcp], connection_config=config)
     # What peers say they observed is no address that we vouch for.
     return BasicHost(network, disable_identify_address_discovery=True)
 

@@ -60,6 +60,7 @@ PATCHED: tuple[tuple[Any, str], ...] = (
     (pubsub.Pubsub, "_mark_msg_seen"),
     (gossipsub.GossipSub, "_perform_opportunistic_grafting"),
     (gossipsub.GossipSub, "_handle_topic_heartbeat"),
+    (gossipsub.GossipSub, "_get_peers_to_send"),
     (gossipsub.GossipSub, "_get_in_topic_gossipsub_peers_from_minus"),
     (gossipsub.GossipSub, "_do_px"),
     (swarm.Swarm, "add_conn"),
@@ -165,9 +166,14 @@ def _apply() -> None:
     noisy.setLevel(logging.CRITICAL)
     noisy.propagate = False
     noisy.addHandler(logging.NullHandler())
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("libp2p."):
+            logging.getLogger(name).setLevel(logging.NOTSET)  # one of them sets itself to INFO
     # This module calls logging.debug() itself, which installs a handler on the root logger for the whole process.
     swarm_connection.logging = logging.getLogger("libp2p.network.connection")
 
 
 _apply()
 is_applied = True
+
+__all__ = ["LIBP2P_VERSION", "PATCHED", "SeenMessages", "gossipsub", "is_applied", "pubsub", "swarm"]

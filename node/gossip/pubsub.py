@@ -6,7 +6,7 @@ are remembered as seen: a forged copy must not suppress the true one, nor a stra
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -25,6 +25,10 @@ TopicHandler = Callable[[bytes, bytes], Verdict]
 """A topic's rule: (author's Ed25519 key, data) to verdict. Synchronous and cheap, for it decides before forwarding."""
 
 HOUSEKEEPING_INTERVAL_S = 60.0
+ANNOUNCE_TO_MAX = 32
+"""Neighbours that are told, every heartbeat, which messages are recent: an id has 46 bytes."""
+RPC_MAX_BYTES = 1 << 20
+"""A frame between neighbours holds many messages, such as all that one asked for: the size that go and js use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +62,35 @@ class TunedGossipSub(GossipSub):  # type: ignore[misc]
     async def _do_px(self, *_: Any) -> None:
         """Off: a stranger's list of peers is no reason to dial them."""
 
-    def _handle_topic_heartbeat(self, *arguments: Any, **options: Any) -> Any:
-        """Announce messages to backed-off peers too: stock leaves a pruned peer without any message for 60 s."""
-        select = super()._get_in_topic_gossipsub_peers_from_minus
-        self._get_in_topic_gossipsub_peers_from_minus = lambda topic, count, minus, backoff_check=False: select(
-            topic, count, minus, False
-        )
-        try:
-            return super()._handle_topic_heartbeat(*arguments, **options)
-        finally:
-            del self._get_in_topic_gossipsub_peers_from_minus
+    def _get_peers_to_send(self, topic_ids: Iterable[str], *arguments: Any, **options: Any) -> Iterable[ID]:
+        """Send our own messages to every known subscriber (flood publishing, which 0.8.1 lacks).
+
+        A mesh takes a heartbeat to form; what was published meanwhile would be lost in a small or young network.
+        """
+        topics = tuple(topic_ids)
+        chosen = dict.fromkeys(super()._get_peers_to_send(topics, *arguments, **options))
+        origin = options["origin"] if "origin" in options else arguments[1]
+        if self.pubsub is not None and origin == self.pubsub.my_id:
+            for topic in topics:
+                chosen.update(dict.fromkeys(self.pubsub.peer_topics.get(topic, ())))
+        chosen.pop(origin, None)
+        return tuple(chosen)
+
+    def _handle_topic_heartbeat(
+        self, topic: str, current_peers: set[ID], is_fanout: bool = False, peers_to_gossip: Any = None
+    ) -> Any:
+        """Announce recent messages to mesh members and backed-off peers too.
+
+        Stock leaves both out: a pruned peer gets no message for 60 s, and a peer that joins the mesh by the heartbeat
+        after a message never gets that message.
+        """
+        kept = super()._handle_topic_heartbeat(topic, current_peers, is_fanout, None)
+        if peers_to_gossip is not None and self.pubsub is not None and topic in self.pubsub.peer_topics:
+            recent = self.mcache.window(topic)
+            if recent:
+                for peer in self._get_in_topic_gossipsub_peers_from_minus(topic, ANNOUNCE_TO_MAX, (), False):
+                    peers_to_gossip[peer][topic] = list(recent)
+        return kept
 
     async def keep_house(self) -> None:
         """Drop delivery times for ever: 0.8.1 trims them only when adaptive gossip is on."""
@@ -90,13 +113,12 @@ class GuardedPubsub(Pubsub):  # type: ignore[misc]
         deliver: Callable[[GossipMessage], None],
         ban: Callable[[bytes, str], None],
     ) -> None:
-        # An RPC frame carries several messages and control data; 16 messages of the greatest size are plenty.
         super().__init__(
             host,
             router,
             seen_ttl=settings.seen_ttl_s,
             strict_signing=True,
-            max_inbound_rpc_size=max(1 << 16, 16 * settings.message_max_bytes),
+            max_inbound_rpc_size=RPC_MAX_BYTES,
         )
         # Whole seconds collide with the sequence numbers of the life before a restart; nanoseconds do not.
         self.counter = time.time_ns()
@@ -164,7 +186,6 @@ class GuardedPubsub(Pubsub):  # type: ignore[misc]
                 log.debug("gossip_message_ignored", topic=list(message.topicIDs)[:1], reason=reason)
                 return False
             case Reject(reason):
-                counters["rejected"] += 1
                 self._blame(forwarder, reason)
                 return False
             case never:
@@ -192,6 +213,7 @@ class GuardedPubsub(Pubsub):  # type: ignore[misc]
             return Ignore(f"rule failed: {type(error).__name__}")
 
     def _blame(self, peer_id: ID, reason: str) -> None:
+        self._reputation.counters["rejected"] += 1
         key = key_of_library_id(peer_id)
         if key is None:
             return

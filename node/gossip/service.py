@@ -146,7 +146,9 @@ class Libp2pGossip:
     async def stream_to(self, peer_key: bytes, protocol: str) -> AsyncIterator[OutgoingStream]:
         """Send frames to one peer, in order, until the block ends. Raises ``PeerUnreachable``."""
         async with self._stream(peer_key, protocol) as stream:
-            yield OutgoingStream(stream, self._settings)
+            frames = OutgoingStream(stream, self._settings)
+            yield frames
+            await frames.end()
 
     async def until_connected(self, peer_key: bytes, topic: str | None = None) -> None:
         """Wait until a peer is connected and, where a topic is given, until it is known to hear it."""

@@ -1,7 +1,8 @@
 """Direct streams between two peers: one request and its answer, or frames in one direction.
 
 On the wire a frame is its length in four bytes, big-endian, and its content. A request is one frame each way. A stream
-is frames until the sender closes; the receiver's pace is the sender's pace. Whatever goes wrong resets that stream, and
+is frames until an end mark, for libp2p cannot tell a stream that was closed from one that broke; the receiver's pace is
+the sender's pace. Whatever goes wrong resets that stream, and
 nothing else.
 """
 
@@ -26,6 +27,8 @@ StreamHandler = Callable[[bytes, AsyncIterator[bytes]], Awaitable[None]]
 
 PROTOCOL_PREFIX = "/morphware/1/"
 LENGTH_BYTES = 4
+END_MARK = b"\xff" * LENGTH_BYTES
+"""In place of a length: the sender ended the stream, and nothing is missing."""
 READ_MAX_BYTES = 64 << 10
 
 
@@ -34,17 +37,14 @@ class FrameError(Exception):
 
 
 async def read_frame(stream: Any, max_bytes: int) -> bytes | None:
-    """Read one frame; None when the peer closed before it. Raises ``FrameError``."""
+    """Read one frame; None at the end mark. Raises ``FrameError``."""
     header = await _read_exactly(stream, LENGTH_BYTES)
-    if header is None:
-        return None
     size = int.from_bytes(header, "big")
+    if header == END_MARK:
+        return None
     if size > max_bytes:
         raise FrameError(f"frame of {size} bytes, more than {max_bytes}")
-    content = await _read_exactly(stream, size) if size else b""
-    if content is None:
-        raise FrameError("frame without content")
-    return content
+    return await _read_exactly(stream, size)
 
 
 async def write_frame(stream: Any, content: bytes) -> None:
@@ -91,10 +91,17 @@ class OutgoingStream:
         """Send one frame. Raises ``PeerUnreachable`` when the peer is gone or does not read; ``ValueError`` by size."""
         if len(frame) > self._settings.frame_max_bytes:
             raise ValueError(f"a frame has at most {self._settings.frame_max_bytes} bytes, not {len(frame)}")
+        await self._write(len(frame).to_bytes(LENGTH_BYTES, "big") + frame)
+
+    async def end(self) -> None:
+        """Tell the peer that nothing is missing. Raises ``PeerUnreachable``."""
+        await self._write(END_MARK)
+
+    async def _write(self, data: bytes) -> None:
         try:
             async with self._lock:
                 with trio.fail_after(self._settings.frame_timeout_s):
-                    await write_frame(self._stream, frame)
+                    await self._stream.write(data)
         except Exception as error:  # libp2p's stream errors are many, and here they all mean that the peer is gone
             raise PeerUnreachable(f"stream broke: {error!r}") from error
 
@@ -108,7 +115,7 @@ async def ask(stream: Any, request: bytes, settings: GossipSettings) -> bytes:
     except Exception as error:  # libp2p's stream errors are many, and here they all mean that there is no answer
         raise PeerUnreachable(f"the peer broke off: {error!r}") from error
     if answer is None:
-        raise PeerUnreachable("the peer closed without an answer")
+        raise PeerUnreachable("the peer has no answer")
     return answer
 
 
@@ -179,8 +186,8 @@ class StreamServer:
         )
 
 
-async def _read_exactly(stream: Any, size: int) -> bytes | None:
-    """Read ``size`` bytes; None when the peer closed before the first. Raises ``FrameError`` when it closed later."""
+async def _read_exactly(stream: Any, size: int) -> bytes:
+    """Read ``size`` bytes. Raises ``FrameError`` when the peer ends before."""
     received = bytearray()
     while len(received) < size:
         try:
@@ -188,8 +195,6 @@ async def _read_exactly(stream: Any, size: int) -> bytes | None:
         except StreamEOF:
             chunk = b""
         if not chunk:
-            if received:
-                raise FrameError(f"{len(received)} bytes of {size}")
-            return None
+            raise FrameError(f"ended after {len(received)} bytes of {size}")
         received += chunk
     return bytes(received)
