@@ -1,6 +1,7 @@
 """Nodes that move files on loopback."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import Any
 
 import pytest
 import structlog
@@ -30,6 +31,7 @@ def impatient() -> FetchPatience:
 
 
 @pytest.fixture(autouse=True)
-def quiet_log() -> Iterator[None]:
-    with structlog.testing.capture_logs():
-        yield
+def logged() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What was logged; not printed."""
+    with structlog.testing.capture_logs() as entries:
+        yield entries
