@@ -7,7 +7,6 @@ decode raises ``ValueError``.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 from eth_abi.codec import ABICodec
@@ -34,6 +33,8 @@ class Function:
     selector: bytes
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    output_names: tuple[tuple[str, ...], ...] = ()
+    """Of each output that is a struct, the names of its members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,11 @@ class Interface:
                 self.constructor = inputs
             case "function":
                 outputs = tuple(_type_of(value) for value in entry.get("outputs", ()))
-                self.functions[name] = Function(name, signature[:SELECTOR_BYTES], inputs, outputs)
+                names = tuple(
+                    tuple(member["name"] for member in value.get("components", ()))
+                    for value in entry.get("outputs", ())
+                )
+                self.functions[name] = Function(name, signature[:SELECTOR_BYTES], inputs, outputs, names)
             case "event":
                 self.events[signature] = (name, _parameters(entry["inputs"]))
             case "error":
@@ -97,6 +102,10 @@ class Interface:
     def decode(self, function: str, data: bytes) -> tuple[Any, ...]:
         """What a function answered."""
         return decode_values(self.functions[function].outputs, data)
+
+    def topic(self, event: str) -> bytes:
+        """The first topic of an event's logs."""
+        return next(topic for topic, (name, _) in self.events.items() if name == event)
 
     def decode_log(self, topics: Sequence[bytes], data: bytes) -> tuple[str, dict[str, Any]] | None:
         """Name and values of an event, or None where the ABI does not know it."""
@@ -162,6 +171,8 @@ def revert_data(data: object) -> bytes | None:
 
 def encode_values(types: Sequence[str], values: Sequence[object]) -> bytes:
     """ABI-encode values; ``ValueError`` where one does not fit its type."""
+    for kind, value in zip(types, values, strict=True):
+        _check_sizes(kind, value)
     try:
         return bytes(_CODEC.encode(list(types), list(values)))
     except (EncodingError, TypeError, OverflowError) as error:
@@ -187,6 +198,18 @@ def _plain(kind: str, value: Any) -> Any:
     if kind.startswith("("):
         return tuple(_plain(inner, each) for inner, each in zip(_members(kind), value, strict=True))
     return value
+
+
+def _check_sizes(kind: str, value: Any) -> None:
+    """Refuse short bytes, which eth_abi would fill up with zeros: half a hash is a mistake."""
+    if kind.endswith("]"):
+        for each in value:
+            _check_sizes(kind[: kind.rindex("[")], each)
+    elif kind.startswith("("):
+        for inner, each in zip(_members(kind), value, strict=True):
+            _check_sizes(inner, each)
+    elif kind.startswith("bytes") and kind != "bytes" and len(value) != int(kind.removeprefix("bytes")):
+        raise ValueError(f"{len(value)} bytes instead of {kind}")
 
 
 def _members(kind: str) -> list[str]:
@@ -215,12 +238,17 @@ def _parameters(values: Iterable[Mapping[str, Any]]) -> tuple[Parameter, ...]:
     return tuple(Parameter(value["name"], _type_of(value), bool(value.get("indexed"))) for value in values)
 
 
+class _LenientStringDecoder(StringDecoder):  # type: ignore[misc]
+    """Anybody may put bytes that are no UTF-8 into a string of calldata; they must not stop those who listen."""
+
+    def __init__(self) -> None:
+        super().__init__(handle_string_errors="replace")
+
+
 def _codec() -> ABICodec:
     registry = standard_registry.copy()
     registry.unregister("string")
-    # anybody may put bytes that are no UTF-8 into a string of calldata; they must not stop those who listen
-    lenient = partial(StringDecoder, handle_string_errors="replace")
-    registry.register(BaseEquals("string", with_sub=False), TextStringEncoder, lenient, label="string")
+    registry.register(BaseEquals("string", with_sub=False), TextStringEncoder, _LenientStringDecoder, label="string")
     return ABICodec(registry)
 
 

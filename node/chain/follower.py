@@ -7,7 +7,7 @@ do not say which logs a reorganisation took back.  Far behind the head, logs are
 without logs only the newest of a range is handed out.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,7 +55,7 @@ class Follower:
         self._poll_s = poll_s
         self._range_blocks = RANGE_BLOCKS
 
-    async def follow(self, after_block: int, *, after_hash: bytes | None = None) -> AsyncIterator[RawBlock]:
+    async def follow(self, after_block: int, *, after_hash: bytes | None = None) -> AsyncGenerator[RawBlock, None]:
         """Final blocks from ``after_block + 1`` on, for ever; waits out an endpoint that is deaf or errs.
 
         Args:

@@ -171,12 +171,16 @@ class Rpc:
         content = bytearray()
         try:
             async with self._client.stream("POST", self._url, content=body) as response:
-                async for part in response.aiter_raw():
-                    content += part
-                    if len(content) > self._answer_limit_bytes:
-                        raise AnswerTooLarge(f"{method}: more than {self._answer_limit_bytes} bytes")
+                # cancelled, not left: leaving the loop would leave httpx's inner generators to the garbage collector
+                with trio.CancelScope() as overflow:
+                    async for part in response.aiter_raw():
+                        content += part
+                        if len(content) > self._answer_limit_bytes:
+                            overflow.cancel()
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise ChainUnreachable(f"not a usable address: {type(error).__name__}") from None
+        if len(content) > self._answer_limit_bytes:
+            raise AnswerTooLarge(f"{method}: more than {self._answer_limit_bytes} bytes")
         if response.status_code in BUSY_STATUS and not content.startswith(b"{"):
             raise _BusyError(f"HTTP status {response.status_code}")
         try:

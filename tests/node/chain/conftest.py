@@ -66,14 +66,16 @@ class Chain:
         assert found.contract_address
         return bytes(found.contract_address)
 
-    async def wait_for_pool(self, sender: Sender, transactions: int = 1) -> list[bytes]:
-        """Hashes of the account's transactions in the pool, in the order of nonces."""
+    async def wait_for_pool(self, sender: Sender, other_than: list[bytes] | None = None) -> list[bytes]:
+        """Hashes of the account's transactions in the pool, once there are some (others than those), by nonce."""
         while True:
             pool = await self.rpc.ask("txpool_content", answer=dict)
-            for account, by_nonce in {**pool["pending"]}.items():
-                if bytes.fromhex(account[2:]) == sender.address and len(by_nonce) >= transactions:
+            for account, by_nonce in pool["pending"].items():
+                if bytes.fromhex(account[2:]) == sender.address:
                     ordered = sorted(by_nonce.items(), key=lambda item: int(item[0]))
-                    return [bytes.fromhex(each["hash"][2:]) for _, each in ordered]
+                    hashes = [bytes.fromhex(each["hash"][2:]) for _, each in ordered]
+                    if hashes and hashes != other_than:
+                        return hashes
             await trio.sleep(0.02)
 
     async def balance(self, account: bytes) -> int:
@@ -90,7 +92,7 @@ async def start_chain(tmp_path: Path) -> AsyncIterator[StartChain]:
         with trio.fail_after(PATIENCE_S):
             async with trio.open_nursery() as nursery:
 
-                async def start(folder: Path | None = None, patience_s: float = 20, **settings: object) -> Chain:
+                async def start(folder: Path | None = None, patience_s: float = 20, **settings: Any) -> Chain:
                     settings.setdefault("block_time_s", None)
                     anvil = await nursery.start(partial(serve_anvil, folder or tmp_path / "anvil", **settings))
                     rpc = await stack.enter_async_context(Rpc(anvil.url, patience_s=patience_s))

@@ -22,7 +22,7 @@ REVERTS_AFTER_TIME = "365f5f37600435421160" + "0d" + "57005b365ffd"
 PANIC = bytes.fromhex("4e487b71")
 
 
-async def test_a_transaction_is_sent_once_for_its_effect(start_chain) -> None:
+async def test_a_transaction_is_sent_once_for_its_effect(start_chain: Any) -> None:
     chain = await start_chain()
     sender = chain.sender(chain.log())
     await chain.nursery.start(sender.run)
@@ -35,7 +35,7 @@ async def test_a_transaction_is_sent_once_for_its_effect(start_chain) -> None:
     assert await chain.balance(SOMEBODY) == 7
 
 
-async def test_two_waiters_for_one_effect_share_one_transaction(start_chain) -> None:
+async def test_two_waiters_for_one_effect_share_one_transaction(start_chain: Any) -> None:
     chain = await start_chain()
     sender = chain.sender(chain.log())
     await chain.nursery.start(sender.run)
@@ -51,7 +51,7 @@ async def test_two_waiters_for_one_effect_share_one_transaction(start_chain) -> 
     assert await chain.balance(SOMEBODY) == 7
 
 
-async def test_fifty_concurrent_sends_all_land(start_chain) -> None:
+async def test_fifty_concurrent_sends_all_land(start_chain: Any) -> None:
     chain = await start_chain(block_time_s=1)
     log = chain.log()
     sender = chain.sender(log)
@@ -66,7 +66,9 @@ async def test_fifty_concurrent_sends_all_land(start_chain) -> None:
     assert log.gas()["pay"].gas_used == 50 * 21000
 
 
-async def test_after_a_crash_the_same_transaction_is_awaited_and_no_second_one_is_sent(start_chain, tmp_path) -> None:
+async def test_after_a_crash_the_same_transaction_is_awaited_and_no_second_one_is_sent(
+    start_chain: Any, tmp_path: Path
+) -> None:
     chain = await start_chain(is_mining=False)
     database = tmp_path / "log.sqlite"
     pay = Transaction(SOMEBODY, value_wei=7)
@@ -86,7 +88,9 @@ async def test_after_a_crash_the_same_transaction_is_awaited_and_no_second_one_i
     assert await chain.balance(SOMEBODY) == 7
 
 
-async def test_after_a_crash_between_record_and_broadcast_the_recorded_bytes_are_sent(start_chain, tmp_path) -> None:
+async def test_after_a_crash_between_record_and_broadcast_the_recorded_bytes_are_sent(
+    start_chain: Any, tmp_path: Path
+) -> None:
     chain = await start_chain(is_mining=False)
     database = tmp_path / "log.sqlite"
     pay = Transaction(SOMEBODY, value_wei=7)
@@ -106,7 +110,9 @@ async def test_after_a_crash_between_record_and_broadcast_the_recorded_bytes_are
     assert receipt.transaction_hash == recorded
 
 
-async def test_a_transaction_dropped_from_the_pool_is_broadcast_again(start_chain, monkeypatch) -> None:
+async def test_a_transaction_dropped_from_the_pool_is_broadcast_again(
+    start_chain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("morphware.node.chain.transactions.LOOK_AGAIN_S", 0.1)
     chain = await start_chain(is_mining=False)
     sender = chain.sender(chain.log())
@@ -121,7 +127,7 @@ async def test_a_transaction_dropped_from_the_pool_is_broadcast_again(start_chai
     assert await chain.balance(SOMEBODY) == 7
 
 
-async def test_a_stuck_transaction_is_replaced_with_a_higher_fee_and_paid_once(start_chain) -> None:
+async def test_a_stuck_transaction_is_replaced_with_a_higher_fee_and_paid_once(start_chain: Any) -> None:
     chain = await start_chain(is_mining=False)
     sender = chain.sender(chain.log(), SenderSettings(poll_s=0.05, bump_s=0.2))
     outcomes = []
@@ -133,16 +139,14 @@ async def test_a_stuck_transaction_is_replaced_with_a_higher_fee_and_paid_once(s
         nursery.start_soon(pay)
         [first] = await chain.wait_for_pool(sender)
         await chain.nursery.start(sender.run)
-        while (hashes := await chain.wait_for_pool(sender)) == [first]:
-            await trio.sleep(0.02)
-        assert len(hashes) == 1
+        assert len(await chain.wait_for_pool(sender, other_than=[first])) == 1
         await chain.mine()
     assert isinstance(outcomes[0], Receipt)
     assert outcomes[0].transaction_hash != first
     assert await chain.balance(SOMEBODY) == 7
 
 
-async def test_a_fee_is_never_raised_above_its_limit(start_chain) -> None:
+async def test_a_fee_is_never_raised_above_its_limit(start_chain: Any) -> None:
     chain = await start_chain(is_mining=False)
     settings = SenderSettings(poll_s=0.02, bump_s=0.05, fee_limit_wei=3 * 10**9)
     sender = chain.sender(chain.log(), settings)
@@ -155,7 +159,7 @@ async def test_a_fee_is_never_raised_above_its_limit(start_chain) -> None:
         await chain.mine()
 
 
-async def test_a_nonce_taken_by_another_program_costs_no_effect(start_chain) -> None:
+async def test_a_nonce_taken_by_another_program_costs_no_effect(start_chain: Any) -> None:
     chain = await start_chain(is_mining=False)
     ours, other = chain.sender(chain.log()), chain.sender(chain.log())
     outcomes = {}
@@ -171,8 +175,7 @@ async def test_a_nonce_taken_by_another_program_costs_no_effect(start_chain) -> 
         [sent] = await chain.wait_for_pool(ours)
         await chain.rpc.ask("anvil_dropTransaction", Data(sent), answer=Any)
         nursery.start_soon(pay, other, "other", 2)
-        while await chain.wait_for_pool(other) == [sent]:
-            await trio.sleep(0.02)
+        await chain.wait_for_pool(other, other_than=[sent])
         while len(outcomes) < 2:
             await chain.mine()
             await trio.sleep(0.1)
@@ -180,7 +183,7 @@ async def test_a_nonce_taken_by_another_program_costs_no_effect(start_chain) -> 
     assert await chain.balance(SOMEBODY) == 3
 
 
-async def test_two_senders_with_one_key_and_one_pool_both_land(start_chain) -> None:
+async def test_two_senders_with_one_key_and_one_pool_both_land(start_chain: Any) -> None:
     chain = await start_chain(block_time_s=1)
     senders = [chain.sender(chain.log()) for _ in range(2)]
     async with trio.open_nursery() as nursery:
@@ -192,7 +195,7 @@ async def test_two_senders_with_one_key_and_one_pool_both_land(start_chain) -> N
     assert await chain.balance(SOMEBODY) == 33
 
 
-async def test_a_call_that_would_revert_is_refused_and_takes_no_nonce(start_chain) -> None:
+async def test_a_call_that_would_revert_is_refused_and_takes_no_nonce(start_chain: Any) -> None:
     chain = await start_chain()
     sender = chain.sender(chain.log())
     await chain.nursery.start(sender.run)
@@ -205,7 +208,7 @@ async def test_a_call_that_would_revert_is_refused_and_takes_no_nonce(start_chai
     assert await chain.rpc.nonce(sender.address, "pending") == nonce
 
 
-async def test_a_call_that_reverts_in_its_block_is_refused_with_the_replayed_reason(start_chain) -> None:
+async def test_a_call_that_reverts_in_its_block_is_refused_with_the_replayed_reason(start_chain: Any) -> None:
     chain = await start_chain(is_mining=False)
     log = chain.log()
     sender = chain.sender(log)
@@ -239,7 +242,7 @@ async def test_a_call_that_reverts_in_its_block_is_refused_with_the_replayed_rea
     assert log.gas()["call"].gas_used > 21000
 
 
-async def test_with_finality_a_transaction_that_was_taken_back_is_sent_again(start_chain) -> None:
+async def test_with_finality_a_transaction_that_was_taken_back_is_sent_again(start_chain: Any) -> None:
     chain = await start_chain(is_mining=False)
     sender = chain.sender(chain.log(), SenderSettings(finality_blocks=3, poll_s=0.05))
     await chain.nursery.start(sender.run)
@@ -264,7 +267,7 @@ async def test_with_finality_a_transaction_that_was_taken_back_is_sent_again(sta
     assert await chain.balance(SOMEBODY) == 7
 
 
-async def test_an_account_without_coins_is_told_so(start_chain) -> None:
+async def test_an_account_without_coins_is_told_so(start_chain: Any) -> None:
     chain = await start_chain()
     poor = chain.sender(chain.log(), key=b"\x42" * 32)
     await chain.nursery.start(poor.run)
@@ -274,7 +277,7 @@ async def test_an_account_without_coins_is_told_so(start_chain) -> None:
     assert isinstance(await poor.send(Transaction(SOMEBODY), effect_id="call", kind="call"), Receipt)
 
 
-async def test_the_key_is_not_shown(start_chain) -> None:
+async def test_the_key_is_not_shown(start_chain: Any) -> None:
     chain = await start_chain()
     assert DEPLOYER_KEY.hex() not in repr(chain.sender(chain.log()))
 

@@ -1,0 +1,95 @@
+"""Put a token and a market on a chain, and give accounts what they need to take part."""
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from functools import partial
+
+import trio
+
+from morphware.contracts.loader import load
+from morphware.node.chain.abi import Interface, encode_values
+from morphware.node.chain.calldata import market_interface, token_interface
+from morphware.node.chain.deployment import Deployment
+from morphware.node.chain.errors import ChainFailure, MalformedAnswer
+from morphware.node.chain.rpc import Data, Rpc
+from morphware.node.chain.sentences import refuse
+from morphware.node.chain.transaction_log import SqliteTransactionLog
+from morphware.node.chain.transactions import Sender, SenderSettings, Transaction
+from morphware.node.ports import Receipt, Refused
+from morphware.protocol.parameters import Timing
+from morphware.protocol.units import Address, Wei
+
+
+class DeploymentFailed(ChainFailure):
+    """The chain did not take the contracts or the funds: check the deployer's balance, and the message below."""
+
+
+def deployer(
+    rpc: Rpc,
+    private_key: bytes,
+    chain_id: int,
+    transaction_log: SqliteTransactionLog,
+    settings: SenderSettings | None = None,
+) -> Sender:
+    """A sender for ``deploy`` and ``fund``; its ``run`` must run beside them."""
+    explain = partial(refuse, market_interface())
+    return Sender(rpc, private_key, chain_id, transaction_log, explain=explain, settings=settings)
+
+
+async def deploy(rpc: Rpc, sender: Sender, *, timing: Timing, seat_stake_wei: Wei, supply_wei: Wei) -> Deployment:
+    """Create the token, whose whole supply goes to the sender, and the market. Repeated, it finds the same ones.
+
+    Raises:
+        DeploymentFailed: the chain refused.
+    """
+    chain_id = await rpc.chain_id()
+    genesis = await rpc.header(0)
+    if genesis is None:
+        raise MalformedAnswer("there is no first block")
+    token, first_block = await _create(rpc, sender, "MorphwareToken", sender.address, supply_wei)
+    market, _ = await _create(rpc, sender, "Market", token, seat_stake_wei, astuple(timing))
+    return Deployment(
+        chain_id=chain_id, genesis_hash=genesis.hash, token=Data(token), market=Data(market), deploy_block=first_block
+    )
+
+
+async def fund(
+    sender: Sender, token: bytes, accounts: Sequence[Address], *, tokens_wei: Wei, coins_wei: int
+) -> list[Receipt]:
+    """Give each account tokens and native coins, all side by side: a block or two, however many accounts.
+
+    Raises:
+        DeploymentFailed: the chain refused.
+    """
+    receipts: list[Receipt] = []
+    refusals: list[Refused] = []
+
+    async def carry_out(transaction: Transaction, effect_id: str) -> None:
+        match await sender.send(transaction, effect_id=effect_id, kind="fund"):
+            case Receipt() as receipt:
+                receipts.append(receipt)
+            case Refused() as refused:
+                refusals.append(refused)
+
+    async with trio.open_nursery() as nursery:
+        for account in accounts:
+            if tokens_wei:
+                data = token_interface().encode("transfer", account, tokens_wei)
+                nursery.start_soon(carry_out, Transaction(token, data), f"fund tokens {account.hex()}")
+            if coins_wei:
+                nursery.start_soon(carry_out, Transaction(account, value_wei=coins_wei), f"fund coins {account.hex()}")
+    if refusals:
+        raise DeploymentFailed(refusals[0].sentence)
+    return receipts
+
+
+async def _create(rpc: Rpc, sender: Sender, name: "str", *values: object) -> tuple[bytes, int]:
+    contract = load("Market" if name == "Market" else "MorphwareToken")
+    data = contract.bytecode + encode_values(Interface(contract.abi).constructor, values)
+    outcome = await sender.send(Transaction(None, data), effect_id=f"deploy {name}", kind="deploy")
+    if isinstance(outcome, Refused):
+        raise DeploymentFailed(f"{name}: {outcome.sentence}")
+    found = await rpc.receipt(outcome.transaction_hash)
+    if found is None or found.contract_address is None:
+        raise MalformedAnswer(f"{name} was created, but where is not known")
+    return bytes(found.contract_address), outcome.block_number

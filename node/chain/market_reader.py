@@ -1,0 +1,210 @@
+"""What anybody can read of a market: balances, jobs, seats, parameters, final blocks. Needs no key."""
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import msgspec
+
+from morphware.node.chain.abi import Interface
+from morphware.node.chain.calldata import market_interface, token_interface
+from morphware.node.chain.deployment import Deployment
+from morphware.node.chain.errors import NoMarket, RpcRefusal, WrongChain
+from morphware.node.chain.follower import Follower
+from morphware.node.chain.market_events import decode_events
+from morphware.node.chain.rpc import Data, Log, Quantity, Rpc
+from morphware.node.ports import Block
+from morphware.protocol.parameters import Timing
+from morphware.protocol.states import Outcome, State, Verdict
+from morphware.protocol.units import Address, JobId, Timestamp, Wei
+
+START_PATIENCE_S: Final = 10.0
+"""At the start somebody is waiting: an endpoint that is deaf for longer is reported, not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketParameters:
+    """What was fixed when the market was deployed."""
+
+    seat_stake_wei: Wei
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """What the market keeps of a job; an unknown job is in state NONE."""
+
+    user: Address
+    state: State
+    deadline: Timestamp
+    outcome: Outcome
+    verdict: Verdict
+    seats: int
+    round: int
+    commitments: int
+    unopened: int
+    winner: Address
+    price_wei: Wei
+    reserve_wei: Wei
+    fee_wei: Wei
+    burned_wei: Wei
+    seed_block: int
+    is_user_keyed: bool
+    is_worker_keyed: bool
+    metric_e6: int
+    fingerprint_e9: int
+
+
+class _PendingHeader(msgspec.Struct, frozen=True):
+    timestamp: Quantity
+
+
+class MarketReader:
+    """Reads one market on one chain."""
+
+    def __init__(self, rpc: Rpc, deployment: Deployment, *, finality_blocks: int = 0, poll_s: float = 0.2) -> None:
+        self._rpc = rpc
+        self._deployment = deployment
+        self._market: Interface = market_interface()
+        self._token: Interface = token_interface()
+        self._follower = Follower(rpc, deployment.market, finality_blocks=finality_blocks, poll_s=poll_s)
+
+    @property
+    def deployment(self) -> Deployment:
+        """Where the market lives."""
+        return self._deployment
+
+    async def check(self) -> None:
+        """Make sure that the endpoint serves the market's chain, and that the market is there.
+
+        Raises:
+            ChainUnreachable, WrongChain, NoMarket
+        """
+        known = self._deployment
+        chain_id = await self._rpc.ask("eth_chainId", answer=Quantity, patience_s=START_PATIENCE_S)
+        if chain_id != known.chain_id:
+            raise WrongChain(f"its chain id is {chain_id} instead of {known.chain_id}")
+        genesis = await self._rpc.header(0)
+        if genesis is None or genesis.hash != known.genesis_hash:
+            raise WrongChain("its chain id is right, but its first block is another")
+        try:
+            [token] = await self._read_market("token")
+        except (ValueError, RpcRefusal):
+            raise NoMarket(f"0x{known.market.hex()}") from None
+        if token != known.token:
+            raise NoMarket(f"the market 0x{known.market.hex()} has another token, 0x{token.hex()}")
+
+    async def follow(self, after_block: int, *, after_hash: bytes | None = None) -> AsyncGenerator[Block, None]:
+        """Final blocks, each once and in order, from ``after_block + 1`` on, for ever.
+
+        While far behind, only blocks with events and now and then another one are handed out. Close it when done
+        (``contextlib.aclosing``).
+
+        Raises:
+            DeepReorganisation: blocks that were handed out are no longer on the chain.
+        """
+        async with aclosing(self._follower.follow(after_block, after_hash=after_hash)) as blocks:
+            async for raw in blocks:
+                yield Block(raw.number, raw.hash, Timestamp(raw.timestamp), decode_events(self._market, raw.logs))
+
+    async def free_balance(self, account: Address) -> Wei:
+        """The account's free balance in the market, at the last block."""
+        return Wei((await self._read_market("freeBalance", account))[0])
+
+    async def wallet_balance(self, account: Address) -> Wei:
+        """Tokens in the account's wallet, outside of the market."""
+        return Wei(self._token.decode("balanceOf", await self._read_token("balanceOf", account))[0])
+
+    async def allowance(self, account: Address) -> Wei:
+        """Tokens that the market may draw from the account's wallet."""
+        data = await self._read_token("allowance", account, self._deployment.market)
+        return Wei(self._token.decode("allowance", data)[0])
+
+    async def coin_balance(self, account: Address) -> int:
+        """The account's native coins, in wei, which pay for gas."""
+        return await self._rpc.ask("eth_getBalance", Data(account), "latest", answer=Quantity)
+
+    async def burned(self) -> Wei:
+        """Everything that the market burned."""
+        return Wei((await self._read_market("burned"))[0])
+
+    async def total(self) -> Wei:
+        """Deposits minus withdrawals."""
+        return Wei((await self._read_market("total"))[0])
+
+    async def free_seats(self) -> int:
+        """Seats that could be drawn now."""
+        return int((await self._read_market("freeSeats"))[0])
+
+    async def parameters(self) -> MarketParameters:
+        """Seat stake and windows."""
+        [stake] = await self._read_market("seatStake")
+        [timing] = await self._read_market("timing")
+        return MarketParameters(Wei(stake), Timing(*timing))
+
+    async def job(self, job_id: JobId) -> JobRecord:
+        """A job as the market has it at the last block."""
+        [values] = await self._read_market("job", job_id)
+        names = self._market.functions["job"].output_names[0]
+        kept = dict(zip((_in_our_words(name) for name in names), values, strict=True))
+        chosen = {each.name: kept[each.name] for each in fields(JobRecord)}
+        chosen |= {
+            "state": State(chosen["state"]),
+            "outcome": Outcome(chosen["outcome"]),
+            "verdict": Verdict(chosen["verdict"]),
+        }
+        return JobRecord(**chosen)
+
+    async def seats(self, account: Address) -> tuple[int, ...]:
+        """Numbers of the seats that the account has now."""
+        topics = [Data(self._market.topic("SeatsStaked")), Data(account.rjust(32, b"\0"))]
+        where = {"address": self._deployment.market, "topics": topics, "fromBlock": hex(self._deployment.deploy_block)}
+        logs = await self._rpc.ask("eth_getLogs", where, answer=list[Log])
+        mine = []
+        for entry in logs:
+            decoded = self._market.decode_log(entry.topics, entry.data)
+            assert decoded is not None
+            values = decoded[1]
+            for seat in range(values["firstSeat"], values["firstSeat"] + values["count"]):
+                [(owner, *_)] = await self._read_market("seat", seat)
+                if owner == account:
+                    mine.append(seat)
+        return tuple(mine)
+
+    async def block_number(self) -> int:
+        """Number of the newest block."""
+        return await self._rpc.block_number()
+
+    async def pending_timestamp(self) -> Timestamp:
+        """The time that a transaction sent now would see; ``latest`` is old on an idle chain."""
+        header: _PendingHeader = await self._rpc.ask("eth_getBlockByNumber", "pending", False, answer=_PendingHeader)
+        return Timestamp(header.timestamp)
+
+    async def _read_market(self, function: str, *values: object) -> tuple[Any, ...]:
+        data = self._market.encode(function, *values)
+        return self._market.decode(function, await self._read(self._deployment.market, data))
+
+    async def _read_token(self, function: str, *values: object) -> bytes:
+        return await self._read(self._deployment.token, self._token.encode(function, *values))
+
+    async def _read(self, contract: bytes, data: bytes) -> bytes:
+        request = {"to": Data(contract), "data": Data(data)}
+        return bytes(await self._rpc.ask("eth_call", request, "latest", answer=Data))
+
+
+UNITS: Final = {
+    "price": "price_wei",
+    "reserve": "reserve_wei",
+    "fee": "fee_wei",
+    "burned": "burned_wei",
+    "metric": "metric_e6",
+    "fingerprint": "fingerprint_e9",
+}
+"""The contract's names have no units."""
+
+
+def _in_our_words(name: str) -> str:
+    snake = re.sub(r"(?<=[a-z0-9])[A-Z]", lambda match: "_" + match[0].lower(), name)
+    return UNITS.get(snake, snake)
