@@ -108,7 +108,7 @@ def award(turn: Turn) -> list[JobEvent]:
     job.price_wei = price_of(job.standing, job.terms.reserve_wei)
     return [
         JobAwarded(job.job_id, best.bidder, best.price_wei, job.price_wei, job.unopened),
-        turn.enter(State.AWARDED, turn.timing.key_s),
+        turn.enter(State.AWARDED, turn.timing.keys_s),
     ]
 
 
@@ -116,7 +116,7 @@ def post_keys(turn: Turn, call: PostKeys) -> Result:
     """The end user hands over the keys of the training data and the code."""
     if len(call.box) > BOX_MOST_BYTES:
         return BoxTooLarge(len(call.box), BOX_MOST_BYTES)
-    return [KeysPosted(turn.job.job_id, call.box), turn.enter(State.KEYED, turn.timing.ack_s)]
+    return [KeysPosted(turn.job.job_id, call.box), turn.enter(State.KEYED, turn.timing.acknowledge_s)]
 
 
 def acknowledge(turn: Turn) -> Result:

@@ -108,13 +108,10 @@ class Tally:
     fingerprint_e9: int = 0
 
 
-def has_quorum(reports: int, seats: int) -> bool:
-    """A strict majority of the seats has reported."""
-    return 2 * reports > seats
-
-
-def tally(reports: Sequence[Report], threshold_e6: int) -> Tally:
-    """The verdict of a round with a quorum; NONE where the codes are split and nobody measured anything."""
+def tally(reports: Sequence[Report], seats: int, threshold_e6: int) -> Tally:
+    """The verdict of a round; NONE without a quorum, and where the codes are split and nobody measured anything."""
+    if 2 * len(reports) <= seats:
+        return Tally(Verdict.NONE)
     for code, verdict in ((NO_MODEL, Verdict.NO_MODEL), (NO_TEST, Verdict.NO_TEST)):
         if 2 * sum(report.metric_e6 == code for report in reports) > len(reports):
             return Tally(verdict)

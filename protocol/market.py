@@ -141,12 +141,10 @@ class Market:
         The rule of stakes makes a captured bare majority of the committee lose at least the reserve: half of the stake
         of (seats + 1) / 2 seats, which is what later versions slash of outliers.
         """
-        if terms.reserve_wei < 2:
-            return "reserve"  # half of it has to be a bond
+        if terms.reserve_wei <= 0:
+            return "reserve"
         if terms.seats % 2 == 0 or not 1 <= terms.seats <= SEATS_MOST:
             return "seats"
-        if self.parameters.seat_stake_wei * (terms.seats + 1) < 4 * terms.reserve_wei:
-            return "reserve"
         for name, duration in (
             ("biddingSeconds", terms.bidding_s),
             ("trainingSeconds", terms.training_s),
@@ -154,6 +152,8 @@ class Market:
         ):
             if duration <= 0:
                 return name
+        if self.parameters.seat_stake_wei * (terms.seats + 1) < 4 * terms.reserve_wei:
+            return "reserve"
         return None
 
     def _act(self, caller: Address, call: JobCall, now: Timestamp, block: int) -> list[ChainEvent] | Refusal:

@@ -57,11 +57,13 @@ def reveal_seed(turn: Turn, call: RevealSeed) -> Result:
 
     picked, left = committee.draw(turn.registry.free, may_serve, seed, job.round, job.terms.seats)
     turn.registry.free[:] = left
-    job.seats = {seat: turn.registry.seats[seat].owner for seat in picked}
-    drawn = CommitteeDrawn(job.job_id, job.round, seed, job.committee)
     if not picked:
-        return [drawn, *turn.close(Outcome.INCONCLUSIVE)]
-    return [drawn, turn.enter(State.KEYING, turn.timing.keying_s)]
+        return turn.close(Outcome.INCONCLUSIVE)
+    job.seats = {seat: turn.registry.seats[seat].owner for seat in picked}
+    return [
+        CommitteeDrawn(job.job_id, job.round, seed, job.committee),
+        turn.enter(State.KEYING, turn.timing.keying_s),
+    ]
 
 
 def withhold_seed(turn: Turn) -> Result:
@@ -165,7 +167,7 @@ def resolve(turn: Turn) -> Result:
         case Verdict.NO_MODEL:
             return turn.close(Outcome.WORKER_FAULT, _assessed(turn))
         case Verdict.NONE:
-            return turn.close(Outcome.INCONCLUSIVE, _assessed(turn))
+            raise AssertionError("a round without a verdict ends the job at its tally")
 
 
 def claim(turn: Turn, call: Claim) -> Result:
@@ -205,9 +207,9 @@ def _start_testing(turn: Turn) -> list[JobEvent]:
 
 def _end_round(turn: Turn) -> list[JobEvent]:
     job = turn.job
-    if not committee.has_quorum(len(job.reports), len(job.seats)):
+    job.tally = committee.tally(list(job.reports.values()), len(job.seats), job.terms.threshold_e6)
+    if job.tally.verdict is Verdict.NONE:
         return turn.close(Outcome.INCONCLUSIVE, _assessed(turn))
-    job.tally = committee.tally(list(job.reports.values()), job.terms.threshold_e6)
     return [
         RoundTallied(job.job_id, job.round, job.tally.verdict, job.tally.metric_e6, job.tally.fingerprint_e9),
         turn.enter(State.TALLIED, turn.timing.appeal_s),

@@ -8,6 +8,7 @@ from morphware.protocol.commitments import Domain
 from morphware.protocol.committee import Registry, SeatResult
 from morphware.protocol.job import NO_DEADLINE, NO_PRICE, Job
 from morphware.protocol.ledger import Ledger
+from morphware.protocol.parameters import Timing
 from morphware.protocol.refusals import Refusal
 from morphware.protocol.settlement import settle
 from morphware.protocol.states import Outcome, State
@@ -17,21 +18,6 @@ BLOCKHASHES_KEPT = 256
 """The EVM knows the hashes of this many latest blocks."""
 
 Result = list[JobEvent] | Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """The windows that are the market's and not the job's, in seconds; ``seed_blocks`` in blocks."""
-
-    revealing_s: int
-    key_s: int
-    ack_s: int
-    seed_s: int
-    seed_blocks: int
-    keying_s: int
-    report_reveal_s: int
-    appeal_s: int
-    claim_s: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ def horizon_s(job: Job) -> int:
     return (
         terms.bidding_s
         + timing.revealing_s
-        + timing.key_s
-        + timing.ack_s
+        + timing.keys_s
+        + timing.acknowledge_s
         + terms.training_s
         + timing.seed_s
         + timing.keying_s

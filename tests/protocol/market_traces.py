@@ -29,9 +29,9 @@ from tests.protocol.market_world import (
 MOST_JOBS = 3
 
 
-def found(random: Random) -> World:
+def found(random: Random, world: World | None = None) -> World:
     """A world with some seats, not always enough, not always of strangers."""
-    world = World().found(VALIDATORS[: random.choice((5, 7, 7))])
+    world = (world or World()).found(VALIDATORS[: random.choice((5, 7, 7))])
     for _ in range(random.choice((0, 0, 1, 3))):
         world.ask(random.choice((USER, *WORKERS, *VALIDATORS)), calls.Stake(random.choice((1, 2))))
     world.wait(random.choice((0, 1, 1)))
@@ -42,7 +42,7 @@ def step(world: World, random: Random) -> None:
     """One thing happens: an honest move, a hostile one, or only time."""
     kind = random.random()
     living = [job for job in world.market.jobs.values() if job.state is not State.CLOSED]
-    if len(world.market.jobs) < MOST_JOBS and (not living or kind < 0.03):
+    if len(world.market.jobs) < MOST_JOBS and (not living or kind < 0.01):
         post(world, random)
     elif not living or kind < 0.17:
         hostile(world, random)
@@ -194,7 +194,7 @@ def hostile(world: World, random: Random) -> None:
     if any_reports and job:
         copied = random.choice(any_reports)
         menu.append(calls.CommitReport(job_id, report_commitment(world.market.domain, job_id, 0, copied)))
-    if job:
+    if job and random.random() < 0.2:
         world.know(name, job.terms, caller)
         menu.append(calls.Post(job.terms, b"again"))
     world.ask(caller, random.choice(menu))

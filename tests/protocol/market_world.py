@@ -12,8 +12,9 @@ from morphware.protocol.chain_events import ChainEvent
 from morphware.protocol.commitments import Domain, bid_commitment, job_id_of, keccak, report_commitment, salt_of
 from morphware.protocol.job import Job
 from morphware.protocol.market import Market
+from morphware.protocol.parameters import Timing
 from morphware.protocol.states import State
-from morphware.protocol.turn import Parameters, Timing
+from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 
 START_S = 1_800_000_000
@@ -23,14 +24,17 @@ SEAT_STAKE_WEI = Wei(70)
 
 TIMING = Timing(
     revealing_s=10,
-    key_s=5,
-    ack_s=6,
+    keys_s=5,
+    acknowledge_s=6,
+    dispute_s=1,
     seed_s=7,
-    seed_blocks=2,
     keying_s=8,
     report_reveal_s=9,
     appeal_s=4,
     claim_s=3,
+    inspect_s=1,
+    unbonding_s=1,
+    seed_blocks=2,
 )
 
 

@@ -95,7 +95,7 @@ def test_an_honest_job_is_paid_and_says_so_in_order() -> None:
 @pytest.mark.parametrize(
     ("field", "changes"),
     [
-        ("reserve", {"reserve_wei": 1}),
+        ("reserve", {"reserve_wei": 0}),
         ("seats", {"seats": 4}),
         ("seats", {"seats": 13}),
         ("seats", {"seats": 0}),
