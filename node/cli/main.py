@@ -131,26 +131,25 @@ def submit(
             raise BadInput(f"The {what} {path} does not exist: check the path.")
     if seats % 2 == 0:
         raise BadInput(f"{seats} seats could tie: give an odd number, like {seats + 1}.")
+    options = SubmitOptions(
+        script=script,
+        train=train,
+        test=test,
+        metric=metric,
+        threshold_e6=None if threshold is None else parse_metric(threshold),
+        reserve_wei=parse_tokens(reserve),
+        seats=seats,
+        name=name or script.stem,
+        estimated_s=max(1, round(estimated_minutes * 60)),
+        training_s=max(1, round(training_minutes * 60)),
+        privacy=privacy,
+        data_folder=data_folder,
+        json=as_json,
+        wait=wait,
+    )
     from morphware.node.cli.submit import submit_job
 
-    return submit_job(
-        SubmitOptions(
-            script=script,
-            train=train,
-            test=test,
-            metric=metric,
-            threshold_e6=None if threshold is None else parse_metric(threshold),
-            reserve_wei=parse_tokens(reserve),
-            seats=seats,
-            name=name or script.stem,
-            estimated_s=max(1, round(estimated_minutes * 60)),
-            training_s=max(1, round(training_minutes * 60)),
-            privacy=privacy,
-            data_folder=data_folder,
-            json=as_json,
-            wait=wait,
-        )
-    )
+    return submit_job(options)
 
 
 @app.command(epilog="Example: morphware config morphware.toml")

@@ -1,0 +1,186 @@
+"""Three sources make one configuration, and every mistake is one sentence that names its source and key."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from morphware.node.config import Config, KeysSection, keystore_password, redact_url
+from morphware.node.config_loading import SECTIONS, Loaded, load_config
+from morphware.node.config_text import example_text, printed_config, printed_config_json, write_example
+from morphware.node.errors import BadInput, ExitStatus
+
+SECRET_URL = "https://user:pass@rpc.example:8443/v3/API-KEY?token=T"
+
+
+@pytest.fixture(autouse=True)
+def no_configuration_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("morphware.node.config_loading.default_config_file", lambda: tmp_path / "none.toml")
+
+
+def load(tmp_path: Path, text: str, **variables: str) -> Loaded:
+    file = tmp_path / "config.toml"
+    file.write_text(text, encoding="utf-8")
+    return load_config(file, environment=variables)
+
+
+def test_without_sources_everything_has_its_default() -> None:
+    loaded = load_config(environment={})
+    assert loaded.config == Config()
+    assert set(loaded.origins.values()) == {"default"}
+
+
+def test_later_sources_win_and_each_value_remembers_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[chain]\npoll_s = 2\nfinality_blocks = 5\n[node]\nname = "file"\n')
+    variables = {"MORPHWARE_CHAIN_POLL_S": "3", "MORPHWARE_NODE_NAME": "variable"}
+    loaded = load_config(file, environment=variables, flags={"node.name": "flag", "node.roles": None})
+    assert (loaded.config.chain.finality_blocks, loaded.config.chain.poll_s, loaded.config.node.name) == (
+        5,
+        3.0,
+        "flag",
+    )
+    assert loaded.origins["chain.finality_blocks"] == f"file {file}"
+    assert loaded.origins["chain.poll_s"] == "environment MORPHWARE_CHAIN_POLL_S"
+    assert loaded.origins["node.name"] == "flag --name"
+    assert loaded.origins["node.roles"] == "default"
+
+
+def test_lists_in_the_environment_are_separated_by_commas() -> None:
+    config = load_config(environment={"MORPHWARE_NODE_ROLES": "worker, validator"}).config
+    assert config.node.roles == ("worker", "validator")
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    load_config(environment={"MORPHWARE_PASSWORD": "x", "MORPHWARE_TRAIN_DIR": "y", "NODE_NAME": "z"})
+
+
+def test_a_path_in_the_file_is_relative_to_the_file(tmp_path: Path) -> None:
+    config = load(tmp_path, '[node]\ndata_folder = "data"\n[keys]\npassword_file = "~/p"').config
+    assert config.node.data_folder == tmp_path / "data"
+    assert config.keys.password_file == Path.home() / "p"
+
+
+def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[validator]\nseats = 9\n")
+    assert load_config(environment={"MORPHWARE_CONFIG": str(tmp_path / "c.toml")}).config.validator.seats == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[chian]\n", "no section [chian]: did you mean chain?"),
+        ("[chain]\npol_s = 1", "no key pol_s in [chain]: did you mean poll_s?"),
+        ("[chain]\npoll_s = 'x'", "poll_s in [chain] is not usable: it must be a number, not text."),
+        ("[chain]\npoll_s = '1'", "it must be a number, not text."),
+        ("[chain]\npoll_s = 0", "it must be a number > 0"),
+        ("[chain]\npoll_s = nan", "must be"),
+        ("[chain]\nchain_id = 0", "it must be a positive integer"),
+        ("[chain]\nrpc_url = 'ftp://x'", "it must begin with http://"),
+        ("[chain]\nrpc_url = 'http://[::1'", "it must begin with http://"),
+        ("[node]\nroles = ['wrker']", "'wrker' is none of user, worker, validator."),
+        ("[node]\nroles = []", "at least one of user, worker, validator"),
+        ("[node]\nroles = ['user', 'user']", "each role once"),
+        ("[node]\nname = 'a b'", "name in [node] is not usable"),
+        ("[node]\ndata_folder = 3", "it must be a path"),
+        ("[worker]\nprice_per_hour = '1e5'", "price_per_hour in [worker] is not usable: '1e5' is not an amount"),
+        ("[worker]\nprice_per_hour = 10", "it must be text, not a whole number."),
+        ("[worker]\ndecoy_probability = 1.5", "it must be a number <= 1.0"),
+        ("[worker]\ncapacity = 99999999999999999999999", "capacity in [worker] is not usable"),
+        ("[artifacts]\nlisten = 'localhost'", "write host:port"),
+        ("[artifacts]\nlisten = '127.0.0.1:65536'", "write host:port"),
+        ("[gossip]\nlisten = '0.0.0.0:1'", "write a multiaddress"),
+        ("[gossip]\nbootstrap = ['/ip4/1.2.3.4/tcp/1']", "ends in /p2p/PEER"),
+        ("chain = 3", "chain must be a table"),
+        ("[chain\n", "is not valid TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_sentence_with_file_and_key(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        load(tmp_path, text)
+    assert expected in caught.value.sentence
+    assert str(tmp_path / "config.toml") in caught.value.sentence
+    assert "\n" not in caught.value.sentence
+    assert caught.value.exit_status is ExitStatus.BAD_INPUT
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (
+            {"MORPHWARE_CHAIN_POL_S": "1"},
+            "MORPHWARE_CHAIN_POL_S names no setting: did you mean MORPHWARE_CHAIN_POLL_S?",
+        ),
+        ({"MORPHWARE_CHAIN_POLL_S": "x"}, "chain.poll_s (environment MORPHWARE_CHAIN_POLL_S) is not usable"),
+        ({"MORPHWARE_CONFIG": "/nowhere.toml"}, "/nowhere.toml cannot be read"),
+    ],
+)
+def test_a_mistake_in_the_environment_names_the_variable(variables: dict[str, str], expected: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        load_config(environment=variables)
+    assert expected in caught.value.sentence
+
+
+def test_an_unknown_flag_key_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"did you mean worker\.capacity"):
+        load_config(environment={}, flags={"worker.capasity": "2"})
+
+
+def test_secrets_of_the_rpc_address_are_never_shown() -> None:
+    loaded = load_config(environment={}, flags={"chain.rpc_url": SECRET_URL})
+    for shown in (repr(loaded), repr(loaded.config), printed_config(loaded), printed_config_json(loaded)):
+        assert "rpc.example:8443" in shown
+        for secret in ("user", "pass", "API-KEY", "token"):
+            assert secret not in shown.replace("password_file", "").replace('"user"', "").replace("'user'", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (SECRET_URL, "https://rpc.example:8443/…"),
+        ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
+        ("http://[::1]:1/", "http://[::1]:1"),
+        ("http://x:99999/", "…"),
+        ("secret", "…"),
+    ],
+)
+def test_an_address_is_shown_as_scheme_host_and_port(url: str, shown: str) -> None:
+    assert redact_url(url) == shown
+
+
+def test_printed_config_is_the_whole_config_with_origins() -> None:
+    loaded = load_config(environment={}, flags={"worker.capacity": "3"})
+    settings = json.loads(printed_config_json(loaded))
+    assert len(settings) == sum(len(section.__struct_fields__) for section in SECTIONS.values())
+    assert settings["worker.capacity"] == {"value": 3, "origin": "flag --set"}
+    assert "capacity = 3" in printed_config(loaded)
+
+
+def test_the_example_loads_as_it_is_and_with_every_key_uncommented(tmp_path: Path) -> None:
+    example = tmp_path / "config.toml"
+    write_example(example)
+    assert load_config(example, environment={}).config == Config()
+    keys = [line.removeprefix("# ") for line in example_text().splitlines() if " = " in line or line.startswith("[")]
+    assert {section: set(table) for section, table in tomllib.loads("\n".join(keys)).items()} == {
+        name: set(section.__struct_fields__) for name, section in SECTIONS.items()
+    }
+    example.write_text("\n".join(keys), encoding="utf-8")
+    assert load_config(example, environment={}).config.worker == Config().worker
+
+
+def test_an_example_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("mine")
+    with pytest.raises(BadInput, match="there already"):
+        write_example(tmp_path / "mine.toml")
+    assert (tmp_path / "mine.toml").read_text() == "mine"
+
+
+def test_the_password_comes_from_the_environment_then_the_file(tmp_path: Path) -> None:
+    (tmp_path / "p").write_text("from file\nrest\n")
+    keys = KeysSection(password_file=tmp_path / "p")
+    assert keystore_password(keys, {"MORPHWARE_PASSWORD": "given"}) == "given"
+    assert keystore_password(keys, {}) == "from file"
+    assert keystore_password(KeysSection(), {}) is None
+    with pytest.raises(BadInput, match="cannot be read"):
+        keystore_password(KeysSection(password_file=tmp_path / "absent"), {})
