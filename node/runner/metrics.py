@@ -50,7 +50,7 @@ def parse_row(line: bytes) -> tuple[Source, int, float, dict[str, float]] | Star
     if len(line) > MAX_LINE_BYTES:
         raise ValueError("line too long")
     step, at_s, values, source = _ROW.decode(line)
-    if not 0 <= step <= MAX_STEP or len(values) > MAX_VALUES:
+    if not 0 <= step <= MAX_STEP or len(values) > MAX_VALUES or not math.isfinite(at_s):
         raise ValueError("out of bounds")
     return (Source.LOG if source == "log" else Source.BACKWARD), step, at_s, _named(values)
 

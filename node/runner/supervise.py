@@ -139,7 +139,7 @@ class _Run:
     async def read_output(self, process: SandboxProcess) -> None:
         total = 0
         rest = b""
-        async for chunk in _paced(process.output):
+        while chunk := await _receive(process.output):
             total += len(chunk)
             self._tail = (self._tail + chunk)[-TAIL_BYTES:]
             if total > self._plan.log_bounds.kill_bytes:
@@ -167,7 +167,7 @@ class _Run:
 
     async def read_metrics(self, process: SandboxProcess) -> None:
         rest = b""
-        async for chunk in _paced(process.metrics):
+        while chunk := await _receive(process.metrics):
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > READ_BYTES * 4:
                 rest = b""
@@ -221,11 +221,12 @@ class _Run:
             log.info("metric_points_dropped", dropped=self._feed.dropped)
 
 
-async def _paced(stream: trio.lowlevel.FdStream):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    while chunk := await stream.receive_some(READ_BYTES):
-        yield chunk
-        if len(chunk) == READ_BYTES:
-            await trio.sleep(READ_PAUSE_S)
+async def _receive(stream: trio.lowlevel.FdStream) -> bytes:
+    """The next bytes, after a pause when there is a flood; empty at the end."""
+    chunk = await stream.receive_some(READ_BYTES)
+    if len(chunk) == READ_BYTES:
+        await trio.sleep(READ_PAUSE_S)
+    return bytes(chunk)
 
 
 def plain(line: bytes) -> str:

@@ -55,7 +55,7 @@ def fit(train_dir: Path, model_dir: Path, epochs: int, batch: int, rate: float, 
             right += int((scores.argmax(1) == labels[part]).sum())
             step += 1
             print(f"step {step} loss: {loss.item():.4f}")
-        print(f"epoch {epoch + 1} of {epochs}: training accuracy {right / len(inputs):.4f}")
+        print(f"{right / len(inputs):.1%} of the training images right in round {epoch + 1} of {epochs}")
     save_file(network.state_dict(), model_dir / "model.safetensors")
 
 

@@ -1,0 +1,58 @@
+"""The jobs that ship: they pass their own inspection, train in the sandbox, and meet their own threshold."""
+
+from pathlib import Path
+
+import pytest
+import trio
+from morphware.node.ports import Limits
+from morphware.node.runner.examples import example_names, find_example, prepare_example
+from morphware.node.runner.inspect import check_data, check_metric, inspect_job
+from morphware.protocol.units import Address
+
+from .conftest import Stranger  # noqa: TID252
+
+LIMITS = Limits(wall_s=300, memory_bytes=4 << 30, threads=1)
+
+
+def test_every_example_is_found_and_nothing_else() -> None:
+    assert example_names() == ("digits", "tabular")
+    assert find_example("../runner") is None
+
+
+@pytest.mark.adapter
+@pytest.mark.parametrize("name", ["digits", "tabular"])
+async def test_an_example_meets_its_threshold_on_labels_that_it_never_saw(
+    stranger: Stranger, tmp_path: Path, name: str
+) -> None:
+    example = prepare_example(name, tmp_path / "example", seed=0)
+    job = inspect_job(example.code)
+    threshold_e6 = check_metric(job, example.config.metric, example.config.threshold)
+    check_data(job, example.train, example.test)
+    model = tmp_path / "trained"
+    assert example.config.metric is not None
+    with trio.fail_after(300):
+        result = await stranger.runner.train(
+            code=example.code,
+            entry=example.entry,
+            train=example.train,
+            model=model,
+            limits=LIMITS,
+            on_metric=stranger.told.points.append,
+            on_log=stranger.told.lines.append,
+        )
+        assert result.reason == "", result.log_tail
+        losses = [point.values["loss"] for point in stranger.told.points if "loss" in point.values]
+        assert len(losses) >= 20
+        assert losses[-1] < losses[0] / 3
+        score = await stranger.runner.evaluate(
+            code=example.code,
+            entry=example.entry,
+            model=model,
+            test=example.test,
+            metric=example.config.metric,
+            validator=Address(b"v" * 20),
+            limits=LIMITS,
+        )
+    assert score.reason == ""
+    assert score.metric_e6 >= threshold_e6
+    assert 0 < score.fingerprint_e9 < 500_000_000
