@@ -70,6 +70,18 @@ def private_folder(beside: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a crash left half-written (plain archives among it); for the start, before anyone writes here.
+
+    A download's ``<infohash>.part`` stays: the next fetch goes on from it.
+    """
+    for leftover in folder.glob(".*.part"):
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
 def sha256_of(path: Path, check: Check = never_stop) -> bytes:
     """SHA-256 of a file's bytes."""
     digest = hashlib.sha256()

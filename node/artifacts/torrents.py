@@ -6,6 +6,7 @@ the last of them has left.  Peers told for a file are remembered, so hints may c
 
 from __future__ import annotations
 
+import ipaddress
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import structlog
 import trio
 
 from morphware.node.artifacts.disk import written_whole
-from morphware.node.artifacts.errors import ArtifactError, ArtifactTooLarge, ArtifactUnavailable
+from morphware.node.artifacts.errors import ArtifactError, ArtifactTooLarge, ArtifactUnavailable, ListenFailed
 from morphware.node.artifacts.fetch import DISK_S, Fetch, FetchPatience, dial
 from morphware.node.artifacts.metainfo import (
     LARGEST_FILE_BYTES,
@@ -94,8 +95,7 @@ class LibtorrentArtifacts:
 
     def __init__(self, session: TorrentSession, settings: TorrentSettings, nursery: trio.Nursery) -> None:
         self._session, self._settings, self._nursery = session, settings, nursery
-        host = settings.advertise or settings.listen.rpartition(":")[0].removeprefix("[").removesuffix("]")
-        self._address = (host, session.port)
+        self._address = (settings.advertise or _host(settings.listen), session.port)
         self._seeds: dict[bytes, _Seed] = {}
         self._fetches: dict[_FetchKey, _SharedFetch] = {}
         self._hints: dict[bytes, dict[PeerAddress, None]] = {}
@@ -217,15 +217,15 @@ class LibtorrentArtifacts:
     async def _serve(self, path: Path, described: Metainfo) -> _Seed:
         async with self._changing:
             self._require_open()
+            for shared in [shared for key, shared in self._fetches.items() if key[2] == described.infohash]:
+                shared.scope.cancel()  # whoever waits for it finds the file served instead
+                await shared.done.wait()
             seed = self._seeds.get(described.sha256)
             if seed is not None and seed.path == path and _is_healthy(seed.torrent):
                 return seed
             for other in [other for other in self._seeds.values() if other.path == path or other is seed]:
                 del self._seeds[other.file.sha256]
                 await self._session.remove(other.torrent)
-            for shared in [s for key, s in self._fetches.items() if key[2] == described.infohash]:
-                shared.scope.cancel()  # whoever waits for it finds the file served instead
-                await shared.done.wait()
             parameters = self._session.parameters_of(described.torrent)
             parameters.save_path = str(path.parent)
             parameters.renamed_files = {0: path.name}
@@ -298,6 +298,8 @@ async def serve_artifacts(
     task_status: trio.TaskStatus[LibtorrentArtifacts] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the BitTorrent side of a node until cancelled; ``nursery.start`` gives the port. Raises ``ListenFailed``."""
+    if settings.advertise is None and ipaddress.ip_address(_host(settings.listen)).is_unspecified:
+        raise ListenFailed(f"{settings.listen} listens everywhere, so the address to advertise must be configured too")
     session = TorrentSession(settings.listen)
     try:
         async with trio.open_nursery() as pumping:
@@ -315,6 +317,10 @@ async def serve_artifacts(
                 pump_scope.cancel()
     finally:
         await session.close()
+
+
+def _host(listen: str) -> str:
+    return listen.rpartition(":")[0].removeprefix("[").removesuffix("]")
 
 
 async def _pump(session: TorrentSession, scope: trio.CancelScope) -> None:

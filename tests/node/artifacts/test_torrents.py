@@ -348,3 +348,18 @@ async def test_a_folder_travels_sealed(start_node: StartNode, tmp_path: Path) ->
     assert not (tmp_path / "x").exists()
     assert names_in(tmp_path / "work") == {sealed.name}
     assert names_in(tmp_path) == {"data", "work", "in", "out"}
+
+
+async def test_a_cancelled_publication_leaves_nothing(start_node: StartNode, tmp_path: Path) -> None:
+    node = await start_node()
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(1024 * MIB)
+    with trio.move_on_after(0.3) as patience:
+        await publish_folder(node, tmp_path / "large", tmp_path / "work", key=bytes(32), context=b"")
+    assert patience.cancelled_caught
+    assert names_in(tmp_path / "work") == set()
+
+
+async def test_listening_everywhere_demands_an_address_to_tell(start_node: StartNode) -> None:
+    with pytest.raises(ListenFailed, match="advertise"):
+        await start_node(listen="0.0.0.0:0")
