@@ -22,6 +22,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
+from morphware.node.errors import BadInput
 from morphware.protocol.units import Address
 
 STANDARD_WORK: Final = 2**18
@@ -38,7 +39,7 @@ FILE_LIMIT_BYTES: Final = 16 << 10
 SECRET_BYTES: Final = 32
 
 
-class KeysFailure(Exception):
+class KeysFailure(BadInput):
     """The node's keys cannot be used: look at the message below."""
 
     def __init__(self, detail: str = "") -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from morphware.node.errors import ExitStatus, MorphwareError
 
-class ArtifactError(Exception):
+
+class ArtifactError(MorphwareError):
     """A file could not be packed, sealed, sent or received. Read the reason beside this and try again."""
 
     def __str__(self) -> str:
@@ -38,6 +40,8 @@ class SealBroken(ArtifactCorrupt):
 
 class SourceRefused(ArtifactError):
     """This cannot be packed. Keep to plain files and folders within the limits, and try again."""
+
+    exit_status = ExitStatus.BAD_INPUT
 
 
 class ArchiveRefused(ArtifactCorrupt):

@@ -1,7 +1,9 @@
 """How the chain can fail a node. Each class's docstring is the sentence that the user reads, ending in what to do."""
 
+from morphware.node.errors import ExitStatus, MorphwareError
 
-class ChainFailure(Exception):
+
+class ChainFailure(MorphwareError):
     """The chain could not be used: look at the message below, and at the log of the RPC endpoint."""
 
     def __init__(self, detail: str = "") -> None:
@@ -44,6 +46,8 @@ class OutOfCoins(ChainFailure):
 
 class BadDeployment(ChainFailure):
     """The deployment file cannot be read: take it again from where the market was deployed."""
+
+    exit_status = ExitStatus.BAD_INPUT
 
 
 class RpcRefusal(ChainFailure):

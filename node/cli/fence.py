@@ -15,6 +15,12 @@ import typer
 from morphware.node.errors import ExitStatus, MorphwareError
 
 P = ParamSpec("P")
+_noted_folders: list[Path] = []
+
+
+def note_data_folder(folder: Path) -> None:
+    """From now on a bug's traceback goes there; for commands that learn their folder from the configuration."""
+    _noted_folders.append(folder)
 
 
 def fenced(command: Callable[P, int | None]) -> Callable[P, None]:
@@ -76,6 +82,8 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _data_folder(arguments: dict[str, object]) -> Path | None:
+    if _noted_folders:
+        return _noted_folders[-1]
     folder = arguments.get("data_folder") or arguments.get("folder")
     return folder if isinstance(folder, Path) else None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from morphware.node.cli.fence import fenced
+from morphware.node.cli.fence import fenced, note_data_folder
 
 app = typer.Typer(
     name="morphware",
@@ -63,6 +63,7 @@ def run(
         "chain.rpc_url": rpc_url,
     }
     loaded = load_config(config, flags=flags)
+    note_data_folder(loaded.config.node.data_folder)
     if print_config:
         from morphware.node.config_text import printed_config, printed_config_json
 

@@ -1,7 +1,9 @@
 """How gossip fails: each docstring is the sentence that the user reads."""
 
+from morphware.node.errors import MorphwareError
 
-class GossipError(Exception):
+
+class GossipError(MorphwareError):
     """The gossip network could not do what was asked."""
 
 
