@@ -7,6 +7,7 @@ that whoever can talk to the node finds it whole.
 
 import fcntl
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -52,8 +53,16 @@ GIB = 1 << 30
 
 
 def run_node(config: Config) -> None:
-    """Run a node until it is interrupted."""
-    trio.run(serve_node, config)
+    """Run a node until it is interrupted or asked to end."""
+    trio.run(_until_told, config)
+
+
+async def _until_told(config: Config) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve_node, config)
+            async for _ in signals:
+                nursery.cancel_scope.cancel()
 
 
 async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -150,7 +159,7 @@ async def _serve_old_files(journal: Journal, artifacts: LibtorrentArtifacts) -> 
 
 async def _publish(treasury: Treasury, directory: Directory, keys: Keys, addresses: tuple[str, ...]) -> None:
     """Put keys and addresses on chain if the chain does not say the same already."""
-    record = PublishNode(keys.encryption_public, keys.peer_public, addresses)
+    record = PublishNode(keys.encryption_key, keys.peer_key, addresses)
     known = directory.published(keys.account)
     if known is None or known != NodePublished(keys.account, record.encryption_key, record.peer_key, record.addresses):
         await treasury.publish(record)

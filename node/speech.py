@@ -59,8 +59,8 @@ class Speaker:
         """Publish this node's record now and then: a message is heard only by who is there."""
         while True:
             bare = NodeRecord(
-                encryption_key=keys.encryption_public,
-                peer_key=keys.peer_public,
+                encryption_key=keys.encryption_key,
+                peer_key=keys.peer_key,
                 roles=roles,
                 addresses=self.gossip.addresses[:8],
                 torrent_host=torrent[0],

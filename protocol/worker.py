@@ -149,10 +149,12 @@ class WorkerBrain(Brain):
     # --- the auction ------------------------------------------------------------------------------------------------
 
     def _bid(self, view: JobView) -> None:
+        if self._start is None:
+            return
         if not self.bids and not self.stays_out_because:
-            self.stays_out_because = self._reason_to_stay_out(view)
+            self.stays_out_because = self._reason_to_stay_out(view, self._start)
             if not self.stays_out_because:
-                self.bids = self._draw_up_bids(view)
+                self.bids = self._draw_up_bids(view, self._start)
         for bid in self.bids:
             self.call(f"commit|{bid.index}", Commit(self.job_id, bid.commitment))
             sealed = seal_bid(opening_bytes(bid.opening), bid.key, bid.nonce, self.job_id + bid.commitment)
@@ -160,11 +162,8 @@ class WorkerBrain(Brain):
             if any(known.commitment == bid.commitment for known in view.bids):
                 self.ask(Publish(f"sealed|{bid.index}", body))
 
-    def _reason_to_stay_out(self, view: JobView) -> str:
+    def _reason_to_stay_out(self, view: JobView, start: Started) -> str:
         """Why this worker does not bid; empty if it does."""
-        start = self._start
-        if start is None:
-            return ""
         spec = self._read_spec(view)
         if spec is None:
             return "the specification cannot be read"
@@ -183,11 +182,10 @@ class WorkerBrain(Brain):
             return "the free balance does not cover the bond"
         return ""
 
-    def _draw_up_bids(self, view: JobView) -> tuple[Bid, ...]:
+    def _draw_up_bids(self, view: JobView, start: Started) -> tuple[Bid, ...]:
         """The authentic bid and, by chance and as far as the free balance goes, decoys of any price."""
-        assert self._start is not None
         chance = self.secret("decoys")
-        affordable = self._start.free_wei // max(1, view.bond_wei) - 1
+        affordable = start.free_wei // max(1, view.bond_wei) - 1
         wanted = 1 + chance[1] % DECOYS_MOST if chance[0] < self.policy.decoy_chance_256 else 0
         decoys = max(0, min(wanted, affordable))
         place = chance[2] % (decoys + 1)  # the authentic bid's place among them tells nothing

@@ -49,7 +49,7 @@ async def deploy(rpc: Rpc, sender: Sender, *, timing: Timing, seat_stake_wei: We
     token, first_block = await _create(rpc, sender, "MorphwareToken", sender.address, supply_wei)
     market, _ = await _create(rpc, sender, "Market", token, seat_stake_wei, astuple(timing))
     return Deployment(
-        chain_id=chain_id, genesis_hash=genesis.hash, token=Data(token), market=Data(market), deploy_block=first_block
+        chain_id=int(chain_id), genesis_hash=genesis.hash, token=Data(token), market=Data(market), deploy_block=first_block
     )
 
 
