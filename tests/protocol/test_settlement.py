@@ -1,0 +1,129 @@
+"""Settlement empties a job to the wei, whatever the amounts: nothing is made, nothing stays, remainders burn."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from morphware.protocol.auction import Bid, Standing
+from morphware.protocol.committee import SeatResult, Tally
+from morphware.protocol.job import Job
+from morphware.protocol.ledger import Burned, Escrow, Free, Ledger, Move, Part, SeatStake
+from morphware.protocol.settlement import settle
+from morphware.protocol.states import Outcome, Verdict
+from morphware.protocol.units import JobId, Timestamp, Wei
+from tests.protocol.market_world import USER, VALIDATORS, WORKERS, terms_of
+
+JOB_ID = JobId(bytes(32))
+WITHOUT_WINNER = (Outcome.CANCELLED, Outcome.NO_BIDS)
+WITH_WINNER = tuple(set(Outcome) - {Outcome.NONE, *WITHOUT_WINNER})
+
+
+def job_of(outcome: Outcome, reserve: int, fee: int, price: int, verdict: Verdict = Verdict.PASS) -> Job:
+    job = Job(JOB_ID, USER, terms_of(reserve_wei=reserve, fee_wei=fee), Timestamp(0))
+    if outcome not in WITHOUT_WINNER:
+        job.standing = Standing(Bid(Wei(min(price, 1)), 0, WORKERS[0], 40, bytes(32)))
+        job.price_wei = Wei(price)
+    job.tally = Tally(verdict)
+    return job
+
+
+def settled(job: Job, outcome: Outcome, results: list[SeatResult]) -> Ledger:
+    """The ledger after a job that held exactly what the rules say it holds."""
+    ledger = Ledger()
+    ledger.deposit(USER, 2**100)
+    held = {
+        Part.RESERVE: job.terms.reserve_wei,
+        Part.FEES: job.terms.seats * job.terms.fee_wei,
+        Part.USER_BOND: job.bond_wei,
+        Part.BID_BONDS: 0 if job.standing.best is None else job.bond_wei,
+    }
+    ledger.apply(Move(Free(USER), Escrow(JOB_ID, part), amount) for part, amount in held.items())
+    ledger.apply(Move(Free(USER), SeatStake(result.seat), result.stake_wei) for result in results)
+    ledger.withdraw(USER, ledger.free(USER))
+    ledger.apply(settle(job, outcome, results))
+    assert ledger.is_conserved()
+    assert ledger.held(JOB_ID) == 0
+    return ledger
+
+
+@given(
+    st.sampled_from(tuple(set(Outcome) - {Outcome.NONE})),
+    st.sampled_from((Verdict.PASS, Verdict.NO_TEST)),
+    st.integers(1, 2**96 - 1),
+    st.integers(0, 2**80),
+    st.data(),
+)
+def test_every_outcome_empties_the_job_and_makes_no_money(
+    outcome: Outcome, verdict: Verdict, reserve: int, fee: int, data: st.DataObject
+) -> None:
+    job = job_of(outcome, reserve, fee, data.draw(st.integers(1, reserve)), verdict)
+    stake = Wei(data.draw(st.integers(5, 2**90)))
+    kinds = data.draw(st.lists(st.sampled_from(("paid", "unpaid", "silent")), max_size=5))
+    if outcome in WITHOUT_WINNER:
+        kinds = []
+    results = [
+        SeatResult(
+            seat,
+            VALIDATORS[seat],
+            stake,
+            Wei(fee if kind == "paid" else 0),
+            Wei(stake // 5 if kind == "silent" else 0),
+        )
+        for seat, kind in enumerate(kinds)
+    ]
+    ledger = settled(job, outcome, results)
+    for seat, kind in enumerate(kinds):
+        assert ledger.free(VALIDATORS[seat]) == {"paid": fee, "unpaid": 0, "silent": stake - stake // 5}[kind]
+        assert ledger.balance(SeatStake(seat)) == (0 if kind == "silent" else stake)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "user", "winner", "burned"),
+    [
+        (Outcome.CANCELLED, Verdict.NONE, 160, 0, 0),
+        (Outcome.NO_BIDS, Verdict.NONE, 160, 0, 0),
+        (Outcome.USER_FAULT, Verdict.NONE, 110, 75, 25),
+        (Outcome.MUTUAL_ABORT, Verdict.NONE, 148, 38, 24),
+        (Outcome.WORKER_FAULT, Verdict.NONE, 185, 0, 25),
+        (Outcome.PAID, Verdict.PASS, 120, 90, 0),
+        (Outcome.PAID, Verdict.NO_TEST, 70, 90, 50),
+        (Outcome.REJECTED, Verdict.FAIL, 160, 35, 15),
+        (Outcome.INCONCLUSIVE, Verdict.NONE, 160, 50, 0),
+    ],
+)
+def test_who_gets_what_of_210(outcome: Outcome, verdict: Verdict, user: int, winner: int, burned: int) -> None:
+    ledger = settled(job_of(outcome, 100, 2, 40, verdict), outcome, [])
+    assert (ledger.free(USER), ledger.free(WORKERS[0]), ledger.burned_by(JOB_ID)) == (user, winner, burned)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "user", "winner", "burned"),
+    [
+        (Outcome.USER_FAULT, 99, 73, 25),  # the bond is 49: half of it is 24, and 25 burn
+        (Outcome.MUTUAL_ABORT, 136, 37, 24),
+        (Outcome.WORKER_FAULT, 172, 0, 25),
+        (Outcome.REJECTED, 148, 35, 14),
+        (Outcome.PAID, 108, 89, 0),
+    ],
+)
+def test_an_odd_reserve_rounds_shares_down_and_burns_the_remainder(
+    outcome: Outcome, user: int, winner: int, burned: int
+) -> None:
+    ledger = settled(job_of(outcome, 99, 0, 40), outcome, [])
+    assert (ledger.free(USER), ledger.free(WORKERS[0]), ledger.burned_by(JOB_ID)) == (user, winner, burned)
+
+
+@pytest.mark.parametrize(("silent", "compensation", "burned"), [(0, 0, 0), (1, 14, 0), (2, 28, 0), (3, 40, 2)])
+def test_slashes_compensate_the_worker_up_to_its_price_when_nobody_found_anything(
+    silent: int, compensation: int, burned: int
+) -> None:
+    results = [SeatResult(seat, VALIDATORS[seat], Wei(70), Wei(0), Wei(14)) for seat in range(silent)]
+    ledger = settled(job_of(Outcome.INCONCLUSIVE, 100, 2, 40), Outcome.INCONCLUSIVE, results)
+    assert (ledger.free(WORKERS[0]), ledger.balance(Burned(JOB_ID))) == (50 + compensation, burned)
+
+
+def test_every_way_out_after_the_award_but_payment_burns_at_least_a_seventh_of_the_reserve() -> None:
+    """The cheapest burned exit bounds what a shill gains by winning and walking away (PROTOCOL.md 1.6, D5)."""
+    for outcome in set(WITH_WINNER) - {Outcome.PAID, Outcome.INCONCLUSIVE}:
+        ledger = settled(job_of(outcome, 1_000, 0, 400), outcome, [])
+        assert ledger.burned_by(JOB_ID) >= 1_000 * 15 // 100
