@@ -32,6 +32,7 @@ def fenced(command: Callable[P, int | None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        _noted_folders.clear()
         try:
             status = command(*args, **kwargs)
         except (typer.Exit, typer.TyperException, BrokenPipeError):

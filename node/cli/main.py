@@ -185,6 +185,52 @@ def version(as_json: AsJson = False) -> None:
         typer.echo("\n".join(f"{package} {versions[package]}" for package in order))
 
 
+keys_app = typer.Typer(no_args_is_help=True, help="Make and show the keys of a node.")
+app.add_typer(keys_app, name="keys")
+PasswordFile = Annotated[
+    Path | None, typer.Option(help="File whose first line is the password (or MORPHWARE_PASSWORD).")
+]
+
+
+@keys_app.command("create", epilog="Example: morphware keys create --data-folder ~/worker")
+@fenced
+def create_keys(data_folder: DataFolder = None, password_file: PasswordFile = None) -> None:
+    """Make the keys of a new node, locked with a password; existing keys are never overwritten."""
+    import trio
+
+    from morphware.node import keys
+
+    folder, password = _keys_folder(data_folder, password_file)
+    if password is None:
+        password = typer.prompt("Password for the new keys", hide_input=True, confirmation_prompt=True, err=True)
+    made = trio.run(keys.create, folder, password)
+    typer.echo(f"Made the keys of account 0x{made.account.hex()} in {folder}. Back that folder up.")
+
+
+@keys_app.command("show", epilog="Example: morphware keys show --data-folder ~/worker")
+@fenced
+def show_keys(data_folder: DataFolder = None, as_json: AsJson = False) -> None:
+    """Show the public account of a node's keys; asks for no password."""
+    import json
+
+    from morphware.node import keys
+
+    folder, _ = _keys_folder(data_folder, None)
+    account = f"0x{keys.read_account(folder).hex()}"
+    typer.echo(
+        json.dumps({"account": account, "folder": str(folder)}) if as_json else f"account {account}\nin {folder}"
+    )
+
+
+def _keys_folder(data_folder: Path | None, password_file: Path | None) -> tuple[Path, str | None]:
+    """Where ``morphware run`` looks for the keys, and the password if it need not be asked for."""
+    from morphware.node.config import keystore_password
+    from morphware.node.config_loading import load_config
+
+    config = load_config(flags={"node.data_folder": data_folder, "keys.password_file": password_file}).config
+    return config.node.data_folder / "keys", keystore_password(config.keys)
+
+
 def _setting(text: str) -> tuple[str, str]:
     from morphware.node.errors import BadInput
 

@@ -87,6 +87,25 @@ def test_a_bad_submission_is_one_sentence_and_status_2(tmp_path: Path, changes: 
     assert expected in err
 
 
+def test_keys_are_made_once_and_shown_without_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MORPHWARE_PASSWORD", "correct horse")
+    status, out, _ = invoke("keys", "create", "--data-folder", tmp_path)
+    assert status == 0
+    monkeypatch.delenv("MORPHWARE_PASSWORD")
+    status, shown, _ = invoke("keys", "show", "--data-folder", tmp_path, "--json")
+    assert status == 0
+    assert json.loads(shown)["account"] in out
+    monkeypatch.setenv("MORPHWARE_PASSWORD", "another")
+    status, _, err = invoke("keys", "create", "--data-folder", tmp_path)
+    assert (status, err.count("\n")) == (ExitStatus.BAD_INPUT, 1)
+
+
+def test_keys_of_an_empty_folder_are_missed_in_one_sentence(tmp_path: Path) -> None:
+    status, _, err = invoke("keys", "show", "--data-folder", tmp_path)
+    assert (status, err.count("\n")) == (ExitStatus.BAD_INPUT, 1)
+    assert "morphware keys create" in err
+
+
 def test_an_unknown_option_is_status_2() -> None:
     assert invoke("run", "--nonsense")[0] == 2
 
