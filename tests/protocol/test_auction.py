@@ -95,7 +95,7 @@ def test_no_bid_does_better_than_ones_own_cost() -> None:
 
 
 def test_a_second_identity_does_not_do_better_than_ones_own_cost() -> None:
-    def gain(cost: int, names: tuple[int, int], others: tuple[int, ...]) -> int:
+    def gain(cost: int, names: tuple[int, ...], others: tuple[int, ...]) -> int:
         bids = [bid_of(price, sequence) for sequence, price in enumerate((*names, *others)) if price <= RESERVE]
         won = outcome(bids)
         return won[1] - cost if won is not None and won[0] < 2 else 0

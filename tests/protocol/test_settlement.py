@@ -122,8 +122,11 @@ def test_slashes_compensate_the_worker_up_to_its_price_when_nobody_found_anythin
     assert (ledger.free(WORKERS[0]), ledger.balance(Burned(JOB_ID))) == (50 + compensation, burned)
 
 
-def test_every_way_out_after_the_award_but_payment_burns_at_least_a_seventh_of_the_reserve() -> None:
-    """The cheapest burned exit bounds what a shill gains by winning and walking away (PROTOCOL.md 1.6, D5)."""
+def test_every_way_out_after_the_award_but_payment_costs_the_two_parties_a_quarter_of_the_reserve() -> None:
+    """D5: the cheapest exit bounds what a shill gains by winning and walking away, even with the user's help."""
     for outcome in set(WITH_WINNER) - {Outcome.PAID, Outcome.INCONCLUSIVE}:
-        ledger = settled(job_of(outcome, 1_000, 0, 400), outcome, [])
-        assert ledger.burned_by(JOB_ID) >= 1_000 * 15 // 100
+        fee = Wei(20 if outcome is Outcome.REJECTED else 0)
+        results = [SeatResult(seat, VALIDATORS[seat], Wei(700), fee, Wei(0)) for seat in range(5)]
+        ledger = settled(job_of(outcome, 1_000, 20, 400), outcome, results)
+        put_in = 1_000 + 5 * 20 + 500 + 500
+        assert ledger.free(USER) + ledger.free(WORKERS[0]) <= put_in - 250, outcome
