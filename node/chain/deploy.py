@@ -1,20 +1,21 @@
 """Put a token and a market on a chain, and give accounts what they need to take part."""
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import partial
 
 import trio
 
-from morphware.contracts.loader import load
+from morphware.contracts.loader import Name, load
 from morphware.node.chain.abi import Interface, encode_values
 from morphware.node.chain.calldata import market_interface, token_interface
 from morphware.node.chain.deployment import Deployment
 from morphware.node.chain.errors import ChainFailure, MalformedAnswer
 from morphware.node.chain.rpc import Data, Rpc
 from morphware.node.chain.sentences import refuse
+from morphware.node.chain.signing import Transaction
 from morphware.node.chain.transaction_log import SqliteTransactionLog
-from morphware.node.chain.transactions import Sender, SenderSettings, Transaction
+from morphware.node.chain.transactions import Sender, SenderSettings
 from morphware.node.ports import Receipt, Refused
 from morphware.protocol.parameters import Timing
 from morphware.protocol.units import Address, Wei
@@ -49,7 +50,11 @@ async def deploy(rpc: Rpc, sender: Sender, *, timing: Timing, seat_stake_wei: We
     token, first_block = await _create(rpc, sender, "MorphwareToken", sender.address, supply_wei)
     market, _ = await _create(rpc, sender, "Market", token, seat_stake_wei, astuple(timing))
     return Deployment(
-        chain_id=int(chain_id), genesis_hash=genesis.hash, token=Data(token), market=Data(market), deploy_block=first_block
+        chain_id=int(chain_id),
+        genesis_hash=genesis.hash,
+        token=Data(token),
+        market=Data(market),
+        deploy_block=first_block,
     )
 
 
@@ -57,6 +62,9 @@ async def fund(
     sender: Sender, token: bytes, accounts: Sequence[Address], *, tokens_wei: Wei, coins_wei: int
 ) -> list[Receipt]:
     """Give each account tokens and native coins, all side by side: a block or two, however many accounts.
+
+    Gas is estimated once, with the first account: endpoints estimate on all that waits, so that a hundred estimates
+    side by side take a hundred times a hundred transfers.
 
     Raises:
         DeploymentFailed: the chain refused.
@@ -71,20 +79,33 @@ async def fund(
             case Refused() as refused:
                 refusals.append(refused)
 
+    def kinds(account: Address) -> dict[str, Transaction]:
+        both = {}
+        if tokens_wei:
+            data = token_interface().encode("transfer", account, tokens_wei)
+            both["tokens"] = Transaction(bytes(token), data)
+        if coins_wei:
+            both["coins"] = Transaction(account, value_wei=coins_wei)
+        return both
+
+    limits: dict[str, int] = {}
+    for name, transaction in kinds(accounts[0]).items() if accounts else ():
+        limit = await sender.estimate(transaction)
+        if isinstance(limit, Refused):
+            raise DeploymentFailed(limit.sentence)
+        limits[name] = limit
     async with trio.open_nursery() as nursery:
         for account in accounts:
-            if tokens_wei:
-                data = token_interface().encode("transfer", account, tokens_wei)
-                nursery.start_soon(carry_out, Transaction(token, data), f"fund tokens {account.hex()}")
-            if coins_wei:
-                nursery.start_soon(carry_out, Transaction(account, value_wei=coins_wei), f"fund coins {account.hex()}")
+            for name, transaction in kinds(account).items():
+                limited = replace(transaction, gas_limit=limits[name])
+                nursery.start_soon(carry_out, limited, f"fund {name} {account.hex()}")
     if refusals:
         raise DeploymentFailed(refusals[0].sentence)
     return receipts
 
 
-async def _create(rpc: Rpc, sender: Sender, name: "str", *values: object) -> tuple[bytes, int]:
-    contract = load("Market" if name == "Market" else "MorphwareToken")
+async def _create(rpc: Rpc, sender: Sender, name: Name, *values: object) -> tuple[bytes, int]:
+    contract = load(name)
     data = contract.bytecode + encode_values(Interface(contract.abi).constructor, values)
     outcome = await sender.send(Transaction(None, data), effect_id=f"deploy {name}", kind="deploy")
     if isinstance(outcome, Refused):

@@ -27,9 +27,13 @@ class AnswerTooLarge(ChainFailure):
 class WrongChain(ChainFailure):
     """The RPC endpoint serves another chain than this node's market is on: correct the RPC address or the network."""
 
+    exit_status = ExitStatus.BAD_INPUT
+
 
 class NoMarket(ChainFailure):
     """There is no market at the configured address on this chain: correct the deployment file."""
+
+    exit_status = ExitStatus.BAD_INPUT
 
 
 class DeepReorganisation(ChainFailure):

@@ -10,8 +10,9 @@ from morphware.node.chain.deployment import Deployment
 from morphware.node.chain.market_reader import MarketReader
 from morphware.node.chain.rpc import Rpc
 from morphware.node.chain.sentences import refuse
+from morphware.node.chain.signing import Transaction
 from morphware.node.chain.transaction_log import GasUse, SqliteTransactionLog
-from morphware.node.chain.transactions import Sender, SenderSettings, Transaction
+from morphware.node.chain.transactions import Sender, SenderSettings
 from morphware.node.ports import Receipt, Refused
 from morphware.protocol.calls import Call
 from morphware.protocol.units import Address

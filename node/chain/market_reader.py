@@ -134,6 +134,18 @@ class MarketReader:
         """Deposits minus withdrawals."""
         return Wei((await self._read_market("total"))[0])
 
+    async def supply(self) -> Wei:
+        """All tokens that there are."""
+        return Wei(self._token.decode("totalSupply", await self._read_token("totalSupply"))[0])
+
+    async def held_in_jobs(self) -> Wei:
+        """What the market holds for jobs (reserves, fees, bonds); a closed job holds nothing."""
+        topics = [Data(self._market.topic("JobPosted"))]
+        where = {"address": self._deployment.market, "topics": topics, "fromBlock": hex(self._deployment.deploy_block)}
+        logs = await self._rpc.ask("eth_getLogs", where, answer=list[Log])
+        position = self._market.functions["job"].output_names[0].index("held")
+        return Wei(sum([(await self._read_market("job", bytes(log.topics[1])))[0][position] for log in logs]))
+
     async def free_seats(self) -> int:
         """Seats that could be drawn now."""
         return int((await self._read_market("freeSeats"))[0])

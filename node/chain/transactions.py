@@ -20,15 +20,15 @@ import trio
 
 from morphware.node.chain.abi import revert_data
 from morphware.node.chain.errors import ChainFailure, ChainUnreachable, NonceConflict, OutOfCoins, RpcRefusal
-from morphware.node.chain.rpc import Data, Header, Quantity, Rpc, TransactionReceipt, from_hexadecimal, to_hexadecimal
+from morphware.node.chain.fees import FeeAdvisor
+from morphware.node.chain.rpc import Data, Header, Quantity, Rpc, TransactionReceipt
+from morphware.node.chain.signing import Draft, Signer, Transaction, draft_of
 from morphware.node.chain.transaction_log import Signed, SqliteTransactionLog
 from morphware.node.ports import Receipt, Refused
 
 GAS_MARGIN: Final = 1.3
 GAS_RESERVE: Final = 30_000
 """Between estimate and mining another account's call may make ours write one fresh slot more (22,100 gas)."""
-TIP_WEI: Final = 10**9
-"""Where an endpoint does not suggest a priority fee."""
 MOST_ATTEMPTS: Final = 4
 """Nonces that one call may take, before a conflict over the key is an error."""
 CONFLICT_BLOCKS: Final = 2
@@ -56,26 +56,6 @@ class SenderSettings:
     fee_limit_wei: int = 10**13
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """What a transaction does; ``to`` None creates a contract."""
-
-    to: bytes | None
-    data: bytes = b""
-    value_wei: int = 0
-
-
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """All that goes into a transaction but nonce and chain; ``tip`` is None on chains without EIP-1559."""
-
-    to: Data | None
-    data: Data
-    value: Quantity
-    gas: Quantity
-    fee: Quantity
-    tip: Quantity | None
-
-
 @dataclass(slots=True)
 class _Flight:
     """One effect on its way."""
@@ -83,6 +63,7 @@ class _Flight:
     effect_id: str
     kind: str
     draft: Draft
+    gas_limit: int | None = None
     nonce: int | None = None
     signed: list[Signed] = field(default_factory=list)
     attempts: int = 0
@@ -118,14 +99,12 @@ class Sender:
         explain: Callable[[bytes], Refused],
         settings: SenderSettings | None = None,
     ) -> None:
-        from eth_account import Account  # a second of import time, which reading nodes do not owe
-
         self._rpc = rpc
-        self._account = Account.from_key(private_key)
-        self._chain_id = chain_id
+        self._signer = Signer(private_key, chain_id)
         self._log = transaction_log
         self._explain = explain
         self._settings = settings or SenderSettings()
+        self._fees = FeeAdvisor(rpc, self._settings.fee_limit_wei)
         self._lock = trio.Lock()
         self._next_nonce: int | None = None
         self._flights: dict[str, _Flight] = {}
@@ -136,10 +115,14 @@ class Sender:
     @property
     def address(self) -> bytes:
         """The account, as 20 bytes."""
-        return bytes.fromhex(self._account.address[2:])
+        return self._signer.address
 
     def __repr__(self) -> str:
-        return f"Sender({self._account.address})"
+        return f"Sender({self._name})"
+
+    @property
+    def _name(self) -> str:
+        return "0x" + self.address.hex()
 
     async def send(self, transaction: Transaction, *, effect_id: str, kind: str) -> Receipt | Refused:
         """Carry out a transaction once, however often it is asked for under this id, and wait until that is final.
@@ -176,15 +159,7 @@ class Sender:
     # --- launching ---
 
     async def _launch_first(self, effect_id: str, kind: str, transaction: Transaction) -> _Flight:
-        draft = Draft(
-            to=None if transaction.to is None else Data(transaction.to),
-            data=Data(transaction.data),
-            value=Quantity(transaction.value_wei),
-            gas=Quantity(0),
-            fee=Quantity(0),
-            tip=None,
-        )
-        flight = self._flights[effect_id] = _Flight(effect_id, kind, draft)
+        flight = self._flights[effect_id] = _Flight(effect_id, kind, Draft.of(transaction), transaction.gas_limit)
         try:
             await self._launch(flight)
         except ChainFailure as error:
@@ -198,12 +173,12 @@ class Sender:
 
     async def _launch(self, flight: _Flight) -> None:
         """Estimate, take a nonce, sign, record, broadcast. Sets the outcome instead where the call would revert."""
-        gas = await self._estimate(flight)
+        gas = flight.gas_limit or await self._estimate(flight.draft)
         if isinstance(gas, Refused):
             flight.outcome = gas
             return
-        fee, tip = await self._suggest_fee()
-        flight.draft = msgspec.structs.replace(flight.draft, gas=gas, fee=fee, tip=tip)
+        gas *= flight.attempts + 1  # what ran out of gas gets more
+        flight.draft = await self._fees.with_fee(msgspec.structs.replace(flight.draft, gas=Quantity(gas)))
         async with self._lock:
             flight.is_launching = True  # the watcher leaves it alone meanwhile
             try:
@@ -235,12 +210,12 @@ class Sender:
             self._log.discard(flight.signed.pop().hash)
             taken, flight.nonce = flight.nonce, previous_nonce
             if _says(refusal, "underpriced"):
-                log.warning("nonce_conflict", kind=flight.kind, nonce=taken, account=self._account.address)
-                self._next_nonce = taken + 1
+                log.warning("nonce_conflict", kind=flight.kind, nonce=taken, account=self._name)
+                self._next_nonce = max(taken + 1, await self._rpc.nonce(self.address, "pending"))
                 return False
             self._next_nonce = taken
             if _says(refusal, "insufficient funds"):
-                raise OutOfCoins(self._account.address) from None
+                raise OutOfCoins(self._name) from None
             raise
         return True
 
@@ -249,22 +224,22 @@ class Sender:
         ours = [flight.nonce + 1 for flight in self._flights.values() if flight.nonce is not None]
         return max([on_chain, *ours])
 
-    async def _estimate(self, flight: _Flight) -> Quantity | Refused:
+    async def estimate(self, transaction: Transaction) -> int | Refused:
+        """Gas limit for a transaction, with a margin; or why it would revert."""
+        return await self._estimate(Draft.of(transaction))
+
+    async def _estimate(self, draft: Draft) -> int | Refused:
         """Gas for the call on the pending block, since ``latest`` has an old timestamp on an idle chain."""
         try:
-            used = await self._rpc.ask("eth_estimateGas", self._request(flight.draft), "pending", answer=Quantity)
+            used = await self._rpc.ask("eth_estimateGas", draft.request(self.address), "pending", answer=Quantity)
         except RpcRefusal as refusal:
             refused = self._refused(refusal)
             if refused is not None:
                 return refused
             if _says(refusal, "insufficient funds"):
-                raise OutOfCoins(self._account.address) from None
+                raise OutOfCoins(self._name) from None
             raise
-        return Quantity(int(used * GAS_MARGIN) * (flight.attempts + 1) + GAS_RESERVE)
-
-    def _request(self, draft: Draft) -> dict[str, Any]:
-        request: dict[str, Any] = {"from": Data(self.address), "data": draft.data, "value": draft.value}
-        return request if draft.to is None else {**request, "to": draft.to}
+        return int(used * GAS_MARGIN) + GAS_RESERVE
 
     def _refused(self, refusal: RpcRefusal) -> Refused | None:
         """Read an endpoint's error as the contract's refusal, if it is one."""
@@ -273,39 +248,10 @@ class Sender:
             return None
         return self._explain(data or b"")
 
-    async def _suggest_fee(self) -> tuple[Quantity, Quantity | None]:
-        """Fee and tip a unit of gas: enough for a base fee that doubles."""
-        header = await self._rpc.header("latest")
-        if header is None or header.base_fee_per_gas is None:
-            return await self._rpc.ask("eth_gasPrice", answer=Quantity), None
-        try:
-            tip = await self._rpc.ask("eth_maxPriorityFeePerGas", answer=Quantity)
-        except RpcRefusal:
-            tip = Quantity(TIP_WEI)
-        fee = min(2 * header.base_fee_per_gas + tip, self._settings.fee_limit_wei)
-        return Quantity(fee), Quantity(min(tip, fee))
-
     def _sign(self, flight: _Flight) -> None:
         """Sign the draft and record it: nothing is broadcast that is not on disk."""
         assert flight.nonce is not None
-        draft = flight.draft
-        fields: dict[str, Any] = {
-            "chainId": self._chain_id,
-            "nonce": flight.nonce,
-            "data": bytes(draft.data),
-            "value": int(draft.value),
-            "gas": int(draft.gas),
-        }
-        if draft.to is not None:
-            fields["to"] = bytes(draft.to)
-        if draft.tip is None:
-            fields["gasPrice"] = int(draft.fee)
-        else:
-            fields |= {"type": 2, "maxFeePerGas": int(draft.fee), "maxPriorityFeePerGas": int(draft.tip)}
-        result = self._account.sign_transaction(fields)
-        encoded = msgspec.json.encode(draft, enc_hook=to_hexadecimal)
-        raw, transaction_hash = bytes(result.raw_transaction), bytes(result.hash)
-        signed = Signed(flight.effect_id, flight.kind, flight.nonce, transaction_hash, raw, encoded)
+        signed = self._signer.sign(flight.effect_id, flight.kind, flight.nonce, flight.draft)
         self._log.record(signed)
         flight.signed.append(signed)
 
@@ -321,7 +267,7 @@ class Sender:
     def _take_up(self, signed: Signed) -> None:
         """Take up a transaction that was signed before a restart; a later row of the same effect is the live one."""
         flight = self._flights.get(signed.effect_id)
-        draft = msgspec.json.decode(signed.draft, type=Draft, dec_hook=from_hexadecimal)
+        draft = draft_of(signed)
         if flight is None:
             flight = self._flights[signed.effect_id] = _Flight(signed.effect_id, signed.kind, draft)
         flight.draft, flight.nonce = draft, signed.nonce
@@ -367,7 +313,7 @@ class Sender:
         block, since = flight.conflict_since = flight.conflict_since or (head.number, now)
         is_deep = head.number - block >= CONFLICT_BLOCKS + self._settings.finality_blocks
         if is_deep or (self._settings.finality_blocks == 0 and now - since >= CONFLICT_S):
-            log.warning("nonce_conflict", kind=flight.kind, nonce=flight.nonce, account=self._account.address)
+            log.warning("nonce_conflict", kind=flight.kind, nonce=flight.nonce, account=self._name)
             await self._launch_anew(flight)
 
     async def _conclude(self, flight: _Flight, receipt: TransactionReceipt) -> None:
@@ -398,7 +344,7 @@ class Sender:
         """Why a mined transaction failed, found by replaying it; None where all that lacked was gas."""
         for block in (receipt.block_number, receipt.block_number - 1):
             try:
-                await self._rpc.ask("eth_call", self._request(flight.draft), hex(block), answer=Data)
+                await self._rpc.ask("eth_call", flight.draft.request(self.address), hex(block), answer=Data)
             except RpcRefusal as refusal:
                 refused = self._refused(refusal)
                 if refused is not None:
@@ -445,19 +391,15 @@ class Sender:
             log.warning("transaction_not_taken", kind=flight.kind, nonce=flight.nonce, reason=refusal.message)
 
     async def _raise_fee(self, flight: _Flight) -> None:
-        """Replace the transaction: pools want at least a tenth more on fee and tip."""
-        fee, tip = await self._suggest_fee()
-        old = flight.draft
-        fee = Quantity(max(fee, old.fee * 9 // 8 + 1))
-        if fee > self._settings.fee_limit_wei:
-            log.warning("fee_limit_reached", kind=flight.kind, nonce=flight.nonce, fee_wei=old.fee)
+        """Replace the transaction, or send it once more where that would cost more than the limit."""
+        draft = await self._fees.with_higher_fee(flight.draft)
+        if draft is None:
+            log.warning("fee_limit_reached", kind=flight.kind, nonce=flight.nonce, fee_wei=int(flight.draft.fee))
             await self._broadcast(flight)
             return
-        if old.tip is not None:
-            tip = Quantity(min(fee, max(tip or 0, old.tip * 9 // 8 + 1)))
-        flight.draft = msgspec.structs.replace(old, fee=fee, tip=None if old.tip is None else tip)
+        flight.draft = draft
         self._sign(flight)
-        log.info("transaction_replaced", kind=flight.kind, nonce=flight.nonce, fee_wei=fee)
+        log.info("transaction_replaced", kind=flight.kind, nonce=flight.nonce, fee_wei=int(draft.fee))
         await self._broadcast(flight)
 
 

@@ -18,6 +18,7 @@ import trio
 
 from morphware.node.chain.errors import ChainFailure, ChainUnreachable
 from morphware.node.chain.rpc import Rpc
+from morphware.node.errors import ExitStatus
 
 HARDFORK: Final = "cancun"
 """Pinned: the contracts are compiled for it, and anvil's default moves with its versions."""
@@ -41,6 +42,8 @@ class AnvilFailed(ChainFailure):
 
 class PortInUse(ChainFailure):
     """The port for the local chain is in use: stop the other program, or choose another port."""
+
+    exit_status = ExitStatus.BAD_INPUT
 
 
 @dataclass(frozen=True, slots=True)

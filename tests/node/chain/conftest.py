@@ -12,8 +12,9 @@ import trio
 
 from morphware.node.chain.abi import Interface
 from morphware.node.chain.rpc import Data, Rpc
+from morphware.node.chain.signing import Transaction
 from morphware.node.chain.transaction_log import SqliteTransactionLog
-from morphware.node.chain.transactions import Sender, SenderSettings, Transaction
+from morphware.node.chain.transactions import Sender, SenderSettings
 from morphware.node.ports import Receipt, Refused
 from morphware.node.testnet.anvil import DEPLOYER_KEY, Anvil, serve_anvil
 

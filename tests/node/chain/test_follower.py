@@ -10,7 +10,7 @@ import trio
 
 from morphware.node.chain.errors import DeepReorganisation
 from morphware.node.chain.follower import CATCH_UP_BLOCKS, Follower, RawBlock
-from morphware.node.chain.transactions import Transaction
+from morphware.node.chain.signing import Transaction
 
 pytestmark = pytest.mark.adapter
 

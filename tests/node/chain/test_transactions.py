@@ -9,7 +9,8 @@ import trio
 
 from morphware.node.chain.errors import OutOfCoins
 from morphware.node.chain.rpc import Data, Quantity
-from morphware.node.chain.transactions import Sender, SenderSettings, Transaction
+from morphware.node.chain.signing import Transaction
+from morphware.node.chain.transactions import Sender, SenderSettings
 from morphware.node.ports import Receipt, Refused
 from morphware.node.testnet.anvil import DEPLOYER_KEY
 
