@@ -64,6 +64,7 @@ def collect(source: Path, destination: Path, *, max_bytes: int, max_files: int =
             finally:
                 os.close(descriptor)
 
+    source.chmod(0o700)  # the job may have closed its own folder
     root = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         destination.mkdir(parents=True, exist_ok=True)

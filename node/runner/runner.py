@@ -4,8 +4,8 @@ import itertools
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -81,10 +81,10 @@ class SandboxRunner:
         on_log: Callable[[str], None],
     ) -> RunResult:
         """Train. What the job leaves in its model folder is copied to ``model`` if it ended by itself."""
-        with self._workspace() as work:
+        async with self._workspace() as work:
             bindings = [
-                *work.shown(code, "/job/code"),
-                *work.shown(train, "/job/train"),
+                *await work.shown(code, "/job/code"),
+                *await work.shown(train, "/job/train"),
                 work.writable("model"),
                 work.writable("output"),
                 work.writable("checkpoint"),
@@ -124,11 +124,11 @@ class SandboxRunner:
             labels = await trio.to_thread.run_sync(scorer.read_labels, test)
         except (UnusableArray, OSError) as error:
             return scorer.no_test(str(error))
-        with self._workspace() as work:
+        async with self._workspace() as work:
             bindings = [
-                *work.shown(code, "/job/code"),
-                *work.shown(model, "/job/model"),
-                *work.shown(test, "/job/test", without_labels=True),
+                *await work.shown(code, "/job/code"),
+                *await work.shown(model, "/job/model"),
+                *await work.shown(test, "/job/test", without_labels=True),
                 work.writable("output"),
             ]
             result = await self._run(work, "predict", entry, bindings, limits)
@@ -146,11 +146,11 @@ class SandboxRunner:
         """``test()`` sees the labels, so it may only meet a model that cannot run code of its maker."""
         if (complaint := await trio.to_thread.run_sync(codefree.complaint, model)) is not None:
             return scorer.bad_model(f"test() needs a model of plain data, and {complaint}")
-        with self._workspace() as work:
+        async with self._workspace() as work:
             bindings = [
-                *work.shown(code, "/job/code"),
-                *work.shown(model, "/job/model"),
-                *work.shown(test, "/job/test"),
+                *await work.shown(code, "/job/code"),
+                *await work.shown(model, "/job/model"),
+                *await work.shown(test, "/job/test"),
                 work.writable("output"),
             ]
             result = await self._run(work, "test", entry, bindings, limits)
@@ -201,13 +201,14 @@ class SandboxRunner:
         )
         return result
 
-    @contextmanager
-    def _workspace(self) -> "Iterator[_Workspace]":
+    @asynccontextmanager
+    async def _workspace(self) -> "AsyncIterator[_Workspace]":
         folder = scratch_folder(self._scratch)
         try:
             yield _Workspace(folder, foreign_uid(next(_slots)) if runs_as_root() else None)
         finally:
-            shutil.rmtree(folder, onerror=_unlock)
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(_remove, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +226,11 @@ class _Workspace:
             os.chown(path, self.uid, self.uid)
         return Binding(path, f"/job/{name}", is_writable=True)
 
-    def shown(self, source: Path, target: str, *, without_labels: bool = False) -> list[Binding]:
-        """A read-only folder; what a foreign uid could not read is copied first, and labels are left out."""
+    async def shown(self, source: Path, target: str, *, without_labels: bool = False) -> list[Binding]:
+        """A read-only folder; what a foreign uid could not read is copied first, and labels may be left out."""
+        return await trio.to_thread.run_sync(self._shown, source, target, without_labels)
+
+    def _shown(self, source: Path, target: str, without_labels: bool) -> list[Binding]:
         source = source.resolve(strict=True)
         if self.uid is not None and not is_readable_by_others(source):
             copy = self.folder / f"shown-{PurePosixPath(target).name}"
@@ -263,17 +267,14 @@ def _copy_readable(source: Path, copy: Path) -> None:
             target.chmod(0o644)
 
 
-def _unlock(function: Callable[..., object], path: str, _: object) -> None:
-    """A job may have taken its own rights to a folder away; they are given back, and the removal goes on."""
-    parent = Path(path).parent
-    for folder in (parent, Path(path)):
-        if folder.is_dir() and not folder.is_symlink():
-            folder.chmod(0o700)
-    if Path(path).is_dir() and not Path(path).is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        Path(path).unlink(missing_ok=True)
-    del function
+def _remove(folder: Path) -> None:
+    """Remove what a job may have closed to us: it can take its own rights to a folder away, not our right to its."""
+    for current, names, _ in os.walk(folder):
+        for name in names:
+            path = Path(current) / name
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder)
 
 
 def _is_inside(entry: str) -> bool:

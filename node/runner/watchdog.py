@@ -77,7 +77,11 @@ def _look(pid: int, folders: Sequence[Path], limits: Limits, floors: Floors, usa
         count = 0
         disk = hidden_disk
         for folder in folders:
-            size, entries = folder_bytes(folder, floors.files)
+            try:
+                size, entries = folder_bytes(folder, floors.files)
+            except PermissionError:
+                usage.verdict = "disk: the job closed a folder, so that its size cannot be seen"
+                return
             disk += size
             count += entries
             if shutil.disk_usage(folder).free < floors.disk_bytes:
@@ -149,7 +153,11 @@ def hidden_bytes(pids: Iterable[int]) -> tuple[int, int]:
 
 
 def folder_bytes(folder: Path, max_entries: int) -> tuple[int, int]:
-    """(allocated bytes, entries), stopping at ``max_entries``; no link is followed."""
+    """(allocated bytes, entries), stopping at ``max_entries``; no link is followed.
+
+    Raises:
+        PermissionError: a folder can be written but not listed, which is a way to hide what is in it.
+    """
     size = entries = 0
     pending = [os.fspath(folder)]
     while pending and entries < max_entries:
@@ -163,6 +171,8 @@ def folder_bytes(folder: Path, max_entries: int) -> tuple[int, int]:
                         size += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entries >= max_entries:
                         break
+        except PermissionError:
+            raise
         except OSError:
             continue  # it vanished while we looked
     return size, entries

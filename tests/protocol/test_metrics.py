@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from morphware.protocol.metrics import KNOWN_METRICS, metric_from_e6, metric_to_e6
 
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from morphware.protocol.predictions import (
     NO_PREDICTIONS,
     is_prediction_proven,

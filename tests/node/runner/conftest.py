@@ -1,17 +1,13 @@
-"""One runner on the real sandbox, and a short way to run a few lines of Python as a stranger's job."""
+"""One runner on the real sandbox, and a stranger whose jobs it runs."""
 
-import textwrap
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from morphware.node.ports import Limits, MetricPoint, RunResult
+
 from morphware.node.runner.runner import SandboxRunner, Settings
 from morphware.node.runner.sandbox import SandboxReport, probe
 from morphware.node.runner.supervise import LogBounds
-
-LIMITS = Limits(wall_s=60, memory_bytes=512 << 20, disk_bytes=64 << 20, processes=64, threads=1)
+from tests.node.runner.stranger import Stranger
 
 
 @pytest.fixture(scope="session")
@@ -23,53 +19,8 @@ def report() -> SandboxReport:
 
 @pytest.fixture
 def runner(tmp_path: Path, report: SandboxReport) -> SandboxRunner:
-    return SandboxRunner(
-        tmp_path / "scratch", report=report, settings=Settings(log_bounds=LogBounds(kill_bytes=4 << 20))
-    )
-
-
-@dataclass
-class Told:
-    """What a run said while it ran."""
-
-    points: list[MetricPoint] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Stranger:
-    """Runs lines of Python as a training job in folders of its own."""
-
-    runner: SandboxRunner
-    folder: Path
-    told: Told = field(default_factory=Told)
-
-    @property
-    def model(self) -> Path:
-        return self.folder / "model"
-
-    def code(self, source: str, name: str = "train.py") -> Path:
-        path = self.folder / "code"
-        path.mkdir(exist_ok=True)
-        (path / name).write_text(textwrap.dedent(source))
-        return path
-
-    async def train(self, source: str, limits: Limits = LIMITS) -> RunResult:
-        train = self.folder / "train"
-        train.mkdir(exist_ok=True)
-        (train / "inputs.csv").write_text("1\n2\n")
-        return await self.runner.train(
-            code=self.code(source),
-            entry="train.py",
-            train=train,
-            model=self.model,
-            limits=limits,
-            on_metric=self.told.points.append,
-            on_log=self.told.lines.append,
-        )
-
-
-Train = Callable[[str], Awaitable[RunResult]]
+    settings = Settings(log_bounds=LogBounds(kill_bytes=4 << 20))
+    return SandboxRunner(tmp_path / "scratch", report=report, settings=settings)
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trio
+
 from morphware.node.ports import Score
 from morphware.protocol.units import BAD_MODEL, NO_TEST, Address
-
-from .conftest import LIMITS, Stranger  # noqa: TID252
+from tests.node.runner.stranger import LIMITS, Stranger
 
 pytestmark = pytest.mark.adapter
 
@@ -114,7 +114,8 @@ PRELUDE = """
 import io, os
 import numpy as np
 def header(count):
-    stream = io.BytesIO(); np.lib.format.write_array_header_1_0(stream, dict(descr="<f8", fortran_order=False, shape=(6,)))
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, dict(descr="<f8", fortran_order=False, shape=(6,)))
     return stream.getvalue().replace(b"(6,), }", b"(%d,)}" % count) + b"x" * 48
 def answer(make):
     make("/job/output/predictions.npy")
@@ -180,3 +181,21 @@ async def test_only_regular_files_leave_the_sandbox(stranger: Stranger, name: st
     result = await stranger.train(f"import os; m = os.environ['MORPHWARE_MODEL_DIR']\n{HIDDEN[name]}")
     assert "left no file" in result.reason, result.log_tail
     assert not any(stranger.model.rglob("*"))
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def test_a_folder_that_the_job_closed_is_still_collected(stranger: Stranger) -> None:
+    source = "import os; m = os.environ['MORPHWARE_MODEL_DIR']; open(m + '/a.txt', 'w').close(); os.chmod(m, 0)"
+    result = await stranger.train(source)
+    assert result.reason == "", result.log_tail
+    assert names_in(stranger.model) == ["a.txt"]
+
+
+async def test_data_that_only_the_node_may_read_is_shown_to_the_job(stranger: Stranger, test_folder: Path) -> None:
+    for path in (test_folder / "inputs.npy", test_folder / "labels.npy"):
+        path.chmod(0o600)
+    test_folder.chmod(0o700)
+    assert (await evaluate(stranger, test_folder, HONEST)).metric_e6 == 1_000_000

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import trio
+
 from morphware.node.ports import Limits
 from morphware.node.runner.examples import example_names, find_example, prepare_example
 from morphware.node.runner.inspect import check_data, check_metric, inspect_job
 from morphware.protocol.units import Address
-
-from .conftest import Stranger  # noqa: TID252
+from tests.node.runner.stranger import Stranger
 
 LIMITS = Limits(wall_s=300, memory_bytes=4 << 30, threads=1)
 

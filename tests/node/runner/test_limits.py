@@ -2,14 +2,23 @@
 
 import pytest
 import trio
-from morphware.node.ports import Limits
 
-from .conftest import LIMITS, Stranger  # noqa: TID252
+from morphware.node.ports import Limits
+from tests.node.runner.stranger import LIMITS, Stranger
 
 pytestmark = pytest.mark.adapter
 
 DONE = "open(os.environ['MORPHWARE_MODEL_DIR'] + '/done.txt', 'w').write('x')"
 
+DELETED = """
+keep = []
+for i in range(100):
+    keep.append(open('/job/output/x', 'wb'))
+    os.unlink('/job/output/x')
+    keep[-1].write(b'x' * (1 << 20))
+    keep[-1].flush()
+time.sleep(30)
+"""
 GREEDY = {
     "memory": ("x = [bytearray(1 << 22) for _ in range(400)]; time.sleep(30)", "memory"),
     "memory in nameless files": (
@@ -20,12 +29,7 @@ GREEDY = {
         "for i in range(100): open(f'/job/output/{i}', 'wb').write(b'x' * (1 << 20))\ntime.sleep(30)",
         "disk",
     ),
-    "disk in deleted files": (
-        "keep = []\nfor i in range(100):\n"
-        " f = open('/job/output/x', 'wb'); f.write(b'x' * (1 << 20)); f.flush(); os.unlink('/job/output/x'); keep.append(f)\n"
-        "time.sleep(30)",
-        "disk",
-    ),
+    "disk in deleted files": (DELETED, "disk"),
     "disk in one file": ("f = open('/job/output/x', 'wb')\nwhile True: f.write(b'x' * (1 << 20))", "File too large"),
     "files": ("for i in range(30000): open(f'/job/output/{i}', 'w').close()\ntime.sleep(30)", "disk: more than"),
     "log": ("while True: print('x' * 1000)", "log"),
@@ -78,7 +82,9 @@ async def test_a_forged_flood_of_metrics_is_bounded(stranger: Stranger) -> None:
         import morphware, os, sys
         pipe = morphware._state["descriptor"]
         os.set_blocking(pipe, True)
-        os.write(pipe, b'garbage\\n[1,2]\\n[-5, 0, {{"loss": 1}}, "log"]\\n[1e99, 0, {{}}, "log"]\\n' + b"x" * 200000 + b"\\n")
+        os.write(pipe, b'garbage\\n[1,2]\\n')
+        os.write(pipe, b'[-5, 0, {{"loss": 1}}, "log"]\\n[1e99, 0, {{}}, "log"]\\n')
+        os.write(pipe, b"x" * 200000 + b"\\n")
         for step in range(30000):
             os.write(pipe, b'[%d, 1e300, {{"loss": 0.0, "bad\\\\u0001": 1}}, "log"]\\n' % step)
         {DONE}
