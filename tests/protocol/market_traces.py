@@ -4,6 +4,7 @@ Every choice comes from one ``random.Random``, so that a seed is a trace: hypoth
 the differential test counts it up.  Mostly honest, because a trace of pure noise never gets past BIDDING.
 """
 
+from dataclasses import replace
 from random import Random
 
 from morphware.protocol import calls
@@ -104,12 +105,13 @@ def honest(world: World, random: Random, job: Job) -> None:
             random.shuffle(openings)
             world.ask(random.choice(EVERYBODY), calls.RevealBids(job_id, tuple(openings)))
         case State.AWARDED:
-            world.ask(job.user, calls.PostKeys(job_id, b"box"))
+            world.ask(job.user, calls.PostKeys(job_id, bytes(random.choice((112, 112, 512, 513)))))
         case State.KEYED:
             decline = random.random() < 0.05
             world.ask(job.winner, calls.Decline(job_id) if decline else calls.Acknowledge(job_id))
         case State.TRAINING:
-            world.ask(job.winner, world.submission(job_id))
+            manifest = bytes(random.choice((100, 100, 8192, 8193)))
+            world.ask(job.winner, replace(world.submission(job_id), model=manifest))
         case State.SEED:
             world.wait(0, random.choice((0, 1, 2, 3, 3, 3, 300)))
             world.ask(job.user, calls.RevealSeed(job_id, user_seed(name)))

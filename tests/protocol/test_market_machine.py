@@ -63,7 +63,7 @@ def lives() -> tuple[Counter[State], Counter[Outcome]]:
     """Many random lives, each under watch: which states and outcomes they reached."""
     states: Counter[State] = Counter()
     outcomes: Counter[Outcome] = Counter()
-    for seed in range(150):
+    for seed in range(80):
         random = Random(seed)
         world = market_traces.found(random)
         Watch(world).attach()
@@ -90,7 +90,7 @@ def test_random_lives_reach_every_state_of_the_table(lives: tuple[Counter[State]
 
 def test_random_lives_reach_every_outcome(lives: tuple[Counter[State], Counter[Outcome]]) -> None:
     assert set(lives[1]) == set(Outcome) - {Outcome.NONE}
-    assert min(lives[1].values()) >= 5, lives[1]
+    assert min(lives[1].values()) >= 2, lives[1]
 
 
 def test_a_job_is_closed_within_its_horizon_if_somebody_pokes_on_time() -> None:
