@@ -127,7 +127,7 @@ abstract contract Base {
 
     // ---- what must hold after every call
 
-    function _checkConserved() internal view {
+    function _checkConserved() internal view virtual {
         uint256 sum = market.burned() + uint256(market.seatCount()) * STAKE;
         for (uint256 i = 0; i < accounts.length; ++i) {
             sum += market.freeBalance(accounts[i]);

@@ -28,7 +28,7 @@ interface Cheats {
     function snapshotState() external returns (uint256 id);
     function revertToState(uint256 id) external returns (bool);
     function expectRevert(bytes calldata data) external;
-    function expectRevert(bytes4 selector) external;
+    function expectPartialRevert(bytes4 selector) external;
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
