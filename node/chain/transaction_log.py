@@ -62,6 +62,9 @@ class SqliteTransactionLog:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        # a lost row could mean a second payment, so every commit reaches the disk; WAL needs one write for it, not three
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
         with connection:
             connection.executescript(SCHEMA)
 

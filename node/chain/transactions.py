@@ -370,7 +370,7 @@ class Sender:
         now = trio.current_time()
         flight.conflict_since = None
         if not flight.sent_at:  # first look at it
-            flight.sent_block, flight.sent_at = head.number, now
+            flight.sent_block, flight.sent_at, flight.looked_at = head.number, now, now
         waited_blocks = head.number - flight.sent_block
         is_stuck = waited_blocks >= self._settings.bump_blocks or now - flight.sent_at >= self._settings.bump_s
         try:

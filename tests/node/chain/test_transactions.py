@@ -20,6 +20,8 @@ SOMEBODY = b"\x11" * 20
 REVERTS_WITH_CALLDATA = "365f5f37365ffd"
 REVERTS_AFTER_TIME = "365f5f37600435421160" + "0d" + "57005b365ffd"
 """Reverts with its own calldata once the block's timestamp exceeds the number after the selector."""
+STORES_A_WORD = "60015f5500"
+LOOPS_FOR_EVER = "5b5f56"
 PANIC = bytes.fromhex("4e487b71")
 
 
@@ -241,6 +243,27 @@ async def test_a_call_that_reverts_in_its_block_is_refused_with_the_replayed_rea
     assert (refused.error, refused.values) == ("Panic", {"code": limit})
     assert log.outcome("call") == refused
     assert log.gas()["call"].gas_used > 21000
+
+
+async def test_a_call_that_runs_out_of_gas_is_sent_again_with_more(start_chain: Any) -> None:
+    chain = await start_chain()
+    log = chain.log()
+    sender = chain.sender(log)
+    await chain.nursery.start(sender.run)
+    contract = await chain.create(sender, STORES_A_WORD)
+    receipt = await sender.send(Transaction(contract, gas_limit=30_000), effect_id="call", kind="call")
+    assert isinstance(receipt, Receipt)
+    assert 43_000 < receipt.gas_used < 44_000
+    assert log.gas()["call"].gas_used == receipt.gas_used + 30_000
+
+
+async def test_a_call_that_no_gas_is_enough_for_is_refused_at_last(start_chain: Any) -> None:
+    chain = await start_chain()
+    sender = chain.sender(chain.log())
+    await chain.nursery.start(sender.run)
+    contract = await chain.create(sender, LOOPS_FOR_EVER)
+    refused = await sender.send(Transaction(contract, gas_limit=30_000), effect_id="call", kind="call")
+    assert isinstance(refused, Refused)
 
 
 async def test_with_finality_a_transaction_that_was_taken_back_is_sent_again(start_chain: Any) -> None:
