@@ -62,7 +62,7 @@ class SqliteTransactionLog:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        # a lost row could mean a second payment, so every commit reaches the disk; WAL needs one write for it, not three
+        # a lost row could mean a second payment, so every commit reaches the disk; WAL needs one write for it
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         with connection:
