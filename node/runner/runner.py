@@ -1,11 +1,8 @@
 """The Runner port on bubblewrap: train in a sandbox, predict in another that never sees the labels, score outside."""
 
-import itertools
 import os
-import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -17,13 +14,14 @@ import trio
 from morphware.node.ports import Limits, MetricPoint, RunResult, Score
 from morphware.node.runner import codefree, scorer
 from morphware.node.runner.arrays import MAX_ARRAY_BYTES, UnusableArray
-from morphware.node.runner.collect import collect, is_readable_by_others
+from morphware.node.runner.collect import collect
 from morphware.node.runner.environment import job_environment
 from morphware.node.runner.errors import SandboxUnavailable
 from morphware.node.runner.inspect import defined_functions
-from morphware.node.runner.sandbox import Binding, SandboxReport, View, foreign_uid, probe, runs_as_root, scratch_folder
+from morphware.node.runner.sandbox import Binding, SandboxReport, View, probe
 from morphware.node.runner.supervise import LogBounds, Phase, Plan, supervise
 from morphware.node.runner.watchdog import Floors
+from morphware.node.runner.workspace import Workspace, workspace
 from morphware.protocol.metrics import KNOWN_METRICS, metric_to_e6
 from morphware.protocol.predictions import NO_PREDICTIONS
 from morphware.protocol.units import FINGERPRINT_SCALE, INT64_MAX, Address
@@ -33,8 +31,6 @@ log = structlog.get_logger()
 MAX_RESULT_BYTES: Final = 64 << 10
 TMP_SHARE: Final = 4
 """Each of the two memory file systems inside may hold a quarter of a job's memory."""
-
-_slots = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,7 @@ class SandboxRunner:
         on_log: Callable[[str], None],
     ) -> RunResult:
         """Train. What the job leaves in its model folder is copied to ``model`` if it ended by itself."""
-        async with self._workspace() as work:
+        async with workspace(self._scratch) as work:
             bindings = [
                 *await work.shown(code, "/job/code"),
                 *await work.shown(train, "/job/train"),
@@ -124,7 +120,7 @@ class SandboxRunner:
             labels = await trio.to_thread.run_sync(scorer.read_labels, test)
         except (UnusableArray, OSError) as error:
             return scorer.no_test(str(error))
-        async with self._workspace() as work:
+        async with workspace(self._scratch) as work:
             bindings = [
                 *await work.shown(code, "/job/code"),
                 *await work.shown(model, "/job/model"),
@@ -146,7 +142,7 @@ class SandboxRunner:
         """``test()`` sees the labels, so it may only meet a model that cannot run code of its maker."""
         if (complaint := await trio.to_thread.run_sync(codefree.complaint, model)) is not None:
             return scorer.bad_model(f"test() needs a model of plain data, and {complaint}")
-        async with self._workspace() as work:
+        async with workspace(self._scratch) as work:
             bindings = [
                 *await work.shown(code, "/job/code"),
                 *await work.shown(model, "/job/model"),
@@ -160,7 +156,7 @@ class SandboxRunner:
 
     async def _run(
         self,
-        work: "_Workspace",
+        work: Workspace,
         phase: Phase,
         entry: str,
         bindings: Sequence[Binding],
@@ -200,81 +196,6 @@ class SandboxRunner:
             peak_memory_bytes=result.peak_memory_bytes,
         )
         return result
-
-    @asynccontextmanager
-    async def _workspace(self) -> "AsyncIterator[_Workspace]":
-        folder = scratch_folder(self._scratch)
-        try:
-            yield _Workspace(folder, foreign_uid(next(_slots)) if runs_as_root() else None)
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(_remove, folder)
-
-
-@dataclass(frozen=True, slots=True)
-class _Workspace:
-    """The folders of one run, and the uid that its job turns into when the node is root."""
-
-    folder: Path
-    uid: int | None
-
-    def writable(self, name: str) -> Binding:
-        """A new folder that the job owns, at ``/job/NAME``."""
-        path = self.folder / name
-        path.mkdir(mode=0o700)
-        if self.uid is not None:
-            os.chown(path, self.uid, self.uid)
-        return Binding(path, f"/job/{name}", is_writable=True)
-
-    async def shown(self, source: Path, target: str, *, without_labels: bool = False) -> list[Binding]:
-        """A read-only folder; what a foreign uid could not read is copied first, and labels may be left out."""
-        return await trio.to_thread.run_sync(self._shown, source, target, without_labels)
-
-    def _shown(self, source: Path, target: str, without_labels: bool) -> list[Binding]:
-        source = source.resolve(strict=True)
-        if self.uid is not None and not is_readable_by_others(source):
-            copy = self.folder / f"shown-{PurePosixPath(target).name}"
-            _copy_readable(source, copy)
-            source = copy
-        return _without_labels(source, target) if without_labels else [Binding(source, target)]
-
-
-def _without_labels(source: Path, target: str) -> list[Binding]:
-    """Every entry on its own but labels; a link is left out, because binding it would show what it points to."""
-    bindings = []
-    for path in sorted(source.iterdir()):
-        if path.is_symlink() or path.name.startswith("labels"):
-            continue
-        inside = f"{target}/{path.name}"
-        if path.is_dir() and any(path.rglob("labels*")):
-            bindings += _without_labels(path, inside)
-        elif path.is_dir() or path.is_file():
-            bindings.append(Binding(path, inside))
-    return bindings
-
-
-def _copy_readable(source: Path, copy: Path) -> None:
-    copy.mkdir(mode=0o755)
-    copy.chmod(0o755)
-    for path in source.iterdir():
-        target = copy / path.name
-        if path.is_symlink():
-            continue
-        if path.is_dir():
-            _copy_readable(path, target)
-        elif path.is_file():
-            shutil.copyfile(path, target)
-            target.chmod(0o644)
-
-
-def _remove(folder: Path) -> None:
-    """Remove what a job may have closed to us: it can take its own rights to a folder away, not our right to its."""
-    for current, names, _ in os.walk(folder):
-        for name in names:
-            path = Path(current) / name
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(folder)
 
 
 def _is_inside(entry: str) -> bool:

@@ -2,7 +2,10 @@
 
 import json
 import os
+import select
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,6 +161,38 @@ def _is_ours(pid: int) -> bool:
         return "State:\tZ" not in (text := Path(f"/proc/{pid}/status").read_text()) and "python" in text
     except OSError:
         return False
+
+
+NODE = """
+import sys, trio
+from pathlib import Path
+from morphware.node.runner.runner import SandboxRunner
+from tests.node.runner.stranger import Stranger
+folder = Path(sys.argv[1])
+stranger = Stranger(SandboxRunner(folder / "scratch"), folder)
+stranger.told.lines = type("Lines", (), {"append": lambda self, line: print(line, flush=True)})()
+trio.run(stranger.train, "import time; print('here'); time.sleep(600)")
+"""
+
+
+def test_a_job_dies_with_its_node(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    with subprocess.Popen(
+        [sys.executable, "-c", NODE, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    ) as node:
+        assert node.stdout is not None
+        lines = (line for line in node.stdout if line.strip() == "here")
+        assert next(lines, None) is not None
+        jobs = [os.pidfd_open(pid) for pid in process_tree(node.pid)[1:]]
+        assert len(jobs) >= 3
+        node.kill()
+    for job in jobs:
+        assert select.select([job], [], [], 30)[0]  # a pidfd is readable once its process has ended
+        os.close(job)
 
 
 async def test_stragglers_do_not_outlive_the_script(stranger: Stranger) -> None:

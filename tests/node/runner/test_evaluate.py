@@ -194,8 +194,11 @@ async def test_a_folder_that_the_job_closed_is_still_collected(stranger: Strange
     assert names_in(stranger.model) == ["a.txt"]
 
 
+def close_to_others(folder: Path) -> None:
+    (folder / "inputs.npy").chmod(0o600)
+    folder.chmod(0o700)
+
+
 async def test_data_that_only_the_node_may_read_is_shown_to_the_job(stranger: Stranger, test_folder: Path) -> None:
-    for path in (test_folder / "inputs.npy", test_folder / "labels.npy"):
-        path.chmod(0o600)
-    test_folder.chmod(0o700)
+    close_to_others(test_folder)
     assert (await evaluate(stranger, test_folder, HONEST)).metric_e6 == 1_000_000
