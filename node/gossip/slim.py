@@ -1,29 +1,36 @@
 """Import libp2p without the parts that this node never uses.
 
-``import libp2p`` loads QUIC, WebSocket, WebRTC, TLS certificates, mDNS, UPnP, relays and their dependencies: 1.2 s and
-89 MB a process (0.6 s and 63 MB without). A testnet starts a dozen processes on two cores, so that is worth this file.
+``import libp2p`` loads QUIC, WebSocket, WebRTC, TLS certificates, mDNS, UPnP, relays and their dependencies, and takes
+more than twice the time and 26 MB more memory than what is needed. A testnet starts a dozen processes on two cores, so
+that is worth this file.
 
-While libp2p is imported for the first time, the submodules named in ``UNUSED`` are answered with empty placeholders,
-whose every attribute is an exception class that nobody raises (libp2p uses some as bases, in ``isinstance`` and in
-``except``). Only submodules of libp2p, and multiaddr's DNS resolver (``addresses.py`` resolves names through trio), are
-ever replaced: nobody else in the process can meet a placeholder.
+While libp2p is imported for the first time, the submodules named in ``UNUSED`` are answered with empty placeholders.
+Their every attribute is an exception class that nobody raises (libp2p uses some as bases, in ``isinstance`` and in
+``except``), and its every method refuses to work: an RSA key of a stranger, say, does not deserialize. Only submodules
+of libp2p, and multiaddr's DNS resolver (``addresses.py`` resolves names through trio), are ever replaced: nobody else
+in the process can meet a placeholder.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 UNUSED = (
     "libp2p.crypto.keystore",
+    "libp2p.crypto.rsa",
+    "libp2p.crypto.secp256k1",
     "libp2p.discovery.bootstrap",
     "libp2p.discovery.mdns",
     "libp2p.discovery.upnp",
+    "libp2p.metrics",
     "libp2p.peer.persistent",
     "libp2p.rcmgr.prometheus_exporter",
     "libp2p.relay",
     "libp2p.security.insecure",
+    "libp2p.security.pnet",
     "libp2p.security.secio",
     "libp2p.security.tls",
     "libp2p.stream_muxer.mplex",
@@ -35,13 +42,26 @@ UNUSED = (
 )
 
 
+class _StandIn(type):
+    """The class of classes that were left out: they can be named, and not used."""
+
+    def __getattr__(cls, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise ValueError(f"{cls.__module__}.{cls.__name__} is left out of this node")
+
+        return refuse
+
+
 class Placeholder(ModuleType):
     """A module that was left out."""
 
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):
             raise AttributeError(name)
-        stand_in = type(name, (Exception,), {"__module__": self.__name__})
+        stand_in = _StandIn(name, (Exception,), {"__module__": self.__name__})
         setattr(self, name, stand_in)
         return stand_in
 

@@ -62,6 +62,14 @@ def test_what_is_not_used_is_not_imported_and_nobody_else_meets_a_placeholder() 
     assert listed[3] == "<class 'httpx.Client'>"
 
 
+def test_keys_of_kinds_that_are_left_out_do_not_deserialize() -> None:
+    from libp2p.crypto.serialization import deserialize_public_key
+
+    for kind in (0, 2):  # RSA, secp256k1
+        with pytest.raises(ValueError, match="left out"):
+            deserialize_public_key(bytes([8, kind, 18, 3]) + b"key")
+
+
 def test_seen_messages_are_remembered_for_their_time_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("morphware.node.gossip.overrides.time.monotonic", lambda: now)
