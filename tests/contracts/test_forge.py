@@ -3,20 +3,20 @@
 import os
 import platform
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from morphware.contracts import build
 
-FORGE = build.FOLDER / "node_modules" / "@foundry-rs" / "forge-linux-amd64" / "bin" / "forge"
+MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+PACKAGE = build.FOLDER / "node_modules" / "@foundry-rs" / f"forge-{platform.system().lower()}-{MACHINE}"
+FORGE = PACKAGE / "bin" / "forge"
 
 
 @pytest.mark.contracts
-@pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="npm's forge here is linux-amd64")
 def test_the_contracts_pass_their_forge_tests(tmp_path: Path) -> None:
-    assert FORGE.exists(), f"run `npm ci` in {build.FOLDER}"
+    assert FORGE.exists(), f"no {FORGE}: run `npm ci` in {build.FOLDER}"
     completed = subprocess.run(
         [str(FORGE), "test", "--root", str(build.FOLDER), "--color", "never"],
         cwd=build.FOLDER,
