@@ -122,16 +122,32 @@ async def connect(folder: Path) -> trio.SocketStream:
     return trio.SocketStream(connecting)
 
 
-async def lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:
+def lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:
     """The lines that arrive; one that is too long ends the conversation."""
-    buffer = bytearray()
-    async for chunk in stream:
-        buffer += chunk
-        while (end := buffer.find(b"\n")) >= 0:
-            yield bytes(buffer[:end])
-            del buffer[: end + 1]
-        if len(buffer) > LINE_BYTES_MOST:
-            return
+    return _Lines(stream)
+
+
+class _Lines:
+    """No generator: whoever has its answer stops asking, and trio wants a generator that is left to be closed."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._buffer = bytearray()
+
+    def __aiter__(self) -> "_Lines":
+        return self
+
+    async def __anext__(self) -> bytes:
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            chunk = await self._stream.receive_some() if searched <= LINE_BYTES_MOST else b""
+            if not chunk:
+                raise StopAsyncIteration
+            self._buffer += chunk
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
 
 
 async def send_line(stream: trio.SocketStream, value: Any) -> None:

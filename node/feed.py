@@ -49,6 +49,5 @@ class _Listener:
         except trio.WouldBlock:
             self._dropped += 1
 
-    async def notices(self) -> AsyncIterator[dict[str, Any]]:
-        async for notice in self._receive:
-            yield notice
+    def notices(self) -> AsyncIterator[dict[str, Any]]:
+        return self._receive

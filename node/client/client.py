@@ -1,8 +1,8 @@
 """``NodeClient`` asks a running node over its control socket; every method is one request."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,12 @@ class NodeClient:
             incoming = lines(stream)
             await anext(incoming)
 
-            async def notices() -> AsyncIterator[dict[str, Any]]:
+            async def notices() -> AsyncGenerator[dict[str, Any], None]:
                 async for line in incoming:
                     yield json.loads(line)
 
-            yield notices()
+            async with aclosing(notices()) as told:
+                yield told
 
     async def _ask(self, name: str, **arguments: Any) -> Any:
         stream = await connect(self.data_folder)
