@@ -108,15 +108,34 @@ def local_market(
 @fenced
 def submit(
     script: Annotated[Path, typer.Argument(help="A Python script, a notebook, or a folder with one.")],
-    train: Annotated[Path, typer.Option(help="The training set: a file or folder.")],
-    test: Annotated[Path, typer.Option(help="The testing set; files named labels* never reach the model.")],
-    reserve: Annotated[str, typer.Option(metavar="TOKENS", help="The most that you pay.")],
-    metric: Annotated[str | None, typer.Option(help="What is measured, like accuracy or r2.")] = None,
-    threshold: Annotated[str | None, typer.Option(metavar="NUMBER", help="The least metric that is paid.")] = None,
+    train: Annotated[Path, typer.Option(help="The folder with the training set.")],
+    test: Annotated[Path, typer.Option(help="The folder with the testing set; its labels* never reach the model.")],
+    reserve: Annotated[
+        str | None, typer.Option(metavar="TOKENS", help="The most that you pay (default: as in morphware.toml).")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What is measured, like accuracy or r2 (default: as in morphware.toml).")
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="The metric that is paid: at least this, or for a loss at most."),
+    ] = None,
     seats: Annotated[int, typer.Option(min=1, max=63, help="How many validators test the model; odd.")] = 5,
-    name: Annotated[str | None, typer.Option(help="The job's name (default: the script's).")] = None,
-    estimated_minutes: Annotated[float, typer.Option(min=0.01, help="How long you believe the training takes.")] = 10,
-    training_minutes: Annotated[float, typer.Option(min=0.01, help="The longest training a bid may ask for.")] = 60,
+    name: Annotated[str | None, typer.Option(help="The job's name (default: its title or the script's name).")] = None,
+    estimated_minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="How long you believe the training takes (default: 10).")
+    ] = None,
+    training_minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="The longest training a bid may ask for (default: 3 times the estimate)."),
+    ] = None,
+    bidding_seconds: Annotated[int | None, typer.Option(min=1, help="How long bids are taken (default: 900).")] = None,
+    training_seconds: Annotated[
+        int | None, typer.Option(min=1, help="As --training-minutes, which it overrides; for test chains.")
+    ] = None,
+    testing_seconds: Annotated[
+        int | None, typer.Option(min=1, help="How long validators may take (default: the estimate, at least 60).")
+    ] = None,
     privacy: Annotated[Literal["sealed", "public"], typer.Option(help="sealed: only the parties can read.")] = "sealed",
     data_folder: DataFolder = None,
     as_json: AsJson = False,
@@ -138,11 +157,13 @@ def submit(
         test=test,
         metric=metric,
         threshold_e6=None if threshold is None else parse_metric(threshold),
-        reserve_wei=parse_tokens(reserve),
+        reserve_wei=None if reserve is None else parse_tokens(reserve),
         seats=seats,
-        name=name or script.stem,
-        estimated_s=max(1, round(estimated_minutes * 60)),
-        training_s=max(1, round(training_minutes * 60)),
+        name=name or "",
+        estimated_s=_seconds(estimated_minutes),
+        training_s=training_seconds or _seconds(training_minutes),
+        testing_s=testing_seconds,
+        bidding_s=bidding_seconds,
         privacy=privacy,
         data_folder=data_folder,
         json=as_json,
@@ -151,6 +172,28 @@ def submit(
     from morphware.node.cli.submit import submit_job
 
     return submit_job(options)
+
+
+@app.command("jobs", epilog="Example: morphware jobs --data-folder ~/node")
+@fenced
+def list_jobs(data_folder: DataFolder = None, as_json: AsJson = False) -> int:
+    """List the jobs that the running node of the data folder knows."""
+    from morphware.node.cli.jobs import print_jobs
+
+    return print_jobs(data_folder, as_json=as_json)
+
+
+@app.command("job", epilog="Example: morphware job 3f2a… --data-folder ~/node")
+@fenced
+def show_job(
+    job_id: Annotated[str, typer.Argument(help="The job's id, or the beginning of it.")],
+    data_folder: DataFolder = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show one job: its bids, its reports, how it stands or ended, and where its model is."""
+    from morphware.node.cli.jobs import print_job
+
+    return print_job(job_id, data_folder, as_json=as_json)
 
 
 @app.command(epilog="Example: morphware config morphware.toml")
@@ -229,6 +272,10 @@ def _keys_folder(data_folder: Path | None, password_file: Path | None) -> tuple[
 
     config = load_config(flags={"node.data_folder": data_folder, "keys.password_file": password_file}).config
     return config.node.data_folder / "keys", keystore_password(config.keys)
+
+
+def _seconds(minutes: float | None) -> int | None:
+    return None if minutes is None else max(1, round(minutes * 60))
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -30,22 +30,27 @@ class TestnetOptions:
 
 @dataclass(frozen=True, slots=True)
 class SubmitOptions:
-    """``morphware submit``. What is None is taken from ``morphware.toml`` beside the script, else from the market."""
+    """``morphware submit``. What is None is taken from ``morphware.toml`` beside the script, else from the node."""
 
     script: Path
     train: Path
     test: Path
     metric: str | None
     threshold_e6: int | None
-    """The least metric that is paid, in millionths, higher is better."""
-    reserve_wei: Wei
+    """What the model must reach, in millionths of the metric's natural unit; for a loss the most that it may be."""
+    reserve_wei: Wei | None
     """The most that the user pays."""
     seats: int
     name: str
-    estimated_s: int
+    """Empty: the job's title, else the script's name."""
+    estimated_s: int | None
     """How long the user believes that the training takes: bidders price it."""
-    training_s: int
+    training_s: int | None
     """How long a bidder may ask for."""
+    testing_s: int | None
+    """How long the validators may take."""
+    bidding_s: int | None
+    """How long bids are taken."""
     privacy: Privacy
     data_folder: Path | None
     """The running node's data folder; None: the default one."""

@@ -169,8 +169,16 @@ class JobProgress:
         return shown(self.spec.metric, 40) if self.spec else "metric"
 
     def name(self, account: Address) -> str:
-        """An account's name."""
-        return self._names.get(account) or short_account(account)
+        """An account's name; without one its part in the job and its address."""
+        named = self._names.get(account)
+        if named is not None:
+            return named
+        part = ""
+        if self.view is not None and account in self.view.validators:
+            part = "validator "
+        elif self.view is not None and any(bid.bidder == account for bid in self.view.bids):
+            part = "worker "
+        return part + short_account(account)
 
     def chain_now(self, now_s: float) -> float:
         """The chain's time: the last block's, and what has passed since."""

@@ -210,7 +210,10 @@ def render_receipt(receipt: Receipt) -> RenderableType:
         parts.append(_balances_table(receipt["balances"]))
     if "gas" in receipt:
         parts.append(_gas_table(receipt["gas"]))
-    parts += [_times(receipt["seconds"]), _model(receipt)]
+    if receipt["seconds"]["phases"]:
+        parts.append(_times(receipt["seconds"]))
+    if receipt["outcome"] == PAID:
+        parts.append(_model(receipt))
     return Group(*parts)
 
 
