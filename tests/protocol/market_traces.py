@@ -10,12 +10,11 @@ from random import Random
 from morphware.protocol import calls
 from morphware.protocol.calls import Opening, Report
 from morphware.protocol.commitments import bid_commitment, keccak, report_commitment, salt_of
-from morphware.protocol.job import Job
+from morphware.protocol.job import RULES, Job
 from morphware.protocol.states import State
 from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId, Wei
 from tests.protocol.market_world import (
     EVERYBODY,
-    STRANGER,
     USER,
     VALIDATORS,
     WORKERS,
@@ -154,9 +153,8 @@ def hostile(world: World, random: Random) -> None:
     """A call of any kind by anybody, with arguments that may be right, wrong, stale or another job's."""
     job_id = random.choice([*world.market.jobs, JobId(secret("no job"))])
     job = world.market.jobs.get(job_id)
-    caller = random.choice((*EVERYBODY, job.user, job.winner) if job else EVERYBODY)
-    if caller not in EVERYBODY:
-        caller = STRANGER
+    involved = [who for who in (job.user, job.winner, *job.committee) if who in EVERYBODY] if job else []
+    caller = random.choice(involved if involved and random.random() < 0.6 else EVERYBODY)
     any_openings = [opening for each in world.openings.values() for opening in each]
     any_reports = [report for each in world.reports.values() for report in each.values()]
     name = world.names.get(job_id, "nothing")
@@ -199,7 +197,8 @@ def hostile(world: World, random: Random) -> None:
     if job and random.random() < 0.2:
         world.know(name, job.terms, caller)
         menu.append(calls.Post(job.terms, b"again"))
-    world.ask(caller, random.choice(menu))
+    fitting = [call for call in menu if job and (job.state, type(call)) in RULES]
+    world.ask(caller, random.choice(fitting if fitting and random.random() < 0.6 else menu))
 
 
 def run_out(world: World) -> None:
