@@ -6,7 +6,7 @@ from typing import Any
 from morphware.protocol.codec import Malformed, decode
 from morphware.protocol.messages import JobSpec
 from morphware.protocol.states import Outcome, State
-from morphware.protocol.units import METRIC_SCALE, Address, is_code
+from morphware.protocol.units import METRIC_SCALE, Address, JobId, is_code
 from morphware.protocol.view import JobView
 
 WAITS_FOR: dict[State, str] = {
@@ -69,6 +69,24 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
         "metric_value": _metric(view.tally.metric_e6) if view.tally else None,
         "burned_wei": str(view.closed.burned_wei) if view.closed else None,
         "model_path": str(model) if model else None,
+    }
+
+
+def describe_unposted(job_id: JobId, *, is_given_up: bool, problem: str) -> dict[str, Any]:
+    """A job of ours that is not on chain: it is being sealed, or its posting was refused."""
+    return {
+        "job_id": job_id.hex(),
+        "is_mine": True,
+        "state": "NONE",
+        "outcome": "NOT_POSTED" if is_given_up else "NONE",
+        "reason": "the market refused the job" if is_given_up else "the job's folders are sealed and posted",
+        "problem": problem,
+        "winner": None,
+        "price_wei": None,
+        "bids": [],
+        "committee": [],
+        "reports": [],
+        "model_path": None,
     }
 
 

@@ -11,6 +11,7 @@ On start every brain is replayed from the journal, blocks that were missed are f
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,12 +84,13 @@ class Engine:
             if after >= head:
                 self._catch_up_is_over()
                 task_status.started()
-            async for block in self.chain.follow(after, after_hash=after_hash):
-                self._take_block(block, is_behind=block.number < head)
-                if after < head <= block.number:
-                    self._catch_up_is_over()
-                    task_status.started()
-                    after = head
+            async with aclosing(self.chain.follow(after, after_hash=after_hash)) as blocks:
+                async for block in blocks:
+                    self._take_block(block, is_behind=block.number < head)
+                    if after < head <= block.number:
+                        self._catch_up_is_over()
+                        task_status.started()
+                        after = head
 
     # --- what happens -----------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 Each port has two real implementations: the adapter on the real component, and the in-memory one of the tests.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +141,7 @@ class Chain(Protocol):
         """Carry out a call once: a call that was sent before under this id (before a crash, say) is not sent again."""
         ...
 
-    def follow(self, after_block: int, *, after_hash: bytes | None = None) -> AsyncIterator[Block]:
+    def follow(self, after_block: int, *, after_hash: bytes | None = None) -> AsyncGenerator[Block, None]:
         """Final blocks, each once and in order, from ``after_block + 1`` on, for ever."""
         ...
 

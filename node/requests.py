@@ -12,7 +12,7 @@ from morphware.node.chain.market import MarketChain
 from morphware.node.chain.market_reader import MarketParameters
 from morphware.node.config import Config
 from morphware.node.control import Command
-from morphware.node.describe import address_text, describe
+from morphware.node.describe import address_text, describe, describe_unposted
 from morphware.node.engine import Engine
 from morphware.node.errors import BadInput
 from morphware.node.gossip.service import Libp2pGossip
@@ -83,7 +83,7 @@ class Requests:
         """Every job that this node knows."""
         posted = [self._describe(job_id) for job_id in self.engine.views]
         waiting = [
-            {"job_id": machine.job_id.hex(), "state": "NONE", "is_mine": True, "problem": machine.brain.problem}
+            describe_unposted(machine.job_id, is_given_up=machine.is_finished, problem=machine.brain.problem)
             for machine in self.engine.machines.values()
             if machine.role == USER and machine.job_id not in self.engine.views
         ]
@@ -97,13 +97,7 @@ class Requests:
         machine = self.engine.machines.get((job_id, USER))
         if machine is None:
             raise BadInput(f"This node knows no job {job_id.hex()}: list its jobs with `morphware jobs`.")
-        return {
-            "job_id": job_id.hex(),
-            "state": "NONE",
-            "outcome": "NOT_POSTED" if machine.is_finished else "NONE",
-            "is_mine": True,
-            "problem": machine.brain.problem,
-        }
+        return describe_unposted(job_id, is_given_up=machine.is_finished, problem=machine.brain.problem)
 
     async def points(self, request: dict[str, Any]) -> list[tuple[int, float, str, float]]:
         """A job's logged scalars."""

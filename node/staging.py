@@ -26,7 +26,10 @@ WINDOW_MOST_S: Final = 30 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A submission that passed inspection, with what has to be copied: relative names inside ``folder``."""
+    """A submission that passed inspection, with what has to be copied: relative names inside ``folder``.
+
+    Data below the code's folder is no code: the testing data would reach the worker inside the code bundle.
+    """
 
     submission: Submission
     folder: Path
@@ -85,7 +88,9 @@ def stage(wish: JobWish, *, torrent: PeerAddress) -> Staged:
         torrent_host=torrent[0],
         torrent_port=torrent[1],
     )
-    return Staged(submission, job.folder, job.files, wish.train, wish.test)
+    data = (wish.train.resolve(), wish.test.resolve())
+    files = tuple(name for name in job.files if not any((job.folder / name).resolve().is_relative_to(d) for d in data))
+    return Staged(submission, job.folder, files, wish.train, wish.test)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,6 +43,9 @@ SEAT_STAKE_WEI: Final = Wei(100 * TOKEN)
 PASSWORD: Final = "testnet"  # noqa: S105 - guards nothing: a testnet's tokens are worth nothing
 KEYSTORE_WORK: Final = 2**12
 START_PATIENCE_S: Final = 90.0
+BLOCK_S: Final = 1
+FAST_BLOCK_S: Final = 0.1
+SETUP_MOST_S: Final = 3600
 
 TEST_TIMING: Final = Timing(
     revealing_s=12,
@@ -215,7 +219,7 @@ async def running_network(
     try:
         async with trio.open_nursery() as nursery:
             anvil: Anvil = await nursery.start(_serve_chain, folder)
-            async with Rpc(anvil.url, patience_s=30) as rpc:
+            async with Rpc(anvil.url, patience_s=30) as rpc, _mined_fast(rpc):
                 deployment, accounts, market_deployer = await _found_market(folder, rpc, shape, timing)
                 reader = MarketReader(rpc, deployment)
                 network = Network(folder, anvil, deployment, reader, rpc)
@@ -231,6 +235,8 @@ async def running_network(
                     for name in network.nodes:
                         starting.start_soon(network.start, name)
                 await _until_acquainted(network)
+            async with Rpc(anvil.url, patience_s=30) as network.rpc:
+                network.reader = MarketReader(network.rpc, deployment)
                 yield network
             nursery.cancel_scope.cancel()
     finally:
@@ -249,11 +255,32 @@ async def _serve_chain(folder: Path, *, task_status: trio.TaskStatus[Anvil]) -> 
     port = int(port_file.read_text(encoding="ascii")) if port_file.exists() else 0
 
     async with trio.open_nursery() as nursery:
-        anvil: Anvil = await nursery.start(
-            lambda task_status: serve_anvil(folder / "chain", port=port, task_status=task_status)
-        )
+        is_new = not (folder / "deployment.json").exists()
+        past = ("--timestamp", str(int(time.time()) - SETUP_MOST_S)) if is_new else ()
+        start = partial(serve_anvil, folder / "chain", port=port, is_mining=False, extra_arguments=past)
+        anvil: Anvil = await nursery.start(start)
         port_file.write_text(str(anvil.port), encoding="ascii")
         task_status.started(anvil)
+
+
+@asynccontextmanager
+async def _mined_fast(rpc: Rpc) -> AsyncIterator[None]:
+    """Mine many blocks a second while the market is set up, and one a second, in step with the clock, from then on.
+
+    The chain's clock begins in the past, so that it has not overtaken the real one when it is set to it.
+    """
+
+    async def mine() -> None:
+        while True:
+            await rpc.ask("evm_mine", answer=str)
+            await trio.sleep(FAST_BLOCK_S)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mine)
+        yield
+        nursery.cancel_scope.cancel()
+    await rpc.ask("evm_setTime", int(time.time()), answer=int)
+    await rpc.ask("evm_setIntervalMining", BLOCK_S, answer=type(None))
 
 
 async def _found_market(

@@ -1,0 +1,181 @@
+"""``morphware testnet``: a whole market on this machine, one job from submission to payout, and a receipt.
+
+The receipt is checked before it is believed: the trained model is opened again and tested on the testing set, and the
+sum of all balances must not have changed by a wei.  Only then does the command end with status 0.
+"""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+from rich.console import Console
+
+from morphware.node.amounts import parse_tokens
+from morphware.node.cli.options import TestnetOptions
+from morphware.node.errors import BadInput, ExitStatus
+from morphware.node.log import configure_logging
+from morphware.node.ports import Limits
+from morphware.node.runner.examples import example_names, find_example, prepare_example
+from morphware.node.runner.inspect import inspect_job
+from morphware.node.runner.job_config import JobConfig
+from morphware.node.runner.runner import SandboxRunner
+from morphware.node.testnet.accounting import balances, gas_by_role
+from morphware.node.testnet.display import JobDisplay, follow
+from morphware.node.testnet.network import Network, Shape, running_network
+from morphware.node.testnet.receipt import build_receipt, receipt_text, render_receipt
+from morphware.node.wishes import JobWish
+from morphware.protocol.units import TOKEN, Address, Wei
+
+BIDDING_S: Final = 6
+TRAINING_S: Final = 120
+TESTING_S: Final = 60
+RESERVE_WEI: Final = Wei(100 * TOKEN)
+ESTIMATED_S: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is going to be submitted."""
+
+    program: Path
+    train: Path
+    test: Path
+    config: JobConfig
+
+
+def run_testnet(options: TestnetOptions) -> int:
+    """Run the testnet and its job; the exit status is 0 iff the job was paid and the model keeps its word."""
+    configure_logging(level="error", style="auto", node="testnet")
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="morphware-testnet-"))
+    job = _find_job(options.job, folder.absolute(), options.seed)
+    return trio.run(_run, options, folder.absolute(), job)
+
+
+async def _run(options: TestnetOptions, folder: Path, job: Job) -> int:
+    console = Console(stderr=options.json)
+    console.print(f"A market of your own, in {folder}", soft_wrap=True, highlight=False)
+    started = time.monotonic()
+    starting = console.status(
+        f"Starting a chain, an end user, {options.workers} workers, {options.validators} validators …"
+    )
+    starting.start()
+    try:
+        async with running_network(folder, Shape(options.workers, options.validators, options.seed)) as network:
+            starting.stop()
+            console.print(f"All nodes take part after {time.monotonic() - started:.1f} s.", highlight=False)
+            receipt = await _submit_and_follow(network, options, job, console)
+            if options.json:
+                print(receipt_text(receipt))
+            else:
+                console.print(render_receipt(receipt))
+            if options.keep:
+                await _keep(network, console)
+    finally:
+        starting.stop()
+    is_good = receipt["outcome"] == "PAID" and receipt["model_metric"] == receipt["metric_value"]
+    return ExitStatus.SUCCESS if is_good else ExitStatus.NOT_PAID
+
+
+async def _submit_and_follow(network: Network, options: TestnetOptions, job: Job, console: Console) -> dict[str, Any]:
+    """Submit the job, show it until it is over, and account for everything."""
+    user = network.nodes["user-1"]
+    accounts: dict[str, Address] = {name: node.account for name, node in network.nodes.items()}
+    accounts["deployer"] = network.deployer
+    before = await balances(network.reader, accounts)
+    first_block = await network.reader.block_number()
+    display = JobDisplay({account: name for name, account in accounts.items()})
+    wish = _wish(job)
+    submitted = time.time()
+    job_id = ""
+
+    async def submit() -> str:
+        nonlocal job_id
+        job_id = await user.client.submit(wish)
+        return job_id
+
+    await follow(display, {name: node.client for name, node in network.nodes.items()}, submit, console=console)
+    description = await user.client.job(job_id)
+    model = description.get("model_path")
+    model_metric = await _test_again(job, Path(model), user.account, network.folder) if model else None
+    after = await balances(network.reader, accounts)
+    gas = await gas_by_role(
+        network.rpc, network.deployment, first_block + 1, await network.reader.block_number(), accounts
+    )
+    return build_receipt(
+        description,
+        names={account: name for name, account in accounts.items()},
+        before=before,
+        after=after,
+        gas=gas,
+        display=display,
+        submitted_at=submitted,
+        model_metric=model_metric,
+    )
+
+
+async def _test_again(job: Job, model: Path, account: Address, folder: Path) -> float | None:
+    """Load the trained model once more and test it: the receipt's claim, checked."""
+    inspection = inspect_job(job.program)
+    scratch = folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    score = await SandboxRunner(scratch).evaluate(
+        code=inspection.folder,
+        entry=inspection.entry,
+        model=model,
+        test=job.test,
+        metric=job.config.metric or "",
+        validator=account,
+        limits=Limits(wall_s=TESTING_S, threads=1),
+    )
+    return score.metric_e6 / 1e6
+
+
+async def _keep(network: Network, console: Console) -> None:
+    """Leave the market open until Ctrl-C, and say how to use it."""
+    user = network.nodes["user-1"]
+    console.print(
+        f"\nThe market stays open until Ctrl-C. Submit to it from another terminal:\n"
+        f"  morphware submit SCRIPT --train DIR --test DIR --metric accuracy --threshold 0.9 --reserve 100 "
+        f"--bidding-seconds {BIDDING_S} --data-folder {user.folder}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    await trio.sleep_forever()
+
+
+def _wish(job: Job) -> JobWish:
+    config = job.config
+    if config.metric is None or config.threshold is None:
+        raise BadInput(f"{job.program} needs a metric and a threshold: write them into a morphware.toml beside it.")
+    reserve = RESERVE_WEI if config.reserve is None else parse_tokens(str(config.reserve))
+    return JobWish(
+        program=job.program,
+        train=job.train,
+        test=job.test,
+        metric=config.metric,
+        threshold=config.threshold,
+        reserve_wei=reserve,
+        estimated_s=config.estimated_seconds or ESTIMATED_S,
+        training_s=max(TRAINING_S, 3 * (config.estimated_seconds or ESTIMATED_S)),
+        testing_s=TESTING_S,
+        bidding_s=BIDDING_S,
+        memory_bytes=(config.memory_mib or 2048) << 20,
+    )
+
+
+def _find_job(name: str, folder: Path, seed: int) -> Job:
+    """An example by name, or a job by path: a folder (or a script in one) with ``train/`` and ``test/`` beside it."""
+    if find_example(name) is not None:
+        example = prepare_example(name, folder / "example", seed)
+        return Job(example.code / example.entry, example.train, example.test, example.config)
+    path = Path(name)
+    if not path.exists():
+        raise BadInput(f"There is no job {name}: name a path, or an example ({', '.join(example_names())}).")
+    beside = path if path.is_dir() else path.parent
+    for part in ("train", "test"):
+        if not (beside / part).is_dir():
+            raise BadInput(f"{beside} has no folder {part}/ with the {part}ing data: put it beside the job.")
+    return Job(path, beside / "train", beside / "test", inspect_job(path).config)
