@@ -130,6 +130,7 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
             nursery.start_soon(_serve_old_files, journal, artifacts)
             head = max(0, await chain.block_number() - config.chain.finality_blocks)
             await nursery.start(engine.run, deployment.deploy_block, head)
+            nursery.start_soon(listener.keep_time, feed)
 
             addresses = published_addresses(gossip.addresses, artifacts.address)
             await _publish(engine.treasury, directory, keys, addresses)

@@ -10,6 +10,7 @@ import trio
 from eth_keys.datatypes import PrivateKey
 
 from morphware.node.directory import TORRENT_PREFIX
+from morphware.node.feed import Feed
 from morphware.node.gossip.pubsub import GossipMessage
 from morphware.node.keys import Keys
 from morphware.node.ports import Gossip, PeerAddress
@@ -95,6 +96,13 @@ class Listener:
     def rule(self, topic: str) -> Callable[[bytes, bytes], Verdict]:
         """The topic's rule, which decides on (author's peer key, message) before anything else happens."""
         return lambda _, data: judge(topic, data, self.knowledge, time.time())
+
+    async def keep_time(self, feed: Feed) -> None:
+        """Tell the rules what time the chain has, from its newest block on: start it once the node has caught up."""
+        with feed.listen() as notices:
+            async for notice in notices:
+                if notice["kind"] == "block":
+                    self.knowledge.note_block(notice["timestamp"], time.time())
 
     async def listen(self, messages: trio.MemoryReceiveChannel[GossipMessage]) -> None:
         """Act on accepted messages until cancelled."""

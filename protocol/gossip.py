@@ -22,6 +22,7 @@ from morphware.protocol.messages import (
     Envelope,
     JobAnnounce,
     MessageType,
+    ModelManifest,
     ModelReady,
     NodeRecord,
     ReportNotice,
@@ -38,6 +39,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 CLOCK_SKEW_S: Final = 60
+CHAIN_SKEW_S: Final = 30
+"""A peer may have seen the chain this much further than we have, before its keys count as shown too early."""
 SEEN_MOST: Final = 50_000
 RECORDS_MOST: Final = 10_000
 SEALED_BIDS_PER_AUTHOR: Final = 8
@@ -84,6 +87,16 @@ class Knowledge:
     sequences: OrderedDict[tuple[bytes, bytes, int], int] = field(default_factory=OrderedDict)
     sealed: OrderedDict[tuple[bytes, bytes], int] = field(default_factory=OrderedDict)
     rates: OrderedDict[bytes, tuple[float, float]] = field(default_factory=OrderedDict)
+    heard_keys: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    _chain_ahead_s: float | None = None
+
+    def note_block(self, timestamp: int, now: float) -> None:
+        """A final block was seen at ``now``, by the clock that ``judge`` is asked with: deadlines are chain time."""
+        self._chain_ahead_s = timestamp - now
+
+    def chain_time(self, now: float) -> float | None:
+        """What the chain's clock should show by now: the newest final block's time and what has passed since then."""
+        return None if self._chain_ahead_s is None else now + self._chain_ahead_s
 
 
 def judge(topic: str, data: bytes, knowledge: Knowledge, now: float) -> Verdict:
@@ -176,6 +189,8 @@ def _judge_announce(envelope: Envelope, announce: JobAnnounce, knowledge: Knowle
         return Reject("the announcement differs from the chain")
     if view.state is not State.BIDDING:
         return Ignore("bidding is over")
+    if announce.bids_until != view.deadline:
+        return Reject("the announced deadline differs from the chain")
     return Accept()
 
 
@@ -194,17 +209,25 @@ def _judge_sealed_bid(envelope: Envelope, knowledge: Knowledge) -> Verdict:
 def _judge_bid_key(envelope: Envelope, key: BidKey, knowledge: Knowledge, now: float) -> Verdict:
     """BID_KEY: bidding is over for good, and the commitment is its author's. Before that it is a leak.
 
-    A node that is a block behind its peers still sees BIDDING when the first key arrives: the deadline decides.
+    A node that is a block behind its peers still sees BIDDING when the first key arrives, so the deadline decides.  It
+    is a time of the chain, whose clock need not be ours: it is held against what the chain's clock should show by now,
+    and nobody is blamed for a doubt.
     """
     view = knowledge.jobs.get(JobId(envelope.job))
     if view is None:
         return Ignore("the job is not on chain yet")
-    if view.state is State.BIDDING and now < view.deadline:
-        return Reject("a bid's key must not be shown before bidding is over")
-    if view.state not in (State.BIDDING, State.REVEALING):
+    if view.state is State.BIDDING:
+        chain_time = knowledge.chain_time(now)
+        if chain_time is None or view.deadline - CHAIN_SKEW_S <= chain_time < view.deadline:
+            return Ignore("bidding may not be over")
+        if chain_time < view.deadline:
+            return Reject("a bid's key must not be shown before bidding is over")
+    elif view.state is not State.REVEALING:
         return Ignore("the auction is over")
     if not any(bid.commitment == key.commitment and bid.bidder == envelope.author for bid in view.bids):
         return Ignore("no such commitment of this author is on chain")
+    if envelope.job + key.commitment in knowledge.heard_keys:
+        return Ignore("this bid's key was heard")
     return Accept()
 
 
@@ -215,7 +238,11 @@ def _judge_model(envelope: Envelope, ready: ModelReady, knowledge: Knowledge) ->
         return Ignore("no model is on chain yet")
     if view.winner != envelope.author:
         return Reject("only the winner says that the model is ready")
-    if ready.file.sha256 not in view.model.model:
+    try:
+        manifest = decode(view.model.model, ModelManifest)
+    except Malformed:
+        return Ignore("the manifest on chain cannot be read")
+    if ready.file != manifest.file:
         return Reject("the file is not the one on chain")
     return Accept()
 
@@ -239,6 +266,8 @@ def _remember(envelope: Envelope, body: Body, knowledge: Knowledge, now: float) 
     if isinstance(body, BidSealed):
         author = (envelope.job, envelope.author)
         _put(knowledge.sealed, author, knowledge.sealed.get(author, 0) + 1)
+    if isinstance(body, BidKey):
+        _put(knowledge.heard_keys, envelope.job + body.commitment, envelope.sequence)
     if isinstance(body, NodeRecord):
         knowledge.peer_keys[Address(envelope.author)] = body.peer_key
 
