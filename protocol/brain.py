@@ -5,8 +5,9 @@ A brain is level-triggered.  It folds an event into what it knows, then looks at
 a restart (the same events, replayed) all lead to the same wishes.  ``deadline`` is the next moment at which time alone
 may change those wishes: it is asked for and never scheduled.
 
-A call that the contract refused is asked for again under a new id while the state still wants it, a few seconds later
-and at most ``ATTEMPTS`` times: somebody else may have been quicker, or the chain was not yet where the brain thought.
+A call that the contract refused is asked for again under a new id while the state still wants it, at first a few
+seconds later and then less and less often: somebody else may have been quicker, the chain was not yet where the brain
+thought, or the account had to be funded first.  Silence would cost a bond; a refused call costs nothing.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +18,7 @@ from typing import Final
 from morphware.protocol import chain_events as ce
 from morphware.protocol.calls import JobCall, Poke
 from morphware.protocol.commitments import Domain
-from morphware.protocol.crypto import derive, seal
+from morphware.protocol.crypto import Unsealable, derive, seal
 from morphware.protocol.effects import Effect, Finish, Send
 from morphware.protocol.events import CallRefused, Event, Moment
 from morphware.protocol.parameters import Timing
@@ -26,7 +27,9 @@ from morphware.protocol.units import Address, JobId, Timestamp
 from morphware.protocol.view import JobView, view_of
 
 ATTEMPTS: Final = 5
+"""A posting that was refused so often is given up; nothing is at stake before it."""
 RETRY_S: Final = 3
+RETRY_MOST_S: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +127,14 @@ class Brain(ABC):
         return derive(self.seed, label)
 
     def seal_for(self, account: Address, message: bytes, label: str) -> bytes:
-        """A sealed box for an account, or an empty one where its key is unknown (it may then complain)."""
+        """A sealed box for an account, or an empty one where its key is unknown or no good (it may then complain)."""
         key = self.identity.encryption_keys.get(account)
-        return b"" if key is None else seal(message, key, self.secret(f"ephemeral|{label}|{account.hex()}"))
+        if key is None:
+            return b""
+        try:
+            return seal(message, key, self.secret(f"ephemeral|{label}|{account.hex()}"))
+        except Unsealable:
+            return b""
 
     def ask(self, effect: Effect) -> None:
         """Want an effect, once."""
@@ -137,10 +145,8 @@ class Brain(ABC):
     def call(self, key: str, call: JobCall) -> None:
         """Want a call, once, and again after a refusal while it is still wanted."""
         attempts, retry_at = self._refused.get(key, (0, Timestamp(0)))
-        if attempts >= ATTEMPTS:
-            return
         if self.at(retry_at):
-            self.ask(Send(key if attempts == 0 else f"{key}#{attempts}", call))
+            self.ask(Send(_effect_id(key, attempts), call))
 
     def at(self, moment: int) -> bool:
         """Whether a moment has come; if not, the brain wants to be woken then."""
@@ -150,7 +156,7 @@ class Brain(ABC):
         return False
 
     def is_refused(self, key: str) -> bool:
-        """Whether a call was refused so often that it is given up."""
+        """Whether a call was refused so often that it may be given up."""
         return self._refused.get(key, (0, 0))[0] >= ATTEMPTS
 
     def poke_when_late(self, view: JobView) -> None:
@@ -166,10 +172,17 @@ class Brain(ABC):
             self.view.apply(event)
 
     def _note_refusal(self, event: CallRefused) -> None:
+        """Only the refusal of the newest attempt counts: an older one, told again, changes nothing."""
         key = event.effect_id.split("#", 1)[0]
         attempts, _ = self._refused.get(key, (0, 0))
-        self._refused[key] = (attempts + 1, Timestamp(self.now + RETRY_S * 2**attempts))
-        self.problem = event.sentence
+        if event.effect_id == _effect_id(key, attempts) and event.effect_id in self._asked:
+            wait_s = min(RETRY_MOST_S, RETRY_S * 2 ** min(attempts, 10))
+            self._refused[key] = (attempts + 1, Timestamp(self.now + wait_s))
+            self.problem = event.sentence
+
+
+def _effect_id(key: str, attempts: int) -> str:
+    return key if attempts == 0 else f"{key}#{attempts}"
 
 
 _CHAIN_EVENTS: Final = (

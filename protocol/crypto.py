@@ -27,6 +27,10 @@ class Unopenable(ValueError):
     """The ciphertext was not made for this key, or was changed on its way."""
 
 
+class Unsealable(ValueError):
+    """The receiver's public key is none that anything can be sealed for."""
+
+
 def derive(seed: bytes, label: str) -> bytes:
     """A 32-byte secret for one purpose: HKDF-SHA256 without salt (RFC 5869, one block), the label as its info."""
     pseudorandom_key = hmac.digest(bytes(32), seed, "sha256")
@@ -48,9 +52,16 @@ def encryption_public_key(secret: bytes) -> bytes:
 
 
 def seal(message: bytes, receiver: bytes, ephemeral_secret: bytes) -> bytes:
-    """A sealed box for an X25519 public key; 48 bytes longer than the message. Never reuse the ephemeral secret."""
+    """A sealed box for an X25519 public key; 48 bytes longer than the message. Never reuse the ephemeral secret.
+
+    Raises ``Unsealable`` for a key that is no good: whoever published it chose its bytes.
+    """
     ephemeral = bindings.crypto_scalarmult_base(ephemeral_secret)
-    return ephemeral + bindings.crypto_box(message, _seal_nonce(ephemeral, receiver), receiver, ephemeral_secret)
+    try:
+        box = bindings.crypto_box(message, _seal_nonce(ephemeral, receiver), receiver, ephemeral_secret)
+    except CryptoError as error:
+        raise Unsealable("nothing can be sealed for this public key") from error
+    return ephemeral + box
 
 
 def unseal(box: bytes, secret: bytes) -> bytes:

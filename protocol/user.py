@@ -41,15 +41,17 @@ from morphware.protocol.events import (
 )
 from morphware.protocol.messages import JobAnnounce, JobSpec, ModelManifest
 from morphware.protocol.states import Outcome, State
-from morphware.protocol.units import JobId, Wei
+from morphware.protocol.units import Address, JobId, Wei
 from morphware.protocol.view import JobView, opening_from_bytes
 
 ANNOUNCE_S: Final = 15
 """A message is heard only by who is there: an open job is announced again this often."""
 SEALED_BIDS_MOST: Final = 4096
 """Sealed bids kept for one job; one costs a bond of half the reserve on chain, so an honest job never has as many."""
-HOPELESS: Final = frozenset({"BadTerms", "InsufficientBalance", "NotEnoughSeats", "JobExists"})
+HOPELESS: Final = frozenset({"BadTerms", "BoxTooLarge", "InsufficientBalance", "NotEnoughSeats"})
 """Refusals of a posting that time does not mend."""
+OPENINGS_AT_ONCE: Final = 100
+"""Bids opened by one call, so that it fits a block however many decoys there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class UserBrain(Brain):
         self.user_seed = self.secret("user-seed")
         self._bundles: BundlesSealed | None = None
         self._is_hopeless = False
-        self._sealed_bids: dict[bytes, BidHeard] = {}
+        self._is_posted = False
+        self._sealed_bids: dict[tuple[Address, bytes], BidHeard] = {}
         self._bid_keys: dict[bytes, bytes] = {}
         self._is_model_settled = False
 
@@ -115,9 +118,11 @@ class UserBrain(Brain):
                 self._bundles = event
             case CallRefused() if event.effect_id.startswith("post") and event.error in HOPELESS:
                 self._is_hopeless = True
-            case BidHeard() if len(self._sealed_bids) < SEALED_BIDS_MOST:
-                self._sealed_bids.setdefault(event.commitment, event)
-            case BidKeyHeard() if len(self._bid_keys) < SEALED_BIDS_MOST:
+            case CallRefused(error="JobExists") if event.effect_id.startswith("post"):
+                self._is_posted = True  # nobody else can: the job's id comes from our own seed share
+            case BidHeard() if len(self._sealed_bids) < SEALED_BIDS_MOST or self._is_on_chain(event.commitment):
+                self._sealed_bids.setdefault((event.bidder, event.commitment), event)
+            case BidKeyHeard() if len(self._bid_keys) < SEALED_BIDS_MOST or self._is_on_chain(event.commitment):
                 self._bid_keys.setdefault(event.commitment, event.key)
             case BundleFetched(name="model") | BundleFailed(name="model"):
                 self._is_model_settled = True
@@ -135,13 +140,11 @@ class UserBrain(Brain):
             match view.state:
                 case State.REVEALING:
                     self._open_bids(view)
-                case State.AWARDED:
-                    winner = view.winner
-                    assert winner is not None
-                    box = self.seal_for(winner, self.train_key + self.code_key, "data")
+                case State.AWARDED if view.winner is not None:
+                    box = self.seal_for(view.winner, self.train_key + self.code_key, "data")
                     self.call("keys", PostKeys(self.job_id, box))
-                case State.SEED:
-                    self._reveal_seed(view)
+                case State.SEED if view.model is not None:
+                    self._reveal_seed(view.model.seed_block)
                 case State.KEYING if view.test_boxes is None:
                     keys = self.test_key + self.code_key
                     boxes = tuple(self.seal_for(validator, keys, "test") for validator in view.validators)
@@ -161,6 +164,8 @@ class UserBrain(Brain):
     # --- posting ----------------------------------------------------------------------------------------------------
 
     def _plan_posting(self) -> None:
+        if self._is_posted:
+            return
         if self._is_hopeless or self.is_refused("post"):
             self.ask(Finish("finish", "NOT_POSTED"))
         elif self._bundles is None:
@@ -234,17 +239,25 @@ class UserBrain(Brain):
         if not openings:
             return
         if not missing:
-            self.call("reveal|all", RevealBids(self.job_id, openings))
+            self._reveal("all", openings)
         elif self.at(start + window // 2):
-            self.call("reveal|half", RevealBids(self.job_id, openings))
+            self._reveal("half", openings)
         elif self.at(start + window // 6):
-            self.call("reveal|sixth", RevealBids(self.job_id, openings))
+            self._reveal("sixth", openings)
+
+    def _reveal(self, occasion: str, openings: tuple[Opening, ...]) -> None:
+        for first in range(0, len(openings), OPENINGS_AT_ONCE):
+            key = f"reveal|{occasion}" if first == 0 else f"reveal|{occasion}|{first}"
+            self.call(key, RevealBids(self.job_id, openings[first : first + OPENINGS_AT_ONCE]))
+
+    def _is_on_chain(self, commitment: bytes) -> bool:
+        return self.view is not None and any(bid.commitment == commitment for bid in self.view.bids)
 
     def openings(self, view: JobView) -> dict[bytes, Opening]:
         """The openings that the gossiped keys give, each checked against its commitment on chain."""
         found = {}
         for bid in view.bids:
-            heard, key = self._sealed_bids.get(bid.commitment), self._bid_keys.get(bid.commitment)
+            heard, key = self._sealed_bids.get((bid.bidder, bid.commitment)), self._bid_keys.get(bid.commitment)
             if heard is None or key is None:
                 continue
             try:
@@ -258,9 +271,8 @@ class UserBrain(Brain):
 
     # --- the committee and the model --------------------------------------------------------------------------------
 
-    def _reveal_seed(self, view: JobView) -> None:
-        assert view.model is not None
-        if self.block > view.model.seed_block:
+    def _reveal_seed(self, seed_block: int) -> None:
+        if self.block > seed_block:
             self.call("seed", RevealSeed(self.job_id, self.user_seed))
         else:
             self.at(self.now + 1)
@@ -276,12 +288,18 @@ class UserBrain(Brain):
 
     def _take_model(self, view: JobView) -> None:
         manifest = self._manifest(view)
-        if view.y is None or view.model is None or manifest is None:
+        if view.y is None or view.model is None:
+            return
+        if manifest is None:
+            self._is_model_settled = True  # there is nothing to take home, and there never will be
             return
         try:
             x = unseal(manifest.x_box, self.identity.encryption_secret)
         except Unopenable as error:
             self.problem, self._is_model_settled = f"The model's key does not open: {error}.", True
+            return
+        if keccak(x) != view.model.x_hash:
+            self.problem, self._is_model_settled = "The model's key is not the one that was committed to.", True
             return
         key = model_key(x, view.y, self.job_id)
         self.ask(FetchBundle("model", "model", manifest.file, key, view.model.model_hash))

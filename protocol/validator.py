@@ -17,17 +17,19 @@ from morphware.protocol.brain import Brain, Identity
 from morphware.protocol.calls import CommitReport, Report, RevealReports
 from morphware.protocol.codec import Malformed, decode
 from morphware.protocol.commitments import keccak, report_commitment
-from morphware.protocol.crypto import Unopenable, model_key, unseal
+from morphware.protocol.crypto import KEY_BYTES, Unopenable, model_key, unseal
 from morphware.protocol.effects import Evaluate, FetchBundle, Prefetch
 from morphware.protocol.events import BundleFailed, BundleFetched, Evaluated, Event
 from morphware.protocol.messages import JobSpec, ModelManifest
 from morphware.protocol.states import State
-from morphware.protocol.units import NO_MODEL, NO_TEST, JobId, Timestamp
+from morphware.protocol.units import NO_MODEL, NO_TEST, JobId, Timestamp, is_code
 from morphware.protocol.view import JobView
 
 BUNDLES: Final = ("code", "test", "model")
 COMMIT_SHARE: Final = 10
 """A tenth of the testing window is kept for committing to the report."""
+COMMIT_LEAST_S: Final = 4
+"""Shorter than this no commitment is sure to get on chain, however short the window."""
 
 
 class ValidatorBrain(Brain):
@@ -40,6 +42,7 @@ class ValidatorBrain(Brain):
         self._fetched: set[str] = set()
         self._failed: dict[str, str] = {}
         self._evaluated: Evaluated | None = None
+        self._commitment: bytes | None = None
 
     @property
     def is_drawn(self) -> bool:
@@ -56,7 +59,7 @@ class ValidatorBrain(Brain):
                 self._fetched.add(event.name)
             case BundleFailed():
                 self._failed[event.name] = event.reason
-            case Evaluated():
+            case Evaluated() if self._commitment is None:  # what was committed to stays, whatever comes later
                 self._evaluated, self.problem = event, event.reason
             case _:
                 pass
@@ -72,7 +75,7 @@ class ValidatorBrain(Brain):
                 case State.VCOMMIT:
                     self._prefetch(view)
                     self._test(view)
-                case State.VREVEAL if self.identity.account not in view.revealed:
+                case State.VREVEAL if self._may_reveal(view):
                     if (report := self._report(view)) is not None:
                         self.call("report", RevealReports(self.job_id, (report,)))
                 case _:
@@ -100,7 +103,9 @@ class ValidatorBrain(Brain):
         self.ask(FetchBundle("fetch|test", "test", spec.test, test_key, None))
         key = self._model_key(view) or b""
         self.ask(FetchBundle("fetch|model", "model", manifest.file, key, view.model.model_hash))
-        until = view.deadline - view.terms.testing_s // COMMIT_SHARE
+        testing_s = view.terms.testing_s
+        kept_s = min(max(COMMIT_LEAST_S, testing_s // COMMIT_SHARE), testing_s // 2)
+        until = view.deadline - kept_s
         if self._evaluated is not None:
             self._commit(view, self._evaluated.metric_e6)
         elif "model" in self._failed:
@@ -111,20 +116,28 @@ class ValidatorBrain(Brain):
             self.ask(
                 Evaluate("evaluate", spec.entry, spec.metric, Timestamp(until), spec.memory_bytes, spec.disk_bytes)
             )
+            if self.at(view.deadline - kept_s // 2):  # a test that does not end was no test; silence is slashed
+                self._commit(view, NO_TEST)
         elif self.at(until):
-            self._commit(view, NO_TEST if self._fetched.isdisjoint({"code", "test"}) else NO_MODEL)
+            self._commit(view, NO_MODEL if {"code", "test"} <= self._fetched else NO_TEST)
 
     def _commit(self, view: JobView, metric_e6: int) -> None:
         """Commit to what was found; a code says that there was nothing to test."""
         if self.identity.account in view.committed:
             return
-        if metric_e6 in (NO_MODEL, NO_TEST):
-            self._evaluated = Evaluated(metric_e6, 0, bytes(32), self.problem)
-        report = self._report(view)
-        assert report is not None
-        assert view.committee is not None
-        commitment = report_commitment(self.identity.domain, self.job_id, view.committee.round, report)
-        self.call("commit", CommitReport(self.job_id, commitment))
+        if self._commitment is None:
+            if is_code(metric_e6):
+                self._evaluated = Evaluated(metric_e6, 0, bytes(32), self.problem)
+            report = self._report(view)
+            assert report is not None
+            assert view.committee is not None
+            self._commitment = report_commitment(self.identity.domain, self.job_id, view.committee.round, report)
+        self.call("commit", CommitReport(self.job_id, self._commitment))
+
+    def _may_reveal(self, view: JobView) -> bool:
+        """The commitment that the chain holds of us is the one to our report, and is not open yet."""
+        is_ours = self._commitment is not None and view.committed.get(self.identity.account) == self._commitment
+        return is_ours and self.identity.account not in view.revealed
 
     def _report(self, view: JobView) -> Report | None:
         found = self._evaluated
@@ -141,7 +154,7 @@ class ValidatorBrain(Brain):
     def _test_keys(self, view: JobView) -> tuple[bytes, bytes] | None:
         """Testing and code key, if the box holds what the posting committed to."""
         keys = self._unseal_mine(view, view.test_boxes)
-        if keccak(keys) != view.terms.test_key_hash:
+        if len(keys) != 2 * KEY_BYTES or keccak(keys) != view.terms.test_key_hash:
             self.problem = "The end user's key box does not hold the key that the posting committed to."
             return None
         return keys[:32], keys[32:]
@@ -150,7 +163,11 @@ class ValidatorBrain(Brain):
         """The model's key, if both halves are those that the submission committed to."""
         halves = self._unseal_mine(view, view.model_boxes)
         x, y = halves[:32], halves[32:]
-        if view.model is None or keccak(x) != view.model.x_hash or keccak(y) != view.model.y_hash:
+        if len(halves) != 2 * KEY_BYTES or view.model is None:
+            are_right = False
+        else:
+            are_right = keccak(x) == view.model.x_hash and keccak(y) == view.model.y_hash
+        if not are_right:
             self.problem = "The worker's key box does not hold the keys that the submission committed to."
             return None
         return model_key(x, y, self.job_id)

@@ -29,7 +29,7 @@ from morphware.protocol.calls import (
 )
 from morphware.protocol.codec import Malformed, decode, encode
 from morphware.protocol.commitments import bid_commitment, keccak
-from morphware.protocol.crypto import BID_NONCE_BYTES, Unopenable, model_key, seal_bid, unseal
+from morphware.protocol.crypto import BID_NONCE_BYTES, KEY_BYTES, Unopenable, model_key, seal_bid, unseal
 from morphware.protocol.effects import FetchBundle, Publish, SealModel, Train
 from morphware.protocol.events import (
     BundleFailed,
@@ -94,6 +94,7 @@ class WorkerBrain(Brain):
         self._spec: JobSpec | None = None
         self._fetched: set[str] = set()
         self._is_data_bad = False
+        self._has_declined = False
         self._is_trained = False
         self._model: ModelSealed | None = None
 
@@ -104,8 +105,13 @@ class WorkerBrain(Brain):
 
     @property
     def is_concerned(self) -> bool:
-        has_bid = self.view is not None and any(bid.bidder == self.identity.account for bid in self.view.bids)
-        return has_bid and (self.is_winner or (self.view is not None and self.view.award is None))
+        view = self.view
+        if view is None or view.is_over:
+            return False
+        if view.award is not None:
+            return self.is_winner
+        is_bidding = bool(self.bids) and view.state is State.BIDDING
+        return is_bidding or any(bid.bidder == self.identity.account for bid in view.bids)
 
     def learn(self, event: Event) -> None:
         match event:
@@ -156,11 +162,14 @@ class WorkerBrain(Brain):
             if not self.stays_out_because:
                 self.bids = self._draw_up_bids(view, self._start)
         for bid in self.bids:
-            self.call(f"commit|{bid.index}", Commit(self.job_id, bid.commitment))
-            sealed = seal_bid(opening_bytes(bid.opening), bid.key, bid.nonce, self.job_id + bid.commitment)
-            body = BidSealed(commitment=bid.commitment, nonce=bid.nonce, sealed=sealed)
-            if any(known.commitment == bid.commitment for known in view.bids):
-                self.ask(Publish(f"sealed|{bid.index}", body))
+            if all(known.commitment != bid.commitment for known in view.bids):
+                self.call(f"commit|{bid.index}", Commit(self.job_id, bid.commitment))
+            else:
+                self._show_sealed(bid)
+
+    def _show_sealed(self, bid: Bid) -> None:
+        sealed = seal_bid(opening_bytes(bid.opening), bid.key, bid.nonce, self.job_id + bid.commitment)
+        self.ask(Publish(f"sealed|{bid.index}", BidSealed(commitment=bid.commitment, nonce=bid.nonce, sealed=sealed)))
 
     def _reason_to_stay_out(self, view: JobView, start: Started) -> str:
         """Why this worker does not bid; empty if it does."""
@@ -218,6 +227,7 @@ class WorkerBrain(Brain):
         on_chain = {bid.commitment for bid in view.bids}
         mine = [bid for bid in self.bids if bid.commitment in on_chain]
         for bid in mine:
+            self._show_sealed(bid)  # unless it was: the commitment may have become final as bidding ended
             self.ask(Publish(f"key|{bid.index}", BidKey(commitment=bid.commitment, key=bid.key)))
         unopened = tuple(bid.opening for bid in mine if bid.commitment not in view.opened)
         window = self.identity.timing.revealing_s
@@ -231,13 +241,16 @@ class WorkerBrain(Brain):
         keys = self._data_keys(view)
         window = self.identity.timing.acknowledge_s
         is_late = self.at(view.deadline - window // 3)
-        if spec is None or keys is None or self._is_data_bad or (is_late and self._fetched != {"code", "train"}):
+        is_whole = {"code", "train"} <= self._fetched
+        is_useless = self._is_data_bad or self._winning_bid() is None
+        if spec is None or keys is None or is_useless or self._has_declined or (is_late and not is_whole):
+            self._has_declined = True  # what arrives after that does not make it an acceptance
             self.call("decline", Decline(self.job_id))
             return
         train_key, code_key = keys
         self.ask(FetchBundle("fetch|code", "code", spec.code, code_key, None))
         self.ask(FetchBundle("fetch|train", "train", spec.train, train_key, None))
-        if {"code", "train"} <= self._fetched:
+        if is_whole:
             self.call("ack", Acknowledge(self.job_id))
 
     def _data_keys(self, view: JobView) -> tuple[bytes, bytes] | None:
@@ -246,15 +259,15 @@ class WorkerBrain(Brain):
             keys = unseal(view.keys_box or b"", self.identity.encryption_secret)
         except Unopenable:
             keys = b""
-        if keccak(keys) != view.terms.train_key_hash:
+        if len(keys) != 2 * KEY_BYTES or keccak(keys) != view.terms.train_key_hash:
             self.problem = "The end user's key box does not hold the key that the posting committed to."
             return None
         return keys[:32], keys[32:]
 
     def _train(self, view: JobView) -> None:
         """Train and hand in. A run that failed is handed in as it is: a rejection costs less than silence."""
-        spec = self._read_spec(view)
-        if spec is None:
+        spec, bid = self._read_spec(view), self._winning_bid()
+        if spec is None or bid is None:
             return
         until = Timestamp(view.deadline - max(2, view.terms.training_s // HAND_IN_SHARE))
         self.ask(Train("train", spec.entry, until, spec.memory_bytes, spec.disk_bytes, view.user))
@@ -268,14 +281,14 @@ class WorkerBrain(Brain):
                 model_hash=self._model.archive_sha256,
                 x_hash=keccak(self.x),
                 y_hash=keccak(self.y),
-                worker_seed=self._winning_bid(view).worker_seed,
+                worker_seed=bid.worker_seed,
                 model=encode(manifest),
             )
             self.call("submit", call)
 
-    def _winning_bid(self, view: JobView) -> Bid:
-        """The authentic bid, which is the only one of ours that can win."""
-        return next(bid for bid in self.bids if bid.opening.is_authentic)
+    def _winning_bid(self) -> Bid | None:
+        """The authentic bid, which is the only one of ours that can win; None if a lost journal made it."""
+        return next((bid for bid in self.bids if bid.opening.is_authentic), None)
 
     def _read_spec(self, view: JobView) -> JobSpec | None:
         if self._spec is None:
