@@ -27,6 +27,8 @@ TopicHandler = Callable[[bytes, bytes], Verdict]
 HOUSEKEEPING_INTERVAL_S = 60.0
 ANNOUNCE_TO_MAX = 32
 """Neighbours that are told, every heartbeat, which messages are recent: an id has 46 bytes."""
+REGISTER_DELAY_MIN_S = 0.5
+REGISTER_DELAY_MAX_S = 5.0
 RPC_MAX_BYTES = 1 << 20
 """A frame between neighbours holds many messages, such as all that one asked for: the size that go and js use."""
 
@@ -127,6 +129,7 @@ class GuardedPubsub(Pubsub):  # type: ignore[misc]
         self._rules = rules
         self._deliver = deliver
         self._ban = ban
+        self._registering: set[ID] = set()
 
     def is_peer_blacklisted(self, peer_id: ID) -> bool:
         """Ask our ban list; libp2p's own stops the node when it is used under load."""
@@ -142,6 +145,29 @@ class GuardedPubsub(Pubsub):  # type: ignore[misc]
             self._blame(peer_id, f"frame does not decode: {type(error).__name__}")
             await stream.reset()
             self._handle_dead_peer(peer_id)
+
+    async def _handle_new_peer_with_retry(self, peer_id: ID, timeout: float | None = None) -> None:
+        """Open a pubsub stream to a connected peer, and try again as long as it is connected.
+
+        Stock gives up for ever when a negotiation takes too long: on a busy machine, where a dozen nodes start at one
+        time, a third of the pairs never heard each other.
+        """
+        if peer_id in self._registering:
+            return
+        self._registering.add(peer_id)
+        delay_s = REGISTER_DELAY_MIN_S
+        try:
+            while self._peer_is_connected(peer_id) and not self.is_peer_blacklisted(peer_id):
+                try:
+                    await self._handle_new_peer(peer_id)
+                except Exception as error:  # noqa: BLE001  time-outs, resets and closings, of classes without an order
+                    log.debug("gossip_register_failed", peer=str(peer_id), error=repr(error))
+                if peer_id in self.peers:
+                    return
+                await trio.sleep(delay_s)
+                delay_s = min(2 * delay_s, REGISTER_DELAY_MAX_S)
+        finally:
+            self._registering.discard(peer_id)
 
     async def push_msg(self, msg_forwarder: ID, msg: Any) -> None:
         """Take in one message: from ourselves to publish, or from a peer to judge, deliver and forward."""

@@ -18,7 +18,8 @@ from morphware.node.gossip.settings import GossipSettings
 
 log = structlog.get_logger()
 
-DIALS_AT_ONCE = 8
+DIALS_AT_ONCE = 4
+YIELD_S = 1.0
 POLL_INTERVAL_S = 0.5
 """How soon a vanished peer is dialled again; a look costs microseconds."""
 
@@ -102,6 +103,8 @@ class KnownPeers:
 
     def _learn(self, key: bytes, address: PeerAddress) -> None:
         known = self._peers.get(key)
+        # When two peers learn of each other at one time, one of them dials; the other waits to be dialled.
+        due_s = trio.current_time() + (YIELD_S if self._own_key > key else 0)
         if known is None:
             if len(self._peers) >= self._settings.known_peers_max:
                 worst = max(self._peers, key=lambda other: self._peers[other].failures)
@@ -110,7 +113,7 @@ class KnownPeers:
         if address not in known.addresses:
             known.addresses.insert(0, address)
             del known.addresses[self._settings.addresses_per_peer_max :]
-            known.next_dial_s, known.delay_s = 0, self._settings.redial_min_s
+            known.next_dial_s, known.delay_s = due_s, self._settings.redial_min_s
 
     def _due(self, host: Any, is_banned: Callable[[bytes], bool]) -> list[bytes]:
         connected = set(host.get_connected_peers())

@@ -23,7 +23,7 @@ class GossipSettings:
     """Longer than the longest time to live of a message that is announced again (600 s): see PROTOCOL.md 6.1."""
     seen_max: int = 200_000
 
-    frame_timeout_s: float = 10
+    frame_timeout_s: float = 20
     """A peer that opened a direct stream sends its request, or takes its answer, within this time."""
     answer_timeout_s: float = 30
     """What our own handler may take for one answer."""
@@ -45,7 +45,8 @@ class GossipSettings:
     """Sockets from one address, counted from the first byte: idle sockets must not exhaust the inbound slots."""
     outbound_target: int = 24
     """The node dials known peers while it has fewer connections than this."""
-    dial_timeout_s: float = 5
+    dial_timeout_s: float = 10
+    """Handshakes included; on a busy machine one of many takes seconds."""
     redial_min_s: float = 0.5
     redial_max_s: float = 30
     known_peers_max: int = 512
