@@ -10,7 +10,7 @@ import os
 import socket
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,8 +53,10 @@ async def serve_control(
         listening.listen(64)
 
     async def serve(stream: trio.SocketStream) -> None:
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # whoever asked may go at any time
+        try:
             await _serve_one(stream, commands, feed)
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # whoever asked may go at any time; a watcher's two tasks may both notice
 
     listener = trio.SocketListener(listening)
     try:
