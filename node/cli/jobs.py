@@ -33,8 +33,8 @@ def print_jobs(data_folder: Path | None, *, as_json: bool) -> int:
     from morphware.node.testnet.wording import shown, tokens
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("job", "name", "state", "price (MWT)", ""):
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    for column, least in (("job", SHORT_ID), ("name", 8), ("state", 12), ("price (MWT)", 11), ("", 5)):
+        table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=least)
     for job in jobs:
         is_over = job.get("outcome") not in (None, "NONE")
         price = tokens(int(job["price_wei"])) if job.get("price_wei") else ""

@@ -214,7 +214,10 @@ def render_receipt(receipt: Receipt) -> RenderableType:
         parts.append(_times(receipt["seconds"]))
     if receipt["outcome"] == PAID:
         parts.append(_model(receipt))
-    return Group(*parts)
+    spaced: list[RenderableType] = [parts[0]]
+    for part in parts[1:]:
+        spaced += [Text(), part]
+    return Group(*spaced)
 
 
 def _headline(receipt: Receipt) -> Text:
@@ -237,7 +240,7 @@ def _headline(receipt: Receipt) -> Text:
 
 def _new_table(title: str, *columns: tuple[str, bool]) -> Table:
     """A table whose number columns stand to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
     for name, is_number in columns:
         table.add_column(name, justify="right" if is_number else "left", no_wrap=True, overflow="ellipsis")
     return table
@@ -310,7 +313,7 @@ def _times(seconds: Mapping[str, Any]) -> Text:
 
 
 def _model(receipt: Receipt) -> Text:
-    line = Text("\nModel", "bold")
+    line = Text("Model", "bold")
     if receipt["model_path"] is None:
         return line.append("  none was delivered", "not bold")
     line.append(f"  {shown(receipt['model_path'], 4096)}", "not bold")
