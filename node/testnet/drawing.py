@@ -34,7 +34,7 @@ def plot(values: Sequence[float], width: int, height: int, *, is_plain: bool = F
 
 def is_logarithmic(values: Sequence[float]) -> bool:
     """Whether ``plot`` draws these values on a logarithmic scale."""
-    return min(values) > 0 and max(values) / min(values) > LOGARITHMIC_FROM
+    return bool(values) and min(values) > 0 and max(values) / min(values) > LOGARITHMIC_FROM
 
 
 def thinned(values: Sequence[float], most: int) -> list[float]:

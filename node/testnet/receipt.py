@@ -227,7 +227,9 @@ def _headline(receipt: Receipt) -> Text:
     line.append(f"  {shown(receipt['reason'])}")
     if receipt["problem"]:
         line.append(f"\n{shown(receipt['problem'])}", "yellow")
-    line.append(f"\njob {shown(receipt['job_id'], 64)}  ", "dim").append(shown(receipt["name"], 80))
+    if receipt["name"]:
+        line.append(f"\n{shown(receipt['name'], 80)}")
+    line.append(f"\njob {shown(receipt['job_id'], 64)}", "dim")
     if receipt["winner"] is not None:
         winner = receipt["winner"]
         line.append(
@@ -307,7 +309,7 @@ def _times(seconds: Mapping[str, Any]) -> Text:
     line = Text("Time", "bold").append(f"  {duration(seconds['total'])} from submission to payout", "not bold")
     known = [(name, seconds[name]) for name in ("training", "evaluation", "overhead") if seconds[name] is not None]
     if known:
-        line.append(" = " + " + ".join(f"{name} {duration(value)}" for name, value in known), "not bold")
+        line.append("\n= " + " + ".join(f"{name} {duration(value)}" for name, value in known), "not bold")
     phases = "  ".join(f"{name.lower()} {value:.1f}" for name, value in seconds["phases"].items())
     return line.append(f"\n{phases}", "not bold dim")
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from morphware.node.describe import REASONS, WAITS_FOR
 from morphware.node.testnet import narration
-from morphware.node.testnet.drawing import bar, plot
+from morphware.node.testnet.drawing import bar, is_logarithmic, plot
 from morphware.node.testnet.progress import JobProgress
 from morphware.node.testnet.wording import duration, number, shown, size, tokens, with_symbol
 from morphware.protocol.states import Outcome
@@ -204,6 +204,7 @@ class Screen:
         title = "Training"
         if main is not None:
             title = f"Training: {main.name} {number(main.last_value)}, step {main.last_step}"
+            title += " (log scale)" if is_logarithmic(main.values) else ""
 
         def draw(width: int, most: int) -> RenderableType:
             output = list(progress.output)

@@ -32,6 +32,9 @@ CONFIG = (
     'title = "Two"\nmetric = "accuracy"\nthreshold = 0.5\nreserve = "12.5"\nestimated_seconds = 7\nmemory_mib = 512\n'
 )
 
+StartNode = Callable[..., None]
+Capture = pytest.CaptureFixture[str]
+
 
 @pytest.fixture
 def job(tmp_path: Path) -> Path:
@@ -161,7 +164,7 @@ async def serve_node(folder: Path, *, outcome: str = "PAID", is_stuck: bool = Fa
 
 
 @pytest.fixture
-def start_node(tmp_path: Path) -> Iterator[Callable[..., None]]:
+def start_node(tmp_path: Path) -> Iterator[StartNode]:
     """Starts the node in a process of its own, as the command starts a trio of its own."""
     started: list[subprocess.Popen[bytes]] = []
 
@@ -194,7 +197,7 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., None]]:
         process.wait()
 
 
-def test_a_paid_job_ends_with_its_receipt_and_status_0(job: Path, start_node, capsys) -> None:
+def test_a_paid_job_ends_with_its_receipt_and_status_0(job: Path, start_node: StartNode, capsys: Capture) -> None:
     start_node()
     assert submit_job(options(job)) == ExitStatus.SUCCESS
     out = capsys.readouterr().out
@@ -206,7 +209,7 @@ def test_a_paid_job_ends_with_its_receipt_and_status_0(job: Path, start_node, ca
     assert "Your tokens: 0 MWT, now 949." in out
 
 
-def test_json_has_standard_output_for_itself(job: Path, start_node, capsys) -> None:
+def test_json_has_standard_output_for_itself(job: Path, start_node: StartNode, capsys: Capture) -> None:
     start_node()
     assert submit_job(options(job, json=True)) == ExitStatus.SUCCESS
     captured = capsys.readouterr()
@@ -217,25 +220,25 @@ def test_json_has_standard_output_for_itself(job: Path, start_node, capsys) -> N
     assert "wins at 38 MWT" in captured.err
 
 
-def test_another_outcome_is_status_1(job: Path, start_node, capsys) -> None:
+def test_another_outcome_is_status_1(job: Path, start_node: StartNode, capsys: Capture) -> None:
     start_node(outcome="REJECTED")
     assert submit_job(options(job)) == ExitStatus.NOT_PAID
     assert "REJECTED" in capsys.readouterr().out
 
 
-def test_without_waiting_it_returns_once_the_job_is_on_chain(job: Path, start_node, capsys) -> None:
+def test_without_waiting_it_returns_once_the_job_is_on_chain(job: Path, start_node: StartNode, capsys: Capture) -> None:
     start_node(is_stuck=True)
     assert submit_job(options(job, wait=False)) == ExitStatus.SUCCESS
     assert f"morphware job {JOB_ID.hex()}" in capsys.readouterr().out
 
 
-def test_the_nodes_refusal_reaches_the_user(job: Path, start_node) -> None:
+def test_the_nodes_refusal_reaches_the_user(job: Path, start_node: StartNode) -> None:
     start_node()
     with pytest.RaisesGroup(BadInput, flatten_subgroups=True, allow_unwrapped=True):
         submit_job(options(job, seats=7))
 
 
-def test_ctrl_c_says_that_the_job_goes_on(job: Path, start_node) -> None:
+def test_ctrl_c_says_that_the_job_goes_on(job: Path, start_node: StartNode) -> None:
     start_node(is_stuck=True)
     arguments = ["submit", job / "train.py", "--train", job / "train", "--test", job / "test"]
     arguments += ["--data-folder", job.parent / "node"]
@@ -253,7 +256,7 @@ def test_ctrl_c_says_that_the_job_goes_on(job: Path, start_node) -> None:
     assert b"Traceback" not in err
 
 
-def test_jobs_are_listed_and_shown(tmp_path: Path, start_node, capsys) -> None:
+def test_jobs_are_listed_and_shown(tmp_path: Path, start_node: StartNode, capsys: Capture) -> None:
     start_node()
     folder = tmp_path / "node"
     assert print_jobs(folder, as_json=False) == 0

@@ -35,6 +35,7 @@ from morphware.protocol.units import TOKEN, Address, JobId, Wei
 from tests.node.testnet.recorded import terms
 
 KEYS = {name: bytes([number + 1]) * 32 for number, name in enumerate(("user-1", "worker-1", "validator-1"))}
+TIMING = Timing(60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 2)
 SEAT_STAKE = Wei(100 * TOKEN)
 SUPPLY = Wei(10**6 * TOKEN)
 
@@ -70,8 +71,7 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
             async with Rpc(anvil.url, patience_s=20) as rpc:
                 sender = deployer(rpc, DEPLOYER_KEY, anvil.chain_id, transaction_log())
                 await nursery.start(sender.run)
-                timing = Timing(*([60] * 11), 2)
-                deployment = await deploy(rpc, sender, timing=timing, seat_stake_wei=SEAT_STAKE, supply_wei=SUPPLY)
+                deployment = await deploy(rpc, sender, timing=TIMING, seat_stake_wei=SEAT_STAKE, supply_wei=SUPPLY)
                 accounts = {name: address(key) for name, key in KEYS.items()}
                 await fund(
                     sender,

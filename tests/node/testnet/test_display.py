@@ -31,10 +31,10 @@ def display_at(recorder: Recorder) -> JobDisplay:
     return display
 
 
-def drawn(display: JobDisplay, width: int = 80, height: int = 24, **options: object) -> str:
-    console = Console(width=width, height=height, file=io.StringIO(), force_terminal=True, color_system=None, **options)
-    console.print(display.render())
-    return console.file.getvalue()  # type: ignore[attr-defined]
+def drawn(display: JobDisplay, width: int = 80, height: int = 24) -> str:
+    stream = io.StringIO()
+    Console(width=width, height=height, file=stream, force_terminal=True, color_system=None).print(display.render())
+    return stream.getvalue()
 
 
 def pictures(width: int = 80, height: int = 24) -> dict[str, str]:
@@ -193,7 +193,7 @@ def test_a_flood_of_points_and_names_stays_small() -> None:
     series = display.progress.series
     assert len(series) <= 12
     assert all(len(one.values) < 2_048 for one in series.values())
-    assert display.progress.main_series().last_step == 49_999 if "loss" in series else True
+    assert sum(one.count for one in series.values()) < 51_000
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ async def replaying_node(folder: Path, recorder: Recorder, nursery: trio.Nursery
     async def refuse(request: dict[str, object]) -> str:
         raise BadInput("No.")
 
-    folder.mkdir()  # noqa: ASYNC240 - one call on a temporary folder
+    folder.mkdir()
     await nursery.start(serve_control, folder, {"submit": submit, "refuse": refuse}, feed)
 
 

@@ -34,7 +34,8 @@ def described(display: JobDisplay, problem: str = "") -> dict[str, Any]:
     view = display.progress.view
     assert view is not None
     job = describe(view, account=ACCOUNTS["user-1"], problem=problem, model=None)
-    return json.loads(json.dumps(job)) | {"model_path": "/tmp/somewhere/model"}
+    json.dumps(job)  # it crosses a socket
+    return job | {"model_path": "/tmp/somewhere/model"}
 
 
 def snapshot(changes: dict[str, int]) -> Balances:
@@ -61,9 +62,9 @@ def receipt_of_a_paid_job(**changes: Any) -> Receipt:
 
 
 def drawn(receipt: Receipt, width: int = 100) -> str:
-    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
-    console.print(render_receipt(receipt))
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    stream = io.StringIO()
+    Console(width=width, file=stream, force_terminal=True, color_system=None).print(render_receipt(receipt))
+    return stream.getvalue()
 
 
 def test_it_has_what_programs_look_for() -> None:
