@@ -22,6 +22,8 @@ from morphware.node.testnet.wording import shown
 from morphware.protocol.units import Address
 
 FRAMES_PER_S: Final = 8
+QUIET_FRAMES: Final = 4
+"""While nothing happens only every so many frames are drawn, for the countdown: a frame costs 10 ms of a processor."""
 VIEWER: Final = "user-1"
 
 
@@ -145,8 +147,12 @@ async def show(display: JobDisplay, *, console: Console | None = None, is_plain:
         finally:
             _print_lines(display, console)
     with Live(console=console, auto_refresh=False, vertical_overflow="crop", get_renderable=display.render) as live:
+        drawn, skipped = -1, 0
         while True:
-            live.refresh()
+            if display.progress.revision != drawn or skipped >= QUIET_FRAMES:
+                drawn, skipped = display.progress.revision, 0
+                live.refresh()
+            skipped += 1
             await trio.sleep(1 / FRAMES_PER_S)
 
 

@@ -101,6 +101,8 @@ class JobProgress:
         self.doing: dict[str, str] = {}
         self.troubles: deque[str] = deque(maxlen=TROUBLES_MOST)
         self.block = 0
+        self.revision = 0
+        """Grows with every notice that changed something."""
         self.training_s: float | None = None
         self.training_since_s: float | None = None
         self.evaluation: tuple[float, float] | None = None
@@ -140,6 +142,7 @@ class JobProgress:
         elif kind == "chain":
             self._note_chain(notice)
         elif notice.get("job_id") == self.job_id:
+            self.revision += 1
             try:
                 self._note_local(who, str(kind), notice, float(notice["time_s"]))
             except (KeyError, TypeError, ValueError):
@@ -220,6 +223,7 @@ class JobProgress:
         if not (isinstance(number, int) and isinstance(timestamp, int) and isinstance(said_s, int | float)):
             return
         if number > self.block:
+            self.revision += 1
             self.block, self._block_timestamp, self._block_said_s = number, timestamp, float(said_s)
 
     def _note_chain(self, notice: Mapping[str, Any]) -> None:
@@ -235,6 +239,7 @@ class JobProgress:
         if key in self._seen:
             return
         self._seen.add(key)
+        self.revision += 1
         if isinstance(event, ce.JobPosted):
             self.begin(said_s)
             self.view, self.spec = view_of(event), _spec(event.spec)
