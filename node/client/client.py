@@ -52,7 +52,8 @@ class NodeClient:
         async with stream:
             await send_line(stream, {"do": "watch"})
             incoming = lines(stream)
-            await anext(incoming)
+            if await anext(incoming, None) is None:
+                raise NodeNotRunning(f"The node on {self.data_folder} hung up: look at its log.")
 
             async def notices() -> AsyncGenerator[dict[str, Any], None]:
                 async for line in incoming:

@@ -107,7 +107,7 @@ async def follow(
                 async for notice in notices:
                     display.note(name, notice)
                     changed.set()
-        except (trio.BrokenResourceError, StopAsyncIteration):
+        except trio.BrokenResourceError:
             pass  # it was killed: the same as a hang-up
         except NodeNotRunning:
             if name == display.progress.viewer:
