@@ -250,6 +250,14 @@ class Marketplace:
             self.step()
         return self
 
+    def run_to(self, state: State) -> "Marketplace":
+        """Until the job is in a state and everybody has seen it."""
+        for _ in range(HORIZON_S):
+            if self.state is state:
+                return self
+            self.step()
+        raise AssertionError(f"the job never reached {state.name}")
+
     @property
     def is_over(self) -> bool:
         return all(node.is_finished or node.is_dead for node in self.nodes.values())

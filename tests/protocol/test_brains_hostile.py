@@ -1,0 +1,319 @@
+"""Whatever a party, a peer or a document does to a brain, it declines, reports a code or goes on, and never raises."""
+
+import dataclasses
+import random
+from collections.abc import Callable
+
+import pytest
+
+from morphware.protocol import calls
+from morphware.protocol import chain_events as ce
+from morphware.protocol import effects as fx
+from morphware.protocol import events as ev
+from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.codec import encode
+from morphware.protocol.commitments import keccak, report_commitment
+from morphware.protocol.crypto import SEALED_OVERHEAD_BYTES, seal
+from morphware.protocol.effects import Effect
+from morphware.protocol.events import Moment
+from morphware.protocol.messages import ModelManifest
+from morphware.protocol.states import Outcome, State, Verdict
+from morphware.protocol.units import NO_MODEL, NO_TEST, Timestamp
+from tests.protocol.marketplace import DOMAIN, Faults, Marketplace, Node, account_of
+
+Change = Callable[[Effect], Effect]
+
+
+def on_call(kind: type, **changes: object) -> Change:
+    """A node that changes one of its calls on the way to the chain."""
+
+    def alter(effect: Effect) -> Effect:
+        if isinstance(effect, fx.Send) and isinstance(effect.call, kind):
+            return fx.Send(effect.id, dataclasses.replace(effect.call, **changes))  # type: ignore[arg-type]
+        return effect
+
+    return alter
+
+
+def with_garbage_boxes(kind: type[calls.PostTestKeys | calls.PostModelKeys], size: int) -> Change:
+    def alter(effect: Effect) -> Effect:
+        if isinstance(effect, fx.Send) and isinstance(effect.call, kind):
+            boxes = (bytes(size),) * len(effect.call.boxes)
+            return fx.Send(effect.id, kind(effect.call.job_id, boxes))
+        return effect
+
+    return alter
+
+
+def loses(place: Marketplace) -> dict[str, int]:
+    return {name: gain for name, gain in place.gains().items() if name not in place.validators}
+
+
+BOX_SIZES = (0, 1, SEALED_OVERHEAD_BYTES, SEALED_OVERHEAD_BYTES + 64, 512)
+
+
+# --- garbage in boxes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", BOX_SIZES)
+def test_a_winner_declines_a_box_of_garbage(size: int) -> None:
+    place = Marketplace(1, faults=Faults(alter={"user": on_call(calls.PostKeys, box=bytes(size))})).run()
+    assert (place.outcome, loses(place)) == (Outcome.MUTUAL_ABORT, {"user": -12, "worker 0": -12})
+    assert "Decline" in place.calls_of("worker 0")
+
+
+@pytest.mark.parametrize("size", BOX_SIZES)
+def test_validators_report_no_test_for_the_end_user_s_garbage(size: int) -> None:
+    place = Marketplace(1, faults=Faults(alter={"user": with_garbage_boxes(calls.PostTestKeys, size)})).run()
+    assert (place.outcome, place.view.verdict) == (Outcome.PAID, Verdict.NO_TEST)
+    assert loses(place) == {"user": -100, "worker 0": 40}
+
+
+@pytest.mark.parametrize("size", BOX_SIZES)
+def test_validators_report_no_model_for_the_winner_s_garbage(size: int) -> None:
+    place = Marketplace(1, faults=Faults(alter={"worker 0": with_garbage_boxes(calls.PostModelKeys, size)})).run()
+    assert (place.outcome, place.view.verdict) == (Outcome.WORKER_FAULT, Verdict.NO_MODEL)
+    assert loses(place) == {"user": 15, "worker 0": -50}
+
+
+@pytest.mark.parametrize("size", [0, 31, 63, 65])
+def test_a_key_of_another_length_is_no_key_even_if_it_is_committed_to(size: int) -> None:
+    place = Marketplace(1)
+    keys = bytes(range(size))
+    receiver = place.encryption_keys[account_of("worker 0")]
+    terms = dataclasses.replace(
+        place.nodes["user"].brain.terms(),  # type: ignore[attr-defined]
+        train_key_hash=keccak(keys),
+    )
+    changes = {calls.Post: {"terms": terms}, calls.PostKeys: {"box": seal(keys, receiver, bytes([7] * 32))}}
+
+    def alter(effect: Effect) -> Effect:
+        if isinstance(effect, fx.Send) and type(effect.call) in changes:
+            return fx.Send(effect.id, dataclasses.replace(effect.call, **changes[type(effect.call)]))
+        return effect
+
+    place.faults.alter["user"] = alter
+    place.run()
+    assert place.outcome is Outcome.MUTUAL_ABORT
+    assert not [effect for effect in place.nodes["worker 0"].effects.values() if isinstance(effect, fx.FetchBundle)]
+
+
+@pytest.mark.parametrize("key", [bytes(32), b"\1" + bytes(31), b"short", b""], ids=["zeros", "one", "short", "empty"])
+def test_one_account_s_bad_public_key_harms_only_itself(key: bytes) -> None:
+    """Zeros are a point of small order, for which libsodium refuses to seal: whoever published them gets no keys."""
+    plain = Marketplace(1).run()
+    place = Marketplace(1)
+    place.encryption_keys[account_of(plain.committee[0])] = key
+    place.run()
+    assert place.outcome is Outcome.PAID
+    place = Marketplace(1)
+    place.encryption_keys[account_of("user")] = key
+    assert place.run().outcome is Outcome.PAID
+    assert place.nodes["user"].is_finished
+    place = Marketplace(1)
+    place.encryption_keys[account_of("worker 0")] = key
+    assert place.run().outcome is Outcome.MUTUAL_ABORT
+
+
+def test_an_account_without_a_record_gets_an_empty_box() -> None:
+    place = Marketplace(1)
+    del place.encryption_keys[account_of("worker 0")]
+    assert place.run().outcome is Outcome.MUTUAL_ABORT
+
+
+# --- garbage in documents -------------------------------------------------------------------------------------------
+
+BAD_FILE = SealedFile(magnet="javascript:alert(1)", size_bytes=2**62, sha256=bytes(32))
+BAD_FILES = (BAD_FILE, SealedFile("", 2**63, bytes(32)), SealedFile("", 1, b""), SealedFile("m" * 2001, 1, bytes(32)))
+DOCUMENTS = (b"", b"\xc0", b"\x93\x01\x02\x03", b"\xff" * 8000, bytes(200))
+
+
+@pytest.mark.parametrize("spec", DOCUMENTS)
+def test_nobody_bids_on_a_specification_that_does_not_decode(spec: bytes) -> None:
+    place = Marketplace(1, faults=Faults(alter={"user": on_call(calls.Post, spec=spec)})).run()
+    assert (place.is_over, place.outcome, place.gains()) == (True, Outcome.NO_BIDS, {})
+    assert place.nodes["worker 0"].brain.stays_out_because == "the specification cannot be read"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [*DOCUMENTS, *(encode(ModelManifest(file=file, x_box=bytes(80))) for file in BAD_FILES)],
+    ids=range(len(DOCUMENTS) + len(BAD_FILES)),
+)
+def test_a_hostile_manifest_is_reported_as_no_model(model: bytes) -> None:
+    place = Marketplace(1, faults=Faults(alter={"worker 0": on_call(calls.SubmitModel, model=model)})).run()
+    assert (place.is_over, place.outcome) == (True, Outcome.WORKER_FAULT)
+    assert place.view.verdict is Verdict.NO_MODEL
+
+
+@pytest.mark.parametrize("model", DOCUMENTS[:3])
+def test_an_end_user_that_pays_for_an_unreadable_manifest_still_finishes(model: bytes) -> None:
+    """It hid its test, so nobody looked at the model: the price is paid, and there is nothing to wait for."""
+    faults = Faults(alter={"worker 0": on_call(calls.SubmitModel, model=model)})
+    place = Marketplace(1, faults=faults)
+    place.faults.alter["user"] = on_call(calls.RevealSeed, user_seed=bytes(32))
+    place.run()
+    assert (place.is_over, place.outcome) == (True, Outcome.PAID)
+    assert place.nodes["user"].summary == "PAID"
+
+
+def test_a_box_for_the_end_user_with_another_half_is_named() -> None:
+    place = Marketplace(1)
+
+    def alter(effect: Effect) -> Effect:
+        if isinstance(effect, fx.Send) and isinstance(effect.call, calls.SubmitModel):
+            manifest = ModelManifest(
+                file=BAD_FILE, x_box=seal(bytes(32), place.encryption_keys[account_of("user")], b"7" * 32)
+            )
+            return fx.Send(effect.id, dataclasses.replace(effect.call, model=encode(manifest)))
+        return effect
+
+    place.faults.alter = {"worker 0": alter, "user": on_call(calls.RevealSeed, user_seed=bytes(32))}
+    place.run()
+    assert place.nodes["user"].is_finished
+    assert "not the one that was committed to" in place.nodes["user"].brain.problem
+
+
+# --- files that cannot be had ---------------------------------------------------------------------------------------
+
+
+def test_a_winner_that_has_half_of_the_files_declines_in_time_and_stays_declined() -> None:
+    place = Marketplace(1).run_to(State.KEYED)
+    brain = _copy(place.nodes["worker 0"])
+    deadline = place.market.jobs[place.job_id].deadline
+    brain.handle(ev.BundleFetched("code"), place.moment)
+    assert brain.deadline is not None
+    late = Moment(brain.deadline, place.block + 30)
+    assert place.now < late.timestamp < deadline
+    [decline] = brain.handle(ev.TimePassed(), late)
+    assert isinstance(decline, fx.Send)
+    assert isinstance(decline.call, calls.Decline)
+    assert brain.handle(ev.BundleFetched("train"), late) == (), "no acceptance after a refusal"
+
+
+def test_a_winner_that_has_all_files_accepts() -> None:
+    place = Marketplace(1).run_to(State.KEYED)
+    brain = _copy(place.nodes["worker 0"])
+    brain.handle(ev.BundleFetched("train"), place.moment)
+    [ack] = brain.handle(ev.BundleFetched("code"), place.moment)
+    assert isinstance(ack, fx.Send)
+    assert isinstance(ack.call, calls.Acknowledge)
+
+
+def test_a_bad_bundle_is_declined_at_once() -> None:
+    place = Marketplace(1).run_to(State.KEYED)
+    brain = _copy(place.nodes["worker 0"])
+    [decline] = brain.handle(ev.BundleFailed("train", "torn"), place.moment)
+    assert isinstance(decline, fx.Send)
+    assert isinstance(decline.call, calls.Decline)
+    assert brain.problem == "torn"
+
+
+def test_a_winner_without_its_journal_declines_what_it_could_not_hand_in() -> None:
+    """The seed share of the winning bid is lost with the journal: accepting would lose the whole bond."""
+    place = Marketplace(1).run_to(State.KEYED)
+    brain = place.makers["worker 0"]()
+    for at, event in place.history:
+        brain.handle(event, Moment(Timestamp(at), 0), is_behind=True)
+    [decline] = brain.handle(ev.TimePassed(), place.moment)
+    assert isinstance(decline, fx.Send)
+    assert isinstance(decline.call, calls.Decline)
+
+
+@pytest.mark.parametrize(
+    ("fetched", "code"),
+    [((), NO_TEST), (("code",), NO_TEST), (("test", "model"), NO_TEST), (("code", "test"), NO_MODEL)],
+)
+def test_a_validator_reports_what_is_missing_as_its_owner_s(fetched: tuple[str, ...], code: int) -> None:
+    place, node = _testing()
+    brain = _copy(node)
+    for name in fetched:
+        assert brain.handle(ev.BundleFetched(name), place.moment) == ()
+    assert brain.deadline is not None
+    [commit] = brain.handle(ev.TimePassed(), Moment(brain.deadline, place.block + 30))
+    assert isinstance(commit, fx.Send)
+    assert _reported(brain) == code
+    assert isinstance(commit.call, calls.CommitReport)
+
+
+@pytest.mark.parametrize(("name", "code"), [("code", NO_TEST), ("test", NO_TEST), ("model", NO_MODEL)])
+def test_a_validator_reports_a_bad_bundle_as_its_owner_s(name: str, code: int) -> None:
+    place, node = _testing()
+    brain = _copy(node)
+    [commit] = brain.handle(ev.BundleFailed(name, "torn"), place.moment)
+    assert isinstance(commit, fx.Send)
+    assert _reported(brain) == code
+
+
+def test_an_evaluation_that_ends_after_the_commitment_does_not_change_the_report() -> None:
+    """Else the report would not open its commitment, and an honest validator would be slashed as silent."""
+    place, node = _testing()
+    brain = _copy(node)
+    for name in ("code", "test", "model"):
+        brain.handle(ev.BundleFetched(name), place.moment)
+    assert "evaluate" in brain._asked
+    commit: tuple[Effect, ...] = ()
+    while not commit:
+        assert brain.deadline is not None
+        commit = brain.handle(ev.TimePassed(), Moment(brain.deadline, place.block + 30))
+    brain.handle(ev.Evaluated(950_000, 1, bytes(32), ""), place.moment)
+    assert isinstance(commit[0], fx.Send)
+    assert isinstance(commit[0].call, calls.CommitReport)
+    assert brain.view is not None
+    report = brain._report(brain.view)
+    assert report_commitment(DOMAIN, place.job_id, 0, report) == commit[0].call.commitment
+
+
+def test_a_validator_whose_commitment_came_too_late_reveals_nothing() -> None:
+    place, node = _testing()
+    name = node.name
+    place.faults.mute[name] = frozenset({fx.Send})
+    place.run()
+    assert place.outcome is Outcome.PAID
+    assert "report" not in node.effects
+
+
+# --- anything at all ------------------------------------------------------------------------------------------------
+
+
+def test_no_order_of_a_job_s_own_events_makes_a_brain_raise() -> None:
+    """Far worse than any chain or peer can do: events of several jobs' lives in any order, each several times."""
+    pool: list[ce.ChainEvent | ev.Event] = []
+    place = Marketplace(3, decoy_chance_256=128).run()
+    pool += [event for _, event in place.history]
+    for node in place.nodes.values():
+        pool += [line.event for line in node.journal if not isinstance(line.event, ce.JobPosted)]
+    posted = next(event for _, event in place.history if isinstance(event, ce.JobPosted))
+    chance = random.Random(5)
+    for name in ("user", "worker 0", "worker 1", place.committee[0]):
+        for _ in range(25):
+            brain = place.makers[name]()
+            asked: set[str] = set()
+            now = int(place.history[0][0])
+            brain.handle(posted, Moment(Timestamp(now), 1))
+            for event in chance.sample(pool, 40):
+                now += chance.randrange(4)
+                for effect in brain.handle(event, Moment(Timestamp(now), now), is_behind=chance.random() < 0.2):
+                    assert effect.id not in asked
+                    asked.add(effect.id)
+
+
+def _testing() -> tuple[Marketplace, Node]:
+    """A market in VCOMMIT whose validators have fetched nothing, and one of them."""
+    place = Marketplace(1)
+    mute = frozenset({fx.FetchBundle})
+    place.faults.mute = dict.fromkeys(place.validators, mute)
+    place.run_to(State.VCOMMIT)
+    place.faults.mute = {}
+    return place, place.nodes[place.committee[0]]
+
+
+def _copy(node: Node):  # type: ignore[no-untyped-def]
+    brain = node.make()
+    for line in node.journal:
+        brain.handle(line.event, line.now, is_behind=line.is_behind)
+    return brain
+
+
+def _reported(brain) -> int:  # type: ignore[no-untyped-def]
+    return int(brain._report(brain.view).metric_e6)
