@@ -67,6 +67,7 @@ class Engine:
     machines: dict[tuple[JobId, str], Machine] = field(default_factory=dict)
     _by_job: dict[JobId, list[Machine]] = field(default_factory=lambda: defaultdict(list))
     _queues: dict[tuple[JobId, str], trio.MemorySendChannel[Effect]] = field(default_factory=dict)
+    _performing: set[tuple[JobId, str, str]] = field(default_factory=set)
     _nursery: trio.Nursery | None = None
 
     async def run(
@@ -276,7 +277,9 @@ class Engine:
                 send, receive = trio.open_memory_channel[Effect](10_000)
                 self._queues[key] = send
                 self._nursery.start_soon(self._serve_machine, machine, receive)
-            if key in self._queues:
+            # what the newest block led to is also found among what the journal has not seen done: once is enough
+            if key in self._queues and (*key, effect.id) not in self._performing:
+                self._performing.add((*key, effect.id))
                 self._queues[key].send_nowait(effect)
 
     def _end(self, machine: Machine, outcome: str) -> None:

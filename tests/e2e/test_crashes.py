@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from morphware.node.client.client import NodeRefused
-from morphware.node.control import NodeNotRunning
+from morphware.node.errors import MorphwareError
 from tests.e2e.market import Market, clouds_wish, open_market
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("show_logs")]
@@ -75,5 +74,5 @@ def _victims(market: Market, role: str, job: dict) -> list[str]:
 async def _described(market: Market, node: str, job_id: str) -> dict | None:
     try:
         return await market.network.nodes[node].client.job(job_id)
-    except (NodeRefused, NodeNotRunning, ValueError):
-        return None
+    except MorphwareError:
+        return None  # it does not know the job yet, or is being started
