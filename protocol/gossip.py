@@ -154,7 +154,7 @@ def _judge_envelope(topic: str, envelope: Envelope, body: Body, knowledge: Knowl
 def _judge_body(envelope: Envelope, body: Body, knowledge: Knowledge, now: float) -> Verdict:
     match body:
         case NodeRecord():
-            return _judge_record(envelope, body, knowledge)
+            return _judge_record(envelope, body, knowledge, now)
         case JobAnnounce():
             return _judge_announce(envelope, body, knowledge)
         case BidSealed():
@@ -167,11 +167,11 @@ def _judge_body(envelope: Envelope, body: Body, knowledge: Knowledge, now: float
             return _judge_notice(envelope, body, knowledge)
 
 
-def _judge_record(envelope: Envelope, record: NodeRecord, knowledge: Knowledge) -> Verdict:
+def _judge_record(envelope: Envelope, record: NodeRecord, knowledge: Knowledge, now: float) -> Verdict:
     """NODE_RECORD: the account itself bound these keys, and the binding has not expired."""
     if not is_record_signed(knowledge.domain, Address(envelope.author), record):
         return Reject("the account did not sign this record")
-    if record.expires_at < envelope.sent_at:
+    if record.expires_at < now:
         return Ignore("the record has expired")
     if len(knowledge.peer_keys) >= RECORDS_MOST and envelope.author not in knowledge.peer_keys:
         return Ignore("too many records")
