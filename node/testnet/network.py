@@ -331,7 +331,8 @@ def _config_text(node: NodeProcess, anvil: Anvil, folder: Path, price: Wei | Non
         "chain.patience_s": "3",
         "worker.threads": "1",
         "worker.minimum_price": '"0.001"',
-        "worker.decoy_probability": "0.5",
+        # one worker always hides among decoys, so that every demonstration has some
+        "worker.decoy_probability": "1.0" if node.name == "worker-1" else "0.3",
         "keys.password_file": json.dumps(str(node.folder / "password")),
     }
     if price is not None:

