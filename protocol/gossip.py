@@ -88,6 +88,7 @@ class Knowledge:
     sealed: OrderedDict[tuple[bytes, bytes], int] = field(default_factory=OrderedDict)
     rates: OrderedDict[bytes, tuple[float, float]] = field(default_factory=OrderedDict)
     heard_keys: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    expiries: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _chain_ahead_s: float | None = None
 
     def note_block(self, timestamp: int, now: float) -> None:
@@ -173,6 +174,8 @@ def _judge_record(envelope: Envelope, record: NodeRecord, knowledge: Knowledge, 
         return Reject("the account did not sign this record")
     if record.expires_at < now:
         return Ignore("the record has expired")
+    if record.expires_at < knowledge.expiries.get(envelope.author, 0):
+        return Ignore("a newer record is known")  # an old one lives on with whoever holds its old peer key
     if len(knowledge.peer_keys) >= RECORDS_MOST and envelope.author not in knowledge.peer_keys:
         return Ignore("too many records")
     return Accept()
@@ -270,6 +273,7 @@ def _remember(envelope: Envelope, body: Body, knowledge: Knowledge, now: float) 
         _put(knowledge.heard_keys, envelope.job + body.commitment, envelope.sequence)
     if isinstance(body, NodeRecord):
         knowledge.peer_keys[Address(envelope.author)] = body.peer_key
+        _put(knowledge.expiries, envelope.author, body.expires_at)
 
 
 def _is_within_rate(author: bytes, knowledge: Knowledge, now: float) -> bool:

@@ -280,6 +280,15 @@ def test_an_expired_record_is_ignored() -> None:
     assert say(knowledge_of(), record_of("new", expires_at=NOW), "new") == Accept()
 
 
+def test_an_older_record_does_not_displace_a_newer_one() -> None:
+    """Whoever holds a peer key that was replaced can wrap the old record anew, with any sequence."""
+    knowledge = knowledge_of()
+    assert say(knowledge, record_of("new", expires_at=NOW + 20), "new") == Accept()
+    old = say(knowledge, record_of("new", expires_at=NOW + 19), "new", sequence=2)
+    assert old == Ignore("a newer record is known")
+    assert say(knowledge, record_of("new", expires_at=NOW + 20), "new", sequence=3) == Accept()
+
+
 def test_records_are_bounded_and_known_accounts_may_renew() -> None:
     knowledge = knowledge_of()
     for number in range(RECORDS_MOST):
