@@ -1,6 +1,7 @@
 """Kill -9 at every phase boundary: a node that is started again on its folder leads the job to the same outcome."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -62,7 +63,7 @@ async def _kill_at_every_boundary(market: Market, job_id: str, role: str, watche
     return killed_at
 
 
-def _victims(market: Market, role: str, job: dict) -> list[str]:
+def _victims(market: Market, role: str, job: dict[str, Any]) -> list[str]:
     """Whom to kill: the end user; the winner, or before it is known the cheapest; a drawn validator."""
     if role == "user":
         return ["user-1"]
@@ -71,7 +72,7 @@ def _victims(market: Market, role: str, job: dict) -> list[str]:
     return [market.name(job["committee"][0])] if job.get("committee") else ["validator-1"]
 
 
-async def _described(market: Market, node: str, job_id: str) -> dict | None:
+async def _described(market: Market, node: str, job_id: str) -> dict[str, Any] | None:
     try:
         return await market.network.nodes[node].client.job(job_id)
     except MorphwareError:

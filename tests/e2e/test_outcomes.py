@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ async def _bad_input_is_answered_with_a_sentence(market: Market, folder: Path) -
     broken.write_text("def train(:\n")
     empty = folder / "empty"
     empty.mkdir()
-    wrong = {
+    wrong: dict[str, dict[str, Any]] = {
         "line 1": {"program": broken},
         "does not exist": {"train": folder / "nowhere"},
         "is empty": {"test": empty},

@@ -20,7 +20,7 @@ def predict(model_dir: str, test_dir: str) -> np.ndarray:
     inputs = np.load(Path(test_dir) / "inputs.npy")
     distances = ((inputs[:, None, :] - centroids[None]) ** 2).sum(axis=2)
     scores = np.exp(-distances)
-    return scores / scores.sum(axis=1, keepdims=True)
+    return np.asarray(scores / scores.sum(axis=1, keepdims=True))
 
 
 if __name__ == "__main__":
