@@ -269,15 +269,23 @@ def test_with_gossip_one_call_opens_every_bid() -> None:
 
 def test_a_bid_heard_from_somebody_else_does_not_displace_its_bidder_s() -> None:
     """A copier may gossip a bid's commitment first, with a ciphertext that opens to nothing."""
-    place = Marketplace(3)
-    while place.state is not State.BIDDING or len(place.view.bids) < 2:
-        place.step()
+    place = Marketplace(3).run_to(State.BIDDING)
+    place.step()
     user = place.nodes["user"]
-    for bid in place.view.bids:
-        place._handle(user, ev.BidHeard(account_of("copier"), bid.commitment, bytes(24), bytes(144)))
+    commitments = [
+        effect.call.commitment
+        for name in place.workers
+        for effect in place.nodes[name].effects.values()
+        if isinstance(effect, fx.Send) and isinstance(effect.call, calls.Commit)
+    ]
+    for commitment in commitments:
+        place._handle(user, ev.BidHeard(account_of("copier"), commitment, bytes(24), bytes(144)))
     place.run()
     assert settled(place) == (Outcome.PAID, {"user": -50, "worker 0": 40}, FEES, 0)
-    assert "RevealBids" in place.calls_of("user")
+    reveal = user.effects["reveal|all"]
+    assert isinstance(reveal, fx.Send)
+    assert isinstance(reveal.call, calls.RevealBids)
+    assert len(commitments) == len(reveal.call.openings) == 3
 
 
 def test_money_of_any_size_is_conserved() -> None:
