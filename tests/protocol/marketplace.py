@@ -11,7 +11,6 @@ Everything that goes wrong is a knob: nodes vanish, crash, sleep, lose messages,
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from morphware.protocol import calls
@@ -21,14 +20,13 @@ from morphware.protocol import events as ev
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.brain import Brain, Identity
 from morphware.protocol.codec import decode, encode
-from morphware.protocol.commitments import Domain, keccak
+from morphware.protocol.commitments import keccak
 from morphware.protocol.crypto import encryption_public_key, peer_public_key, sha256_of
 from morphware.protocol.effects import Effect
 from morphware.protocol.events import Event, Moment
-from morphware.protocol.gossip import Knowledge, judge, net_of, topic_of
+from morphware.protocol.gossip import Knowledge, judge, topic_of
 from morphware.protocol.market import Market
 from morphware.protocol.messages import BODIES, TYPE_OF, BidKey, BidSealed, Body, Envelope, signed
-from morphware.protocol.parameters import Timing
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
@@ -37,99 +35,21 @@ from morphware.protocol.validator import ValidatorBrain
 from morphware.protocol.verdicts import Accept, Verdict
 from morphware.protocol.view import JobView, view_of
 from morphware.protocol.worker import WorkerBrain, WorkerPolicy
-
-START_S = 1_800_000_000
-RICH_WEI = 1_000
-SEAT_STAKE_WEI = Wei(70)
-PATIENCE_S = 3
-DOMAIN = Domain(31337, Address(bytes(range(20))))
-NET = net_of(DOMAIN, bytes(32))
-TIMING = Timing(
-    revealing_s=18,
-    keys_s=12,
-    acknowledge_s=18,
-    dispute_s=1,
-    seed_s=14,
-    keying_s=12,
-    report_reveal_s=12,
-    appeal_s=3,
-    claim_s=12,
-    inspect_s=1,
-    unbonding_s=1,
-    seed_blocks=2,
+from tests.protocol.marketplace_nodes import (
+    DOMAIN,
+    HORIZON_S,
+    NET,
+    PATIENCE_S,
+    RICH_WEI,
+    SEAT_STAKE_WEI,
+    START_S,
+    SUBMISSION,
+    TIMING,
+    Faults,
+    Node,
+    Record,
+    account_of,
 )
-SUBMISSION = Submission(
-    name="digits",
-    kind="script",
-    entry="train.py",
-    metric="accuracy",
-    threshold_e6=900_000,
-    reserve_wei=Wei(100),
-    fee_wei=Wei(2),
-    seats=5,
-    bidding_s=14,
-    training_s=30,
-    testing_s=24,
-    estimated_s=20,
-)
-HORIZON_S = 400
-"""All windows of the job with all patiences are shorter."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One line of a journal."""
-
-    event: Event
-    now: Moment
-    is_behind: bool
-
-
-@dataclass
-class Node:
-    """One role in one job, with its journal: what the engine keeps."""
-
-    name: str
-    account: Address
-    make: Callable[[], Brain]
-    brain: Brain
-    knowledge: Knowledge
-    journal: list[Record] = field(default_factory=list)
-    effects: dict[str, Effect] = field(default_factory=dict)
-    done: set[str] = field(default_factory=set)
-    life: int = 0
-    is_finished: bool = False
-    is_dead: bool = False
-    missed: list[tuple[list[ce.ChainEvent], Moment]] = field(default_factory=list)
-    asleep_until: int = 0
-    summary: str = ""
-
-    @property
-    def is_awake(self) -> bool:
-        return not (self.is_finished or self.is_dead or self.asleep_until)
-
-
-@dataclass
-class Faults:
-    """What goes wrong. Probabilities are per event; ``vanish`` names the state at whose entry a node dies."""
-
-    vanish: dict[str, State] = field(default_factory=dict)
-    absent: frozenset[str] = frozenset()
-    crash: float = 0.0
-    sleep: float = 0.0
-    lose: float = 0.0
-    duplicate: float = 0.0
-    message_delay_s: int = 1
-    delay_s: int = 2
-    is_every_second: bool = False
-    is_reborn_at_each_event: bool = False
-    alter: dict[str, Callable[[Effect], Effect]] = field(default_factory=dict)
-    mute: dict[str, frozenset[type]] = field(default_factory=dict)
-
-
-def account_of(name: str) -> Address:
-    """A readable name's address."""
-    return Address(keccak(name.encode())[:20])
 
 
 class Marketplace:

@@ -11,7 +11,8 @@ from morphware.protocol.messages import BidKey, BidSealed
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import Wei
 from morphware.protocol.verdicts import Accept, Reject
-from tests.protocol.marketplace import SUBMISSION, Faults, Marketplace, account_of
+from tests.protocol.marketplace import Marketplace
+from tests.protocol.marketplace_nodes import SUBMISSION, Faults, account_of
 
 SEEDS = range(6)
 FEES = [2, 2, 2, 2, 2]

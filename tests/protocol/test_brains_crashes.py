@@ -13,7 +13,8 @@ from morphware.protocol.events import Moment
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import JobId, Timestamp, Wei
 from morphware.protocol.worker import WorkerBrain
-from tests.protocol.marketplace import START_S, Faults, Marketplace, Node, account_of
+from tests.protocol.marketplace import Marketplace
+from tests.protocol.marketplace_nodes import START_S, Faults, Node, account_of
 
 PAID = {"user": -50, "worker 0": 40}
 

@@ -20,7 +20,8 @@ from morphware.protocol.messages import ModelManifest
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import NO_MODEL, NO_TEST, Timestamp, Wei
 from morphware.protocol.view import opening_bytes
-from tests.protocol.marketplace import DOMAIN, TIMING, Faults, Marketplace, Node, account_of
+from tests.protocol.marketplace import Marketplace
+from tests.protocol.marketplace_nodes import DOMAIN, TIMING, Faults, Node, account_of
 
 Change = Callable[[Effect], Effect]
 

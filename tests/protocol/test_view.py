@@ -11,7 +11,8 @@ from morphware.protocol.crypto import BID_PLAIN_BYTES
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import WEI_MAX, Address, JobId, Timestamp, Wei
 from morphware.protocol.view import JobView, opening_bytes, opening_from_bytes, view_of
-from tests.protocol.marketplace import Marketplace, account_of
+from tests.protocol.marketplace import Marketplace
+from tests.protocol.marketplace_nodes import account_of
 
 BIDDER = account_of("bidder")
 
