@@ -76,7 +76,7 @@ class GossipSection(_Section, frozen=True, kw_only=True):
         tuple[str, ...], Meta(max_length=64, description="Multiaddresses of peers to meet first, ending in /p2p/….")
     ] = ()
     announce_s: Annotated[
-        float, Meta(ge=1, le=3600, description="Seconds between two announcements of the same open job.")
+        float, Meta(ge=1, le=3600, description="Seconds between two announcements of this node's keys and addresses.")
     ] = 15.0
 
 

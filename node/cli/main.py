@@ -29,6 +29,9 @@ class RoleName(StrEnum):
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "human", "json"]
 DataFolder = Annotated[Path | None, typer.Option(help="The node's data folder (keys, journal, artifacts).")]
+PasswordFile = Annotated[
+    Path | None, typer.Option(help="File whose first line is the password (or MORPHWARE_PASSWORD).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for programs.")]
 
 
@@ -196,6 +199,30 @@ def show_job(
     return print_job(job_id, data_folder, as_json=as_json)
 
 
+@app.command(epilog="Example: morphware deploy --rpc-url http://127.0.0.1:8545 --data-folder ~/deployer")
+@fenced
+def deploy(
+    rpc_url: Annotated[str, typer.Option(help="JSON-RPC address of a node of the chain.")],
+    data_folder: DataFolder = None,
+    password_file: PasswordFile = None,
+    output: Annotated[Path, typer.Option(help="The file that every node of the market needs.")] = Path(
+        "deployment.json"
+    ),
+    seat_stake: Annotated[str, typer.Option(metavar="TOKENS", help="What one validator seat binds.")] = "1000",
+    finality_blocks: Annotated[int, typer.Option(min=0, help="Blocks on top of one that make it final.")] = 2,
+) -> None:
+    """Put a market of your own on a chain; its tokens go to the account of the data folder."""
+    from morphware.node.amounts import parse_tokens
+    from morphware.node.cli.deploy import DeployOptions, deploy_market
+    from morphware.node.errors import BadInput
+
+    keys_folder, password = _keys_folder(data_folder, password_file)
+    if password is None:
+        raise BadInput("The keystore needs its password: set MORPHWARE_PASSWORD, or give --password-file.")
+    options = DeployOptions(rpc_url, keys_folder.parent, password, output, parse_tokens(seat_stake), finality_blocks)
+    typer.echo(f"The market is at {deploy_market(options)}. Give {output} to every node ([chain] deployment).")
+
+
 @app.command(epilog="Example: morphware config morphware.toml")
 @fenced
 def config(path: Annotated[Path, typer.Argument(help="The file to write; it must not exist yet.")]) -> None:
@@ -230,9 +257,6 @@ def version(as_json: AsJson = False) -> None:
 
 keys_app = typer.Typer(no_args_is_help=True, help="Make and show the keys of a node.")
 app.add_typer(keys_app, name="keys")
-PasswordFile = Annotated[
-    Path | None, typer.Option(help="File whose first line is the password (or MORPHWARE_PASSWORD).")
-]
 
 
 @keys_app.command("create", epilog="Example: morphware keys create --data-folder ~/worker")
