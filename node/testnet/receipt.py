@@ -244,7 +244,8 @@ def _new_table(title: str, *columns: tuple[str, bool]) -> Table:
     """A table whose number columns stand to the right."""
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
     for name, is_number in columns:
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=True, overflow="ellipsis")
+        # a number is shown whole, and text gives way to it
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
     return table
 
 
@@ -296,7 +297,7 @@ def _balances_table(balances: Mapping[str, Any]) -> Table:
 
 
 def _gas_table(gas: Mapping[str, Any]) -> Table:
-    table = _new_table("Gas", ("role", False), ("transactions", True), ("gas", True), ("mostly", False))
+    table = _new_table("Gas", ("role", False), ("calls", True), ("gas", True), ("mostly", False))
     for role, use in gas["by_role"].items():
         mostly = [f"{call} {used['gas']:,}" for call, used in list(use["calls"].items())[:2]]
         table.add_row(role, str(use["transactions"]), f"{use['gas']:,}", ", ".join(mostly))
