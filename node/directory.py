@@ -1,7 +1,7 @@
 """Who is who on this network: accounts to keys and addresses, from the chain and from signed node records."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from morphware.node.ports import PeerAddress
 from morphware.protocol.chain_events import NodePublished
@@ -52,6 +52,12 @@ class Directory(Mapping[Address, bytes]):
     def entry(self, account: Address) -> Entry | None:
         """Everything known of an account."""
         return self._entries.get(account)
+
+    def move(self, account: Address, torrent: PeerAddress) -> None:
+        """The account itself said where it serves artifacts now."""
+        entry = self._entries.get(account)
+        if entry is not None and 0 < torrent[1] < 2**16:
+            self._entries[account] = replace(entry, torrent=torrent)
 
     def published(self, account: Address) -> NodePublished | None:
         """What the account last put on chain."""

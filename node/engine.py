@@ -5,11 +5,12 @@ chain's cursor.  Only then are the effects performed, each job and role in a tas
 goes wrong in one stops no other.  An effect that is done answers with an event, which is handled the same way.
 
 On start every brain is replayed from the journal, blocks that were missed are folded in without acting on the past
-(``is_behind``), and what is then still wanted, or was wanted and not done, is performed.
+(``is_behind``), and what is then still wanted, or was wanted and not done, is performed.  Until then nothing is
+performed, whoever speaks: the node does not know yet what the chain has become.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -31,12 +32,16 @@ from morphware.protocol import chain_events as ce
 from morphware.protocol.brain import Identity
 from morphware.protocol.effects import Effect, Finish
 from morphware.protocol.events import BidHeard, BidKeyHeard, Event, Moment, Started, TimePassed
+from morphware.protocol.states import State
 from morphware.protocol.units import JobId, Timestamp, Wei
-from morphware.protocol.user import Submission, user_job_id
+from morphware.protocol.user import SEALED_BIDS_MOST, Submission, UserBrain, user_job_id
 from morphware.protocol.view import JobView, view_of
-from morphware.protocol.worker import DECOYS_MOST, WorkerPolicy
+from morphware.protocol.worker import DECOYS_MOST, WorkerBrain, WorkerPolicy
 
 log = structlog.get_logger()
+
+PATIENCE_MOST_S = 30.0
+"""What the world refuses is tried again after 1, 2, 4 … seconds, and at least this often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,9 @@ class Engine:
     _by_job: dict[JobId, list[Machine]] = field(default_factory=lambda: defaultdict(list))
     _queues: dict[tuple[JobId, str], trio.MemorySendChannel[Effect]] = field(default_factory=dict)
     _performing: set[tuple[JobId, str, str]] = field(default_factory=set)
+    _heard: Counter[JobId] = field(default_factory=Counter)
+    _is_live: bool = False
+    _new_block: trio.Event = field(default_factory=trio.Event)
     _nursery: trio.Nursery | None = None
 
     async def run(
@@ -87,22 +95,21 @@ class Engine:
                 task_status.started()
             async with aclosing(self.chain.follow(after, after_hash=after_hash)) as blocks:
                 async for block in blocks:
-                    self._take_block(block, is_behind=block.number < head)
-                    if after < head <= block.number:
+                    self._take_block(block, is_behind=block.number <= head)
+                    if not self._is_live and block.number >= head:
                         self._catch_up_is_over()
                         task_status.started()
-                        after = head
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
-    def submit(self, submission: Submission, keep: Callable[[JobId], Sources]) -> JobId:
-        """Take a job from our own end user; ``keep`` copies its folders to where the job's files live."""
+    async def submit(self, submission: Submission, keep: Callable[[JobId], Sources]) -> JobId:
+        """Take a job from our own end user; ``keep`` copies its folders, in a thread, to where the job's files live."""
         seed = self.entropy.token(32)
         job_id = user_job_id(self.identity, seed)
-        sources = keep(job_id)
+        sources = await trio.to_thread.run_sync(keep, job_id)
         with self.journal.transaction():
             machine = self._add_machine(StoredMachine(job_id, USER, seed, user_config(submission, sources), None))
-            effects = self._let_handle(machine, TimePassed(), is_behind=False, is_kept=True)
+            effects = self._let_handle(machine, TimePassed(), is_behind=not self._is_live, is_kept=True)
         self._perform(machine, effects)
         return job_id
 
@@ -112,12 +119,32 @@ class Engine:
         if machine is None or machine.is_finished:
             return
         with self.journal.transaction():
-            effects = self._let_handle(machine, event, is_behind=False, is_kept=True)
+            effects = self._let_handle(machine, event, is_behind=not self._is_live, is_kept=True)
         self._perform(machine, effects)
 
     def hear(self, job_id: JobId, event: BidHeard | BidKeyHeard) -> None:
-        """A peer said something of a bid: only the job's end user has a use for it."""
-        self.tell(job_id, USER, event)
+        """A peer said something of a bid: only the job's end user has a use for it, and bounded room."""
+        view = self.views.get(job_id)
+        if (job_id, USER) not in self.machines or view is None:
+            return
+        is_on_chain = any(bid.commitment == event.commitment for bid in view.bids)
+        if self._heard[job_id] < 2 * SEALED_BIDS_MOST or is_on_chain:
+            self._heard[job_id] += 1
+            self.tell(job_id, USER, event)
+
+    def promised_wei(self) -> Wei:
+        """Free balance that is spoken for: escrows of jobs not posted yet, bonds of bids that are not on chain yet."""
+        promised = 0
+        for machine in self.machines.values():
+            match machine.brain:
+                case UserBrain(view=None, submission=submission) if not machine.is_finished:
+                    promised += submission.escrow_wei
+                case WorkerBrain(view=JobView(state=State.BIDDING) as view, bids=bids) if not machine.is_finished:
+                    known = {bid.commitment for bid in view.bids}
+                    promised += view.bond_wei * sum(bid.commitment not in known for bid in bids)
+                case _:
+                    pass
+        return Wei(promised)
 
     def note_node(self, record: ce.NodePublished) -> None:
         """A node's signed record came by gossip."""
@@ -134,7 +161,6 @@ class Engine:
         """Handle a final block in one transaction, then perform what it led to."""
         self.now = Moment(block.timestamp, block.number)
         wanted: list[tuple[Machine, tuple[Effect, ...]]] = []
-        fresh: list[Machine] = []
         touched: set[tuple[JobId, str]] = set()
         # Of a job's events in one block only the last may be acted on: in between, a job stands between two states.
         last = {
@@ -148,7 +174,7 @@ class Engine:
                     self._meet(event)
                     continue
                 is_partial = is_behind or index < last[event.job_id]
-                fresh += self._note_job_event(event, is_behind=is_partial)
+                self._note_job_event(event, is_behind=is_partial)
                 for machine in self._by_job[event.job_id]:
                     effects = self._let_handle(machine, event, is_behind=is_partial, is_kept=False)
                     wanted.append((machine, effects))
@@ -161,27 +187,25 @@ class Engine:
         self.feed.say("block", number=block.number, timestamp=block.timestamp)
         for event in block.events:
             self.feed.say("chain", event=to_plain(event))
-        for machine in fresh:
-            self._greet(machine)
         for machine, effects in wanted:
             self._perform(machine, effects)
+        self._new_block.set()
+        self._new_block = trio.Event()
 
-    def _note_job_event(self, event: ce.JobEvent, *, is_behind: bool) -> list[Machine]:
+    def _note_job_event(self, event: ce.JobEvent, *, is_behind: bool) -> None:
         """Store a job's event and fold it into the job's view; a job just posted gets its machines."""
         self.journal.add_event(event.job_id, None, event, self.now, is_behind=is_behind)
         if not isinstance(event, ce.JobPosted):
             if (view := self.views.get(event.job_id)) is not None:
                 view.apply(event)
-            return []
+            return
         self.views[event.job_id] = view_of(event)
         if event.user == self.identity.account:
-            return []
+            return
         configs: dict[str, object] = {WORKER: self.roles.policy, VALIDATOR: None}
-        return [
-            self._add_machine(StoredMachine(event.job_id, role, self.entropy.token(32), config, None))
-            for role, config in configs.items()
-            if role in self.roles.names
-        ]
+        for role, config in configs.items():
+            if role in self.roles.names:
+                self._add_machine(StoredMachine(event.job_id, role, self.entropy.token(32), config, None))
 
     def _due(self, touched: set[tuple[JobId, str]]) -> Iterable[Machine]:
         """Machines that only time concerns now: their deadline has come and no event has reached them."""
@@ -232,36 +256,59 @@ class Engine:
             machine = make_machine(stored, self.identity)
             self._register(machine)
             try:
-                replay(self.journal, machine)
+                wanted = replay(self.journal, machine)
             except Exception as error:  # noqa: BLE001 - our bug, met on one job: every other job goes on
                 self._quarantine(machine, error)
+                continue
+            if not machine.is_finished:
+                # All of it is stored already, unless the role was at rest when the chain said what led to it.
+                with self.journal.transaction():
+                    for effect in wanted:
+                        self.journal.add_effect(machine.job_id, machine.role, effect)
 
     def _catch_up_is_over(self) -> None:
         """Act again: perform what was stored and not done, and let every brain look at where its job is now."""
-        for machine in list(self.machines.values()):
-            if machine.is_finished:
-                continue
-            pending = tuple(self.journal.pending_effects(machine.job_id, machine.role))
-            with self.journal.transaction():
-                fresh = self._tick(machine)
-            names = {effect.id for effect in fresh}
-            self._perform(machine, (*[effect for effect in pending if effect.id not in names], *fresh))
-            self._greet(machine)
+        self._is_live = True
+        wanted: list[tuple[Machine, tuple[Effect, ...]]] = []
+        with self.journal.transaction():
+            for machine in list(self.machines.values()):
+                if not machine.is_finished:
+                    pending = self.journal.pending_effects(machine.job_id, machine.role)
+                    wanted.append((machine, (*pending, *self._tick(machine))))
+        for machine, effects in wanted:
+            self._perform(machine, effects)
+        if WORKER in self.roles.names and self._nursery is not None:
+            self._nursery.start_soon(self._start_workers)
 
-    def _greet(self, machine: Machine) -> None:
-        """Tell a worker's new brain what it may spend; reading the balance takes a moment."""
-        if machine.role == WORKER and not machine.is_started and self._nursery is not None:
-            self._nursery.start_soon(self._start_worker, machine)
+    async def _start_workers(self) -> None:
+        """Tell workers' new brains what they may spend, one after another, so that none counts another's money.
 
-    async def _start_worker(self, machine: Machine) -> None:
+        While this node is at capacity, or the chain does not answer, a job is left for a later block.
+        """
+        while True:
+            new_block = self._new_block
+            for machine in list(self.machines.values()):
+                if not self._may_start(machine):
+                    continue
+                view, promised = self.views[machine.job_id], self.promised_wei()
+                try:
+                    free = await self.treasury.fund_bonds(view.bond_wei, most=1 + DECOYS_MOST, besides=promised)
+                except MorphwareError as error:
+                    log.warning("worker_waits", job_id=machine.job_id.hex(), reason=error.sentence)
+                    continue
+                if self._may_start(machine):
+                    self.tell(machine.job_id, machine.role, Started(Wei(max(0, free - promised)), is_busy=False))
+            await new_block.wait()
+
+    def _may_start(self, machine: Machine) -> bool:
+        """Whether a worker should look at a job now: it is new to it, bids are taken, and there is capacity."""
+        if machine.role != WORKER or machine.is_started or machine.is_finished:
+            return False
         view = self.views.get(machine.job_id)
-        free = Wei(0) if view is None else await self.treasury.fund_bonds(view.bond_wei, most=1 + DECOYS_MOST)
-        busy = sum(
-            other.brain.is_concerned
-            for other in self.machines.values()
-            if other.role == WORKER and not other.is_finished and other is not machine
-        )
-        self.tell(machine.job_id, machine.role, Started(free, busy >= self.roles.capacity))
+        if view is None or view.state is not State.BIDDING or self.now.timestamp >= view.deadline:
+            return False
+        others = (other for other in self.machines.values() if other.role == WORKER and other is not machine)
+        return sum(other.brain.is_concerned for other in others if not other.is_finished) < self.roles.capacity
 
     # --- effects ----------------------------------------------------------------------------------------------------
 
@@ -269,6 +316,8 @@ class Engine:
         """Queue effects for the machine's own task, which is started when it gets its first one."""
         key = (machine.job_id, machine.role)
         for effect in effects:
+            if machine.is_finished:
+                return
             if isinstance(effect, Finish):
                 with self.journal.transaction():
                     self._end(machine, effect.summary)
@@ -294,6 +343,7 @@ class Engine:
     def _quarantine(self, machine: Machine, error: Exception) -> None:
         """Put one role of one job to rest until the next start; what it wanted is in the journal."""
         machine.is_finished = True
+        machine.failure = f"This node failed at the job, which rests until the node is started again: {error!r}"
         job_id = machine.job_id.hex()
         log.error("job_failed", job_id=job_id, role=machine.role, exc_info=error)
         self.feed.say("failed", job_id=job_id, role=machine.role, reason=repr(error))
@@ -325,21 +375,22 @@ class Engine:
     async def _perform_one(self, machine: Machine, effect: Effect) -> None:
         """Perform an effect to its end, however long the world needs, and handle its answer."""
         view = self.views.get(machine.job_id)
-        patience = 1.0
+        patience_s = 1.0
         assert self.performer is not None
         while True:
             try:
                 answer = await self.performer.perform(machine, effect, view, self._chain_time)
                 break
-            except MorphwareError as error:
+            except (MorphwareError, OSError) as error:  # a full disk, too, may have room again
                 job_id = machine.job_id.hex()
                 log.warning("effect_waits", job_id=job_id, role=machine.role, effect=effect.id, reason=str(error))
                 self.feed.say("waits", job_id=job_id, role=machine.role, effect=effect.id, reason=str(error))
-                await trio.sleep(patience)
-                patience = min(30.0, patience * 2)
+                await trio.sleep(patience_s)
+                patience_s = min(PATIENCE_MOST_S, patience_s * 2)
         with self.journal.transaction():
-            self.journal.finish_effect(machine.job_id, machine.role, effect.id)
             follow_ups = self._let_handle(machine, answer, is_behind=False, is_kept=True) if answer is not None else ()
+            if not machine.is_finished:  # a brain that failed at the answer gets it again after the next start
+                self.journal.finish_effect(machine.job_id, machine.role, effect.id)
         self._perform(machine, follow_ups)
 
     def _chain_time(self) -> Timestamp:

@@ -38,6 +38,12 @@ class Machine:
     sources: Sources | None = None
     is_finished: bool = False
     is_started: bool = False
+    failure: str = ""
+
+    @property
+    def problem(self) -> str:
+        """What a person should know of this role, if anything."""
+        return self.failure or self.brain.problem
 
     def handle(self, event: Event, now: Moment, *, is_behind: bool) -> tuple[Effect, ...]:
         """Hand an event to the brain."""
@@ -69,8 +75,10 @@ def make_machine(stored: StoredMachine, identity: Identity) -> Machine:
     return Machine(stored.job_id, stored.role, brain, sources, is_finished=stored.outcome is not None)
 
 
-def replay(journal: Journal, machine: Machine) -> None:
-    """Bring a machine to where it was when the node stopped: the same events, in the same order."""
+def replay(journal: Journal, machine: Machine) -> list[Effect]:
+    """Bring a machine to where it was when the node stopped: the same events, in the same order. Return its wishes."""
+    wanted: list[Effect] = []
     for record in journal.events(machine.job_id):
         if record.role in (None, machine.role):
-            machine.handle(record.event, record.now, is_behind=record.is_behind)
+            wanted += machine.handle(record.event, record.now, is_behind=record.is_behind)
+    return wanted

@@ -19,7 +19,7 @@ import trio
 
 from morphware.node.amounts import parse_tokens
 from morphware.node.artifacts.torrents import LibtorrentArtifacts, TorrentSettings, serve_artifacts
-from morphware.node.chain.deployment import load_deployment
+from morphware.node.chain.deployment import Deployment, load_deployment
 from morphware.node.chain.market import ChainSettings, MarketChain, serve_market_chain
 from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.config import Config, keystore_password
@@ -33,7 +33,7 @@ from morphware.node.feed import Feed
 from morphware.node.gossip.pubsub import GossipMessage
 from morphware.node.gossip.service import Libp2pGossip, serve_gossip
 from morphware.node.journal import Journal
-from morphware.node.keys import Keys, load
+from morphware.node.keys import Keys, load, read_account
 from morphware.node.performer import Performer
 from morphware.node.requests import Requests
 from morphware.node.runner.runner import SandboxRunner
@@ -68,10 +68,10 @@ async def _until_told(config: Config) -> None:
 async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Serve all roles of one account until cancelled; started once the node takes part in the market."""
     folder = config.node.data_folder
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(folder):
+        read_account(folder / "keys")  # that there are no keys is said before their password is asked for
         keys = await load(folder / "keys", _password(config))
-        deployment = load_deployment(_deployment_path(config))
+        deployment = _deployment(config)
         transactions = SqliteTransactionLog(open_database(folder / "transactions.sqlite", isolation_level=None))
         journal = Journal(folder / "journal.sqlite")
         journal.belongs_to(f"chain {deployment.chain_id}, market 0x{deployment.market.hex()}, 0x{keys.account.hex()}")
@@ -97,7 +97,13 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
                 chain=chain,
                 entropy=SystemEntropy(),
                 identity=Identity(
-                    domain, parameters.timing, keys.account, keys.encryption_secret, directory, config.chain.patience_s
+                    domain=domain,
+                    timing=parameters.timing,
+                    account=keys.account,
+                    encryption_secret=keys.encryption_secret,
+                    encryption_keys=directory,
+                    patience_s=config.chain.patience_s,
+                    torrent=artifacts.address,
                 ),
                 roles=Roles(frozenset(config.node.roles), _policy(config), config.worker.capacity),
                 feed=feed,
@@ -105,7 +111,7 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
                 treasury=Treasury(chain),
             )
             knowledge = Knowledge(domain, net_of(domain, deployment.genesis_hash), directory.peer_keys, engine.views)
-            listener = Listener(knowledge, engine.hear, engine.note_node)
+            listener = Listener(knowledge, engine.hear, engine.note_node, directory.move)
             receiver = ProgressReceiver(journal, feed, directory, engine.views, keys.account)
             heard, hearing = trio.open_memory_channel[GossipMessage](1_000)
             speak = partial(
@@ -169,7 +175,14 @@ async def _publish(treasury: Treasury, directory: Directory, keys: Keys, address
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which ends with the process, however it ends."""
-    with (folder / "lock").open("w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (folder / "lock").open("w")
+    except OSError as error:
+        raise BadInput(
+            f"The data folder {folder} cannot be used ({error.strerror}): name another --data-folder."
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -205,10 +218,18 @@ def _password(config: Config) -> str:
     return password
 
 
-def _deployment_path(config: Config) -> Path:
-    if config.chain.deployment is None:
+def _deployment(config: Config) -> Deployment:
+    """The market that the configuration names; its chain must be the one that the configuration names, if it does."""
+    wanted = config.chain
+    if wanted.deployment is None:
         raise BadInput("The node must know its market: set [chain] deployment to the network's deployment file.")
-    return config.chain.deployment
+    deployment = load_deployment(wanted.deployment)
+    if wanted.chain_id not in (None, deployment.chain_id):
+        raise BadInput(
+            f"The configuration wants chain {wanted.chain_id}, and the market of {wanted.deployment} is on chain "
+            f"{deployment.chain_id}: correct chain_id or deployment in [chain]."
+        )
+    return deployment
 
 
 def _remembered(journal: Journal, name: str, listen: str) -> str:

@@ -1,6 +1,6 @@
 """What a running node answers to programs on the same machine: one method a request of the control socket."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from morphware.node.machines import USER
 from morphware.node.staging import stage
 from morphware.node.wishes import JobWish
 from morphware.protocol.states import Outcome
-from morphware.protocol.units import Address, JobId
+from morphware.protocol.units import Address, JobId, Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Requests:
     gossip: Libp2pGossip
     artifacts: LibtorrentArtifacts
     parameters: MarketParameters
+    _one_by_one: trio.Lock = field(default_factory=trio.Lock)
 
     def commands(self) -> dict[str, Command]:
         """Requests by name."""
@@ -67,7 +68,9 @@ class Requests:
         if "user" not in self.config.node.roles:
             raise BadInput('This node is no end user: start it with the role "user" to submit jobs.')
         wish = JobWish.from_plain(request["wish"])
-        staged = await trio.to_thread.run_sync(lambda: stage(wish, torrent=self.artifacts.address))
+        if wish.bidding_s is None:  # a market that opens bids in seconds is a test: it takes them as fast
+            wish = replace(wish, bidding_s=self.parameters.timing.revealing_s)
+        staged = await trio.to_thread.run_sync(lambda: stage(wish))
         stake, most = self.parameters.seat_stake_wei, self.parameters.seat_stake_wei * (wish.seats + 1) // 4
         if wish.reserve_wei > most:
             raise BadInput(
@@ -76,14 +79,17 @@ class Requests:
             )
         if (free := await self.chain.free_seats()) < wish.seats:
             raise BadInput(f"{wish.seats} validators are wanted, and {free} seats are free: ask for fewer, or wait.")
-        await self.engine.treasury.ensure_free(staged.submission.escrow_wei, "Posting this job")
-        return self.engine.submit(staged.submission, lambda job_id: staged.keep(self._job_folder(job_id))).hex()
+        async with self._one_by_one:  # two submissions must not count the same tokens
+            needed = Wei(staged.submission.escrow_wei + self.engine.promised_wei())
+            await self.engine.treasury.ensure_free(needed, "Posting this job (and those that wait to be posted)")
+            job_id = await self.engine.submit(staged.submission, lambda job_id: staged.keep(self._job_folder(job_id)))
+        return job_id.hex()
 
     async def jobs(self, _: dict[str, Any]) -> list[dict[str, Any]]:
         """Every job that this node knows."""
         posted = [self._describe(job_id) for job_id in self.engine.views]
         waiting = [
-            describe_unposted(machine.job_id, is_given_up=machine.is_finished, problem=machine.brain.problem)
+            describe_unposted(machine.job_id, is_given_up=machine.is_finished, problem=machine.problem)
             for machine in self.engine.machines.values()
             if machine.role == USER and machine.job_id not in self.engine.views
         ]
@@ -97,7 +103,7 @@ class Requests:
         machine = self.engine.machines.get((job_id, USER))
         if machine is None:
             raise BadInput(f"This node knows no job {job_id.hex()}: list its jobs with `morphware jobs`.")
-        return describe_unposted(job_id, is_given_up=machine.is_finished, problem=machine.brain.problem)
+        return describe_unposted(job_id, is_given_up=machine.is_finished, problem=machine.problem)
 
     async def points(self, request: dict[str, Any]) -> list[tuple[int, float, str, float]]:
         """A job's logged scalars."""
@@ -109,7 +115,7 @@ class Requests:
 
     def _describe(self, job_id: JobId) -> dict[str, Any]:
         view = self.engine.views[job_id]
-        problems = [machine.brain.problem for (known, _), machine in self.engine.machines.items() if known == job_id]
+        problems = [machine.problem for (known, _), machine in self.engine.machines.items() if known == job_id]
         model = self._job_folder(job_id) / USER / "model"
         has_model = view.outcome is Outcome.PAID and model.is_dir()
         return describe(

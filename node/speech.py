@@ -18,7 +18,19 @@ from morphware.protocol.chain_events import NodePublished
 from morphware.protocol.codec import decode, encode
 from morphware.protocol.events import BidHeard, BidKeyHeard
 from morphware.protocol.gossip import Knowledge, all_topics, judge, topic_of
-from morphware.protocol.messages import BODIES, TYPE_OF, BidKey, BidSealed, Body, Envelope, NodeRecord, signed
+from morphware.protocol.messages import (
+    BODIES,
+    TYPE_OF,
+    BidKey,
+    BidSealed,
+    Body,
+    Envelope,
+    JobAnnounce,
+    ModelReady,
+    NodeRecord,
+    ReportNotice,
+    signed,
+)
 from morphware.protocol.records import record_digest
 from morphware.protocol.units import Address, JobId
 from morphware.protocol.verdicts import Verdict
@@ -88,6 +100,7 @@ class Listener:
     knowledge: Knowledge
     on_bid: Callable[[JobId, BidHeard | BidKeyHeard], None]
     on_record: Callable[[NodePublished], None]
+    on_move: Callable[[Address, PeerAddress], None]
 
     def topics(self) -> list[str]:
         """Every topic that this node listens to."""
@@ -120,5 +133,6 @@ class Listener:
                 torrent = f"{TORRENT_PREFIX}{body.torrent_host}:{body.torrent_port}"
                 addresses = (*body.addresses[:7], torrent)
                 self.on_record(NodePublished(author, body.encryption_key, body.peer_key, addresses))
-            case _:
-                pass  # announcements and notices only wake people and programs: the chain says the same
+            case JobAnnounce() | ModelReady() | ReportNotice():
+                # the chain says the same, but not where its author serves artifacts since its last start
+                self.on_move(author, (body.torrent_host, body.torrent_port))

@@ -8,7 +8,6 @@ from typing import Final
 
 from morphware.node.errors import BadInput
 from morphware.node.machines import Sources
-from morphware.node.ports import PeerAddress
 from morphware.node.runner.inspect import check_data, check_metric, inspect_job
 from morphware.node.wishes import JobWish
 from morphware.protocol.units import Wei
@@ -49,7 +48,7 @@ class Staged:
         return sources
 
 
-def stage(wish: JobWish, *, torrent: PeerAddress) -> Staged:
+def stage(wish: JobWish) -> Staged:
     """Look at a wish and make a submission of it.
 
     Raises:
@@ -85,8 +84,6 @@ def stage(wish: JobWish, *, torrent: PeerAddress) -> Staged:
         memory_bytes=wish.memory_bytes,
         disk_bytes=wish.disk_bytes,
         requirements=job.requirements,
-        torrent_host=torrent[0],
-        torrent_port=torrent[1],
     )
     data = (wish.train.resolve(), wish.test.resolve())
     files = tuple(name for name in job.files if not any((job.folder / name).resolve().is_relative_to(d) for d in data))

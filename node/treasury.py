@@ -27,6 +27,8 @@ class Bank(Protocol):
 
     async def wallet_balance(self, account: Address) -> Wei: ...
 
+    async def allowance(self, account: Address) -> Wei: ...
+
 
 class NotEnoughTokens(BadInput):
     """The account has fewer tokens than this needs: get more, or ask for less."""
@@ -38,37 +40,43 @@ class Treasury:
 
     bank: Bank
     _lock: trio.Lock = field(default_factory=trio.Lock)
-    _is_approved: bool = False
-
-    async def available(self) -> Wei:
-        """Free balance and wallet together."""
-        account = self.bank.account
-        return Wei(await self.bank.free_balance(account) + await self.bank.wallet_balance(account))
 
     async def ensure_free(self, amount: Wei, purpose: str) -> None:
         """Have at least so much free balance. Raises ``NotEnoughTokens``, which names what is missing."""
         async with self._lock:
-            account = self.bank.account
-            free = await self.bank.free_balance(account)
-            if free >= amount:
-                return
-            wallet = await self.bank.wallet_balance(account)
+            free, wallet = await self._balances()
             if free + wallet < amount:
                 msg = (
                     f"{purpose} needs {format_tokens(amount)} tokens, and this account has "
-                    f"{format_tokens(free + wallet)}: get more tokens, or lower the reserve."
+                    f"{format_tokens(free + wallet)}: get more tokens, or ask for less."
                 )
                 raise NotEnoughTokens(msg)
-            if not self._is_approved:
-                await self.do(Approve(APPROVAL_WEI))
-                self._is_approved = True
-            await self.do(Deposit(Wei(amount - free)))
+            await self._deposit(Wei(max(0, amount - free)))
 
-    async def fund_bonds(self, bond: Wei, *, most: int) -> Wei:
-        """Have the free balance for up to so many bonds, as far as the account's tokens go; return it."""
-        payable = min(most, (await self.available()) // max(1, bond))
-        await self.ensure_free(Wei(payable * bond), "A bid's bond")
-        return await self.bank.free_balance(self.bank.account)
+    async def fund_bonds(self, bond: Wei, *, most: int, besides: int = 0) -> Wei:
+        """Have the free balance for up to so many bonds besides what is promised already; return it.
+
+        An account with fewer tokens than that has what it has: whether to bid is for the brain to say.
+        """
+        async with self._lock:
+            free, wallet = await self._balances()
+            payable = min(most, max(0, free + wallet - besides) // max(1, bond))
+            missing = besides + payable * bond - free if payable else 0
+            await self._deposit(Wei(max(0, missing)))
+            return Wei(free + max(0, missing))
+
+    async def _balances(self) -> tuple[Wei, Wei]:
+        """Free balance and wallet."""
+        account = self.bank.account
+        return await self.bank.free_balance(account), await self.bank.wallet_balance(account)
+
+    async def _deposit(self, amount: Wei) -> None:
+        """Move tokens from the wallet, with an approval only where there is none that covers them."""
+        if amount <= 0:
+            return
+        if await self.bank.allowance(self.bank.account) < amount:
+            await self.do(Approve(APPROVAL_WEI))
+        await self.do(Deposit(amount))
 
     async def ensure_seats(self, held: int, wanted: int, stake_wei: Wei) -> None:
         """Hold so many validator seats."""

@@ -36,7 +36,8 @@ RETRY_MOST_S: Final = 300
 class Identity:
     """Who the brain acts for, where, and whom it can look up (addresses to X25519 public keys).
 
-    ``patience_s`` is how long a node leaves a late job to those with more at stake before it pokes itself.
+    ``torrent`` is the host and port at which this node serves artifacts; ``patience_s`` is how long it leaves a late
+    job to those with more at stake before it pokes itself.
     """
 
     domain: Domain
@@ -45,6 +46,7 @@ class Identity:
     encryption_secret: bytes
     encryption_keys: Mapping[Address, bytes]
     patience_s: int = 30
+    torrent: tuple[str, int] = ("", 0)
 
 
 class Brain(ABC):

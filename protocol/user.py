@@ -77,8 +77,6 @@ class Submission:
     disk_bytes: int = 4 << 30
     requirements: tuple[str, ...] = ()
     environment: str = "python3, CPU, fp32"
-    torrent_host: str = ""
-    torrent_port: int = 0
 
     @property
     def escrow_wei(self) -> Wei:
@@ -221,8 +219,8 @@ class UserBrain(Brain):
                 reserve_wei=wei_to_bytes(view.terms.reserve_wei),
                 bids_until=view.deadline,
                 spec_hash=sha256_of(view.spec),
-                torrent_host=self.submission.torrent_host,
-                torrent_port=self.submission.torrent_port,
+                torrent_host=self.identity.torrent[0],
+                torrent_port=self.identity.torrent[1],
             )
             self.ask(Publish(f"announce|{count}", body))
             self.at(start + (count + 1) * ANNOUNCE_S)

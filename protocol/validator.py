@@ -18,9 +18,9 @@ from morphware.protocol.calls import CommitReport, Report, RevealReports
 from morphware.protocol.codec import Malformed, decode
 from morphware.protocol.commitments import keccak, report_commitment
 from morphware.protocol.crypto import KEY_BYTES, Unopenable, model_key, unseal
-from morphware.protocol.effects import Evaluate, FetchBundle, Prefetch
+from morphware.protocol.effects import Evaluate, FetchBundle, Prefetch, Publish
 from morphware.protocol.events import BundleFailed, BundleFetched, Evaluated, Event
-from morphware.protocol.messages import JobSpec, ModelManifest
+from morphware.protocol.messages import JobSpec, ModelManifest, ReportNotice
 from morphware.protocol.states import State
 from morphware.protocol.units import NO_MODEL, NO_TEST, JobId, Timestamp, is_code
 from morphware.protocol.view import JobView
@@ -73,6 +73,7 @@ class ValidatorBrain(Brain):
                 case State.KEYING:
                     self._prefetch(view)
                 case State.VCOMMIT:
+                    self._notify(view)
                     self._prefetch(view)
                     self._test(view)
                 case State.VREVEAL if self._may_reveal(view):
@@ -133,6 +134,16 @@ class ValidatorBrain(Brain):
             assert view.committee is not None
             self._commitment = report_commitment(self.identity.domain, self.job_id, view.committee.round, report)
         self.call("commit", CommitReport(self.job_id, self._commitment))
+
+    def _notify(self, view: JobView) -> None:
+        """Say that this validator holds the round's ciphertexts, once its commitment is on chain."""
+        commitment = view.committed.get(self.identity.account)
+        if commitment is not None and view.committee is not None:
+            host, port = self.identity.torrent
+            notice = ReportNotice(
+                round=view.committee.round, commitment=commitment, torrent_host=host, torrent_port=port
+            )
+            self.ask(Publish("notice", notice))
 
     def _may_reveal(self, view: JobView) -> bool:
         """The commitment that the chain holds of us is the one to our report, and is not open yet."""

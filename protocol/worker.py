@@ -39,7 +39,7 @@ from morphware.protocol.events import (
     Started,
     TrainingEnded,
 )
-from morphware.protocol.messages import BidKey, BidSealed, JobSpec, ModelManifest
+from morphware.protocol.messages import BidKey, BidSealed, JobSpec, ModelManifest, ModelReady
 from morphware.protocol.metrics import KNOWN_METRICS
 from morphware.protocol.states import State
 from morphware.protocol.units import JobId, Timestamp, Wei
@@ -142,6 +142,8 @@ class WorkerBrain(Brain):
                     self._accept(view)
                 case State.TRAINING if self.is_winner:
                     self._train(view)
+                case State.SEED if self.is_winner:
+                    self._announce_model()
                 case State.KEYING if self.is_winner and view.model_boxes is None:
                     keys = self.x + self.y
                     boxes = tuple(self.seal_for(validator, keys, "model") for validator in view.validators)
@@ -285,6 +287,12 @@ class WorkerBrain(Brain):
                 model=encode(manifest),
             )
             self.call("submit", call)
+
+    def _announce_model(self) -> None:
+        """Say that the model is in the swarm, for those who are behind the chain."""
+        if self._model is not None:
+            host, port = self.identity.torrent
+            self.ask(Publish("ready", ModelReady(file=self._model.file, torrent_host=host, torrent_port=port)))
 
     def _winning_bid(self) -> Bid | None:
         """The authentic bid, which is the only one of ours that can win; None if a lost journal made it."""

@@ -52,7 +52,7 @@ def _no_plaintext_left_the_end_user(market: Market, test: Path, winner: str) -> 
 
 async def _a_job_whose_model_misses_the_threshold_is_rejected(market: Market, data: Path) -> None:
     before = await market.tokens()
-    job = await market.until_over(await market.submit(clouds_wish(data, is_learnable=False)))
+    job = await market.until_over(await market.submit(clouds_wish(data, is_learnable=False, privacy="public")))
     after = await market.tokens()
     assert job["outcome"] == "REJECTED"
     assert job["verdict"] == "FAIL"
