@@ -1,0 +1,446 @@
+"""The engine on the in-memory world: whole jobs, through crashes at any instant, and what one job may do to another."""
+
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from morphware.node.artifacts.errors import ArtifactUnavailable
+from morphware.node.engine import Engine
+from morphware.node.machines import Machine
+from morphware.node.runner.errors import SandboxFailed
+from morphware.protocol.calls import Deposit, Poke
+from morphware.protocol.effects import Effect, Evaluate, FetchBundle, Train
+from morphware.protocol.states import Outcome, State
+from morphware.protocol.units import JobId
+from tests.node.world import BLOCK_S, Killed, Node, World, market_of, no_threads
+
+__all__ = ["no_threads"]
+pytestmark = pytest.mark.usefixtures("no_threads")
+
+
+def all_ended(world: World) -> bool:
+    nodes = [node for node in world.nodes.values() if node.is_up]
+    return len(nodes) == len(world.nodes) and all(
+        node.engine.machines and all(machine.is_finished for machine in node.engine.machines.values()) for node in nodes
+    )
+
+
+async def run_to_end(world: World, **wishes: Any) -> JobId:
+    """One job, by nodes that are started again whenever they die."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            nursery.start_soon(node.run_on, nursery)
+        job_id = await submit(world, **wishes)
+        await world.until(lambda: all_ended(world))
+        nursery.cancel_scope.cancel()
+    return job_id
+
+
+async def submit(world: World, **wishes: Any) -> JobId:
+    """Submit through a node that may die meanwhile: whoever got no answer looks at the jobs, and asks again."""
+    user = world.nodes["user"]
+    while True:
+        await world.until(lambda: user.is_live)
+        if user.engine.machines:
+            return next(iter(user.engine.machines))[0]
+        try:
+            return await user.submit(**wishes)
+        except Killed:
+            await user.kill()
+
+
+def assert_nothing_was_sent_twice(world: World) -> None:
+    """A poke may be wanted in several states, and says the same in each; every other call is made once."""
+    meanings = Counter((sent.account, sent.call) for sent in world.sent if not isinstance(sent.call, Poke))
+    assert [call for call, count in meanings.items() if count > 1] == []
+
+
+def assert_paid(world: World, job_id: JobId) -> None:
+    assert world.outcome(job_id) is Outcome.PAID
+    job = world.market.jobs[job_id]
+    assert (job.winner, job.price_wei) == (world.nodes["worker0"].account, 40)
+    model = world.nodes["user"].folder / "jobs" / job_id.hex() / "user" / "model" / "model.txt"
+    assert model.read_text() == "a model"
+    assert_nothing_was_sent_twice(world)
+
+
+async def test_a_job_goes_from_its_submission_to_its_payment(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = market_of(tmp_path)
+    job_id = await run_to_end(world)
+    assert_paid(world, job_id)
+    user = world.nodes["user"]
+    assert len(user.seen("points")) > 0
+    assert user.journal_points(job_id) == world.nodes["worker0"].journal_points(job_id)
+
+
+# --- crashes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("name", ["user", "worker0", "validator0"])
+async def test_a_node_that_dies_at_any_instant_ends_the_job_the_same(
+    name: str, part: int, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    reference = market_of(tmp_path / "reference", validators=5)
+    await run_to_end(reference)
+    instants = reference.nodes[name].fuse.places
+    step = max(1, len(instants) // 12)
+    for kill_at in range(1 + part * step, len(instants), 2 * step):
+        world = market_of(tmp_path / str(kill_at), validators=5)
+        world.nodes[name].fuse.kill_at = kill_at
+        job_id = await run_to_end(world)
+        assert world.nodes[name].starts == 2, instants[kill_at - 1]
+        assert_paid(world, job_id)
+
+
+async def test_nodes_that_all_die_after_every_block_end_the_job_the_same(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of(tmp_path, validators=5)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            await node.start(nursery)
+        job_id = await world.nodes["user"].submit()
+        secrets: dict[tuple[str, JobId, str], bytes] = {}
+        with trio.fail_after(400):
+            while not all_ended(world):
+                await trio.sleep(BLOCK_S * 0.999)
+                for node in world.nodes.values():
+                    for stored in node.journal.machines():
+                        key = (node.name, stored.job_id, stored.role)
+                        assert secrets.setdefault(key, stored.seed) == stored.seed
+                    await node.kill()
+                    await node.start(nursery)
+        nursery.cancel_scope.cancel()
+    assert world.nodes["user"].starts > 20
+    assert_paid(world, job_id)
+
+
+# --- catching up ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_node_that_was_down_folds_what_it_missed_and_then_acts_once(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of(tmp_path, validators=5)
+    worker = world.nodes["worker0"]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            await node.start(nursery)
+        job_id = await world.nodes["user"].submit(training_s=60)
+        await world.until(lambda: world.state(job_id) is State.KEYED)
+        await worker.kill()
+        sent_before = len(world.calls_of("worker0"))
+        await trio.sleep(5 * BLOCK_S)
+        assert len(world.calls_of("worker0")) == sent_before
+        await worker.start(nursery)
+        await world.until(lambda: all_ended(world))
+        nursery.cancel_scope.cancel()
+    assert_paid(world, job_id)
+    assert worker.runner.trainings == 1
+
+
+async def test_effects_of_the_newest_known_block_are_performed_once(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """The block at which catching up ends may start something itself, which then must not be started again."""
+    world = market_of(tmp_path, validators=5)
+    worker = world.nodes["worker0"]
+    worker.runner.train_s = 6.0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            await node.start(nursery)
+        job_id = await world.nodes["user"].submit(training_s=60)
+        await world.until(lambda: "Acknowledge" in world.calls_of("worker0"))
+        await worker.kill()
+        while world.state(job_id) is not State.TRAINING:
+            await world.mined.wait()
+        await worker.start(nursery)  # TRAINING began in the newest block
+        await world.until(lambda: all_ended(world))
+        nursery.cancel_scope.cancel()
+    assert worker.runner.most_running == worker.runner.trainings == 1
+    assert_paid(world, job_id)
+
+
+async def test_a_newcomer_does_nothing_for_jobs_of_the_past(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = market_of(tmp_path, validators=5)
+    await run_to_end(world)
+    await run_to_end_with(world, Node(world, "late", "worker", "validator").enrol(free_wei=0, wallet_wei=1_000))
+    late = world.nodes["late"]
+    assert late.engine.machines
+    assert all(machine.is_finished for machine in late.engine.machines.values())
+    assert world.calls_of("late") == []
+
+
+async def run_to_end_with(world: World, node: Node) -> None:
+    async with trio.open_nursery() as nursery:
+        await node.start(nursery)
+        await trio.sleep(BLOCK_S)
+        nursery.start_soon(world.tick)
+        await trio.sleep(20 * BLOCK_S)
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_peers_say_while_a_node_catches_up_starts_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Bids heard in the middle of the past are kept for later: what they mean now, the chain has yet to say."""
+    world = market_of(tmp_path, validators=5)
+    user = world.nodes["user"]
+    was_live: list[bool] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            await node.start(nursery)
+        job_id = await user.submit()
+        await world.until(lambda: world.state(job_id) is State.REVEALING)
+        await user.kill()
+        await trio.sleep(2 * BLOCK_S)
+
+        def tell_early(engine: Engine) -> None:
+            nursery.start_soon(hear_early, engine)
+
+        async def hear_early(engine: Engine) -> None:
+            while job_id not in engine.views:
+                await trio.lowlevel.checkpoint()
+            was_live.append(user.is_live)
+
+        user.before_run = tell_early
+        await user.start(nursery)
+        await world.until(lambda: all_ended(world))
+        nursery.cancel_scope.cancel()
+    assert was_live == [False]
+    assert_paid(world, job_id)
+
+
+# --- supervision ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_bug_in_one_role_of_one_job_stops_nothing_else_and_is_tried_again_after_a_restart(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of(tmp_path, validators=5)
+    broken = world.nodes["validator0"]
+
+    def bug(machine: Machine, effect: Effect) -> None:
+        if isinstance(effect, Evaluate) and broken.starts == 1:
+            raise ZeroDivisionError("a bug of ours")
+
+    broken.bug = bug
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            await node.start(nursery)
+        job_id = await world.nodes["user"].submit(testing_s=60)
+        await world.until(lambda: bool(broken.seen("failed")))
+        assert broken.is_up
+        assert "rests until the node is started again" in broken.engine.machines[job_id, "validator"].problem
+        await trio.sleep(3 * BLOCK_S)
+        await broken.kill()
+        await broken.start(nursery)
+        await world.until(lambda: all_ended(world))
+        nursery.cancel_scope.cancel()
+    assert_paid(world, job_id)
+    assert broken.account in world.market.jobs[job_id].reports
+
+
+async def test_a_brain_that_fails_rests_alone_and_catches_up_on_all_it_missed(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """What the chain said while the role was at rest led to wishes that were never stored: the next start has them."""
+    world = market_of(tmp_path, validators=5)
+    user, worker = world.nodes["user"], world.nodes["worker0"]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            await node.start(nursery)
+        job_id = await user.submit(training_s=60)
+        await world.until(lambda: (job_id, "worker") in worker.engine.machines)
+        brain = worker.engine.machines[job_id, "worker"].brain
+        await world.until(lambda: world.state(job_id) is State.AWARDED)
+
+        def plan() -> None:
+            raise KeyError("a bug of ours")
+
+        brain.plan = plan  # type: ignore[method-assign]
+        await world.until(lambda: world.state(job_id) is State.KEYED)
+        assert worker.seen("failed")
+        assert worker.is_up
+        await worker.kill()
+        await worker.start(nursery)
+        await world.until(lambda: all_ended(world))
+        nursery.cancel_scope.cancel()
+    assert_paid(world, job_id)
+
+
+async def test_an_answer_that_a_brain_fails_at_comes_again_after_the_next_start(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of(tmp_path, validators=5)
+    user, worker = world.nodes["user"], world.nodes["worker0"]
+
+    def break_brain(machine: Machine, effect: Effect) -> None:
+        if isinstance(effect, Train) and worker.starts == 1:
+
+            def learn(_: object) -> None:
+                raise KeyError("a bug of ours")
+
+            machine.brain.learn = learn  # type: ignore[method-assign, assignment]
+
+    worker.bug = break_brain
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            await node.start(nursery)
+        job_id = await user.submit(training_s=60)
+        await world.until(lambda: bool(worker.seen("failed")))
+        await worker.kill()
+        await worker.start(nursery)
+        await world.until(lambda: all_ended(world))
+        nursery.cancel_scope.cancel()
+    assert_paid(world, job_id)
+
+
+@pytest.mark.parametrize("error", [ArtifactUnavailable("nobody has it"), OSError(28, "No space left on device")])
+async def test_what_the_world_refuses_is_tried_again_more_and_more_slowly(
+    error: Exception, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of(tmp_path, validators=5)
+    worker = world.nodes["worker0"]
+    times: list[float] = []
+
+    def fail(machine: Machine, effect: Effect) -> None:
+        if isinstance(effect, FetchBundle) and effect.name == "train" and len(times) < 3:
+            times.append(trio.current_time())
+            raise error
+
+    worker.bug = fail
+    job_id = await run_to_end(world)
+    assert_paid(world, job_id)
+    assert [round(later - earlier) for earlier, later in pairwise(times)] == [1, 2]
+    assert {notice["effect"] for notice in worker.seen("waits")} == {"fetch|train"}
+
+
+async def test_what_waits_is_cancelled_once_the_job_is_over(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A worker whose training never gets going loses its bond, and nothing of it lives on."""
+    world = market_of(tmp_path, validators=5)
+    worker = world.nodes["worker0"]
+    worker.runner.failures = [SandboxFailed("no memory")] * 1000
+    worker.runner.train_s = 1e9
+
+    def fail(machine: Machine, effect: Effect) -> None:
+        if isinstance(effect, Train):
+            raise ArtifactUnavailable("never")
+
+    worker.bug = fail
+    job_id = await run_to_end(world)
+    assert world.outcome(job_id) is Outcome.WORKER_FAULT
+    assert not worker.engine._queues
+
+
+# --- workers --------------------------------------------------------------------------------------------------------
+
+
+async def test_of_two_jobs_in_one_block_a_worker_with_room_for_one_takes_one(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of(tmp_path, workers=(30,), validators=5)
+    Node(world, "user2", "user").enrol()
+    for index in range(5, 11):
+        Node(world, f"validator{index}", "validator").enrol(seats=1)
+    async with trio.open_nursery() as nursery:
+        for node in world.nodes.values():
+            await node.start(nursery)
+        jobs = [await world.nodes[name].submit(bidding_s=10) for name in ("user", "user2")]
+        await world.until_sent(2)
+        nursery.start_soon(world.tick)
+        await world.until(lambda: all_ended(world))
+        nursery.cancel_scope.cancel()
+    assert sorted(world.outcome(job_id).name for job_id in jobs) == ["NO_BIDS", "PAID"]
+
+
+async def test_a_worker_that_gets_free_in_time_takes_the_job_that_waited(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of(tmp_path, workers=(30,), validators=5)
+    Node(world, "user2", "user").enrol()
+    for index in range(5, 11):
+        Node(world, f"validator{index}", "validator").enrol(seats=1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            await node.start(nursery)
+        jobs = [await world.nodes["user"].submit(), await world.nodes["user2"].submit(bidding_s=200)]
+        await world.until(lambda: all_ended(world), 600)
+        nursery.cancel_scope.cancel()
+    assert [world.outcome(job_id) for job_id in jobs] == [Outcome.PAID, Outcome.PAID]
+    assert world.nodes["worker0"].runner.most_running == 1
+
+
+async def test_bonds_that_are_promised_are_not_counted_twice(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Two jobs in one block, room for both, and tokens for one bond: the second is left alone, not bid for in vain."""
+    world = World(tmp_path)
+    for name in ("user", "user2"):
+        Node(world, name, "user").enrol()
+    Node(world, "worker0", "worker", capacity=2).enrol(free_wei=0, wallet_wei=60)
+    for index in range(10):
+        Node(world, f"validator{index}", "validator").enrol(seats=1)
+    async with trio.open_nursery() as nursery:
+        for node in world.nodes.values():
+            await node.start(nursery)
+        jobs = [await world.nodes[name].submit() for name in ("user", "user2")]
+        await world.until_sent(2)
+        nursery.start_soon(world.tick)
+        await world.until(lambda: all_ended(world))
+        nursery.cancel_scope.cancel()
+    assert sorted(world.outcome(job_id).name for job_id in jobs) == ["NO_BIDS", "PAID"]
+    assert world.calls_of("worker0").count("Commit") == 1
+
+
+async def test_a_worker_whose_chain_does_not_answer_asks_again(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = market_of(tmp_path, validators=5)
+    world.balance_reads_fail = 4  # of either worker
+    job_id = await run_to_end(world)
+    assert_paid(world, job_id)
+
+
+async def test_a_chain_that_is_away_for_a_while_harms_nothing(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = market_of(tmp_path, validators=5)
+
+    async def go_away() -> None:
+        while True:
+            await trio.sleep(6 * BLOCK_S)
+            world.is_chain_down = True
+            await trio.sleep(1.5 * BLOCK_S)
+            world.is_chain_down = False
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(go_away)
+        job_id = await run_to_end(world)
+        nursery.cancel_scope.cancel()
+    assert_paid(world, job_id)
+
+
+async def test_a_worker_moves_only_the_tokens_that_its_bids_need(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = World(tmp_path)
+    Node(world, "user", "user").enrol()
+    Node(world, "worker0", "worker").enrol(free_wei=0, wallet_wei=10_000)
+    for index in range(5):
+        Node(world, f"validator{index}", "validator").enrol(seats=1)
+    await run_to_end(world)
+    deposits = [sent.call.amount_wei for sent in world.sent if isinstance(sent.call, Deposit)]
+    assert deposits == [4 * 50]  # the bid and at most three decoys, each with a bond of half the reserve
+
+
+async def test_every_call_of_a_job_is_told_in_the_costs(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = market_of(tmp_path, validators=5)
+    await run_to_end(world)
+    asked = [sent for sent in world.sent if sent.account == world.nodes["user"].account]
+    receipts = [world.receipts[sent.account, sent.effect_id] for sent in asked]
+    assert all(isinstance(sent.effect_id, str) for sent in asked)
+    assert len(world.nodes["user"].costs()) == sum(type(receipt).__name__ == "Receipt" for receipt in receipts)

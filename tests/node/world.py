@@ -1,0 +1,714 @@
+"""A whole market in memory: real engines, journals, performers and speakers on ports that need no network.
+
+The chain is the pure ``protocol.market.Market`` with a block a second under trio's autojump clock; gossip is judged by
+the real rules; artifacts lie in one swarm; jobs have canned results.  A node can be killed between any two statements
+of its journal and at the edges of every effect, and started again on the same folder.
+
+No thread may run under a clock that jumps: ``no_threads`` makes the few calls that want one run at once.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from eth_keys.datatypes import PrivateKey
+
+from morphware.node.artifacts.errors import ArtifactUnavailable
+from morphware.node.artifacts.metainfo import sealed_name
+from morphware.node.chain.errors import ChainUnreachable
+from morphware.node.curve import PROTOCOL as PROGRESS
+from morphware.node.curve import ProgressReceiver
+from morphware.node.directory import Directory
+from morphware.node.engine import Engine, Roles
+from morphware.node.feed import Feed
+from morphware.node.gossip.errors import PeerUnreachable
+from morphware.node.gossip.pubsub import GossipMessage
+from morphware.node.journal import Journal
+from morphware.node.machines import Machine, Sources
+from morphware.node.performer import Performer
+from morphware.node.ports import (
+    Block,
+    Limits,
+    MetricPoint,
+    PeerAddress,
+    Receipt,
+    Refused,
+    RunResult,
+    Score,
+    Transfer,
+)
+from morphware.node.speech import Listener, Speaker
+from morphware.node.treasury import Treasury
+from morphware.protocol import calls
+from morphware.protocol import chain_events as ce
+from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.brain import Identity
+from morphware.protocol.calls import Call
+from morphware.protocol.commitments import Domain, keccak
+from morphware.protocol.crypto import encryption_public_key, peer_public_key, sha256_of
+from morphware.protocol.effects import Effect
+from morphware.protocol.events import LocalEvent
+from morphware.protocol.gossip import Knowledge, net_of
+from morphware.protocol.market import Market
+from morphware.protocol.parameters import Timing
+from morphware.protocol.states import Outcome, State
+from morphware.protocol.turn import Parameters
+from morphware.protocol.units import Address, JobId, Timestamp, Wei
+from morphware.protocol.user import Submission
+from morphware.protocol.verdicts import Accept
+from morphware.protocol.view import JobView
+from morphware.protocol.worker import WorkerPolicy
+
+START_S = 1_800_000_000
+FIRST_BLOCK = 100
+BLOCK_S = 1.0
+RICH_WEI = 10_000
+SEAT_STAKE_WEI = Wei(70)
+DOMAIN = Domain(31337, Address(bytes(range(20))))
+NET = net_of(DOMAIN, bytes(32))
+TIMING = Timing(
+    revealing_s=12,
+    keys_s=10,
+    acknowledge_s=12,
+    dispute_s=1,
+    seed_s=12,
+    keying_s=10,
+    report_reveal_s=10,
+    appeal_s=2,
+    claim_s=10,
+    inspect_s=1,
+    unbonding_s=1,
+    seed_blocks=2,
+)
+SUBMISSION = Submission(
+    name="digits",
+    kind="script",
+    entry="train.py",
+    metric="accuracy",
+    threshold_e6=900_000,
+    reserve_wei=Wei(100),
+    fee_wei=Wei(2),
+    seats=5,
+    bidding_s=10,
+    training_s=30,
+    testing_s=24,
+    estimated_s=10,
+)
+HORIZON_S = 400
+
+
+class Killed(BaseException):
+    """The process is gone, here and now; nothing may catch it and go on."""
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that wants a thread is done at once: the clock would jump over a running thread."""
+
+    async def run(work: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return work(*arguments)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run)
+    monkeypatch.setattr(trio.from_thread, "check_cancelled", lambda: None)
+
+
+# --- the chain ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Transaction:
+    account: Address
+    effect_id: str
+    call: Call
+
+
+class World:
+    """Everything outside of the nodes. It outlives every one of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.market = Market(
+            DOMAIN, Parameters(TIMING, SEAT_STAKE_WEI), lambda number: keccak(number.to_bytes(8, "big"))
+        )
+        self.blocks: list[Block] = []
+        self.wallets: dict[Address, int] = {}
+        self.allowances: dict[Address, int] = {}
+        self.waiting: list[Transaction] = []
+        self.receipts: dict[tuple[Address, str], Receipt | Refused] = {}
+        self.sent: list[Transaction] = []
+        self.mined = trio.Event()
+        self.swarm: dict[bytes, set[Path]] = {}
+        self.nodes: dict[str, Node] = {}
+        self.is_chain_down = False
+        self.balance_reads_fail = 0
+
+    @property
+    def number(self) -> int:
+        return FIRST_BLOCK + len(self.blocks) - 1
+
+    @property
+    def now(self) -> Timestamp:
+        return Timestamp(START_S + len(self.blocks))
+
+    def mine(self) -> None:
+        """One block with everything that waits."""
+        number, now = self.number + 1, Timestamp(self.now + 1)
+        events: list[ce.ChainEvent] = []
+        due, self.waiting = self.waiting, []
+        for transaction in due:
+            result = self._execute(transaction.account, transaction.call, now, number)
+            if isinstance(result, list):
+                events += result
+                receipt: Receipt | Refused = Receipt(keccak(transaction.effect_id.encode()), number, 50_000, 7)
+            else:
+                receipt = Refused(type(result).__name__, {}, str(result)) if not isinstance(result, Refused) else result
+            self.receipts[transaction.account, transaction.effect_id] = receipt
+        assert self.market.ledger.is_conserved()
+        self.blocks.append(Block(number, keccak(number.to_bytes(8, "big")), now, tuple(events)))
+        self.mined.set()
+        self.mined = trio.Event()
+
+    def _execute(self, account: Address, call: Call, now: Timestamp, number: int) -> Any:
+        if isinstance(call, calls.Approve):
+            self.allowances[account] = int(call.amount_wei)
+        if isinstance(call, calls.Deposit):
+            amount = int(call.amount_wei)
+            if amount > self.wallets.get(account, 0) or amount > self.allowances.get(account, 0):
+                return Refused("ERC20InsufficientBalance", {}, "The token refuses to move so much.")
+            self.wallets[account] -= amount
+            self.allowances[account] -= amount
+        return self.market.execute(account, call, now, number)
+
+    async def tick(self) -> None:
+        """A block every second, for ever."""
+        while True:
+            await trio.sleep(BLOCK_S)
+            self.mine()
+
+    async def until(self, condition: Callable[[], bool], horizon_s: int = HORIZON_S) -> None:
+        """Wait, block by block, until something is true."""
+        with trio.fail_after(horizon_s):
+            while not condition():  # noqa: ASYNC110 - conditions look at anything, and time costs nothing here
+                await trio.sleep(BLOCK_S / 4)
+
+    async def until_sent(self, count: int) -> None:
+        """Wait until so many calls are in the pool; no block is made meanwhile."""
+        await self.until(lambda: len(self.waiting) >= count)
+
+    def state(self, job_id: JobId) -> State:
+        return self.market.jobs[job_id].state if job_id in self.market.jobs else State.NONE
+
+    def outcome(self, job_id: JobId) -> Outcome:
+        return self.market.jobs[job_id].outcome if job_id in self.market.jobs else Outcome.NONE
+
+    def calls_of(self, name: str) -> list[str]:
+        account = self.nodes[name].account
+        return [type(transaction.call).__name__ for transaction in self.sent if transaction.account == account]
+
+
+class MemoryChain:
+    """One account on the world's market: the Chain port, and what the treasury asks."""
+
+    def __init__(self, world: World, account: Address, fuse: "Fuse") -> None:
+        self.world = world
+        self._account = account
+        self._fuse = fuse
+
+    @property
+    def account(self) -> Address:
+        return self._account
+
+    async def send(self, call: Call, *, effect_id: str) -> Receipt | Refused:
+        await trio.lowlevel.checkpoint()
+        self._require_up()
+        self._fuse.burn("before a call is sent")
+        world, key = self.world, (self._account, effect_id)
+        transaction = Transaction(self._account, effect_id, call)
+        if transaction not in world.sent:
+            assert all((sent.account, sent.effect_id) != key for sent in world.sent), f"{effect_id} has two meanings"
+            world.sent.append(transaction)
+            world.waiting.append(transaction)
+        self._fuse.burn("after a call is sent")
+        while key not in world.receipts:
+            await world.mined.wait()
+        return world.receipts[key]
+
+    async def follow(self, after_block: int, *, after_hash: bytes | None = None) -> AsyncGenerator[Block, None]:
+        position = max(0, after_block + 1 - FIRST_BLOCK)
+        if after_hash is not None:
+            assert self.world.blocks[position - 1].hash == after_hash
+        while True:
+            while position < len(self.world.blocks):
+                yield self.world.blocks[position]
+                position += 1
+                await trio.lowlevel.checkpoint()
+            await self.world.mined.wait()
+
+    async def free_balance(self, account: Address) -> Wei:
+        await trio.lowlevel.checkpoint()
+        self._require_up()
+        if self.world.balance_reads_fail > 0:
+            self.world.balance_reads_fail -= 1
+            raise ChainUnreachable("no answer")
+        return Wei(self.world.market.ledger.free(account))
+
+    async def wallet_balance(self, account: Address) -> Wei:
+        await trio.lowlevel.checkpoint()
+        self._require_up()
+        return Wei(self.world.wallets.get(account, 0))
+
+    async def allowance(self, account: Address) -> Wei:
+        await trio.lowlevel.checkpoint()
+        self._require_up()
+        return Wei(self.world.allowances.get(account, 0))
+
+    def _require_up(self) -> None:
+        if self.world.is_chain_down:
+            raise ChainUnreachable("no answer")
+
+
+# --- gossip, artifacts, runner --------------------------------------------------------------------------------------
+
+
+class MemoryFrames:
+    def __init__(self, channel: trio.MemorySendChannel[bytes]) -> None:
+        self._channel = channel
+
+    async def send(self, frame: bytes) -> None:
+        try:
+            await self._channel.send(frame)
+        except trio.BrokenResourceError:
+            raise PeerUnreachable("the peer hung up") from None
+
+
+class MemoryGossip:
+    """Everybody is everybody's neighbour; each judges with its own knowledge, and hears nothing of itself."""
+
+    def __init__(self, node: "Node") -> None:
+        self._node = node
+        self.known: list[str] = []
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return (f"/ip4/127.0.0.1/tcp/4001/p2p/{self._node.name}",)
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        for other in self._node.world.nodes.values():
+            if other is not self._node and other.is_up and not other.is_deaf:
+                other.hear(topic, data, self._node.peer_key)
+
+    async def request(self, peer_key: bytes, protocol: str, data: bytes, *, timeout_s: float = 10) -> bytes:
+        raise PeerUnreachable("nobody answers requests here")
+
+    @asynccontextmanager
+    async def stream_to(self, peer_key: bytes, protocol: str) -> AsyncIterator[MemoryFrames]:
+        other = next((node for node in self._node.world.nodes.values() if node.peer_key == peer_key), None)
+        if other is None or not other.is_up or other.nursery is None or protocol != PROGRESS:
+            raise PeerUnreachable("the peer is not there")
+        send, receive = trio.open_memory_channel[bytes](8)
+        other.nursery.start_soon(self._receive, other, receive)
+        with send:
+            yield MemoryFrames(send)
+
+    async def _receive(self, other: "Node", frames: trio.MemoryReceiveChannel[bytes]) -> None:
+        with frames:
+            await other.receiver.receive(self._node.peer_key, frames)
+
+    async def connect(self, addresses: Sequence[str]) -> None:
+        await trio.lowlevel.checkpoint()
+        self.known += addresses
+
+
+class MemoryArtifacts:
+    """One swarm for all: a file can be had while some node that serves it is up."""
+
+    def __init__(self, node: "Node") -> None:
+        self._node = node
+        self.served: dict[bytes, Path] = {}
+
+    @property
+    def address(self) -> PeerAddress:
+        return ("127.0.0.1", 4102)
+
+    async def seed(self, path: Path) -> SealedFile:
+        await trio.lowlevel.checkpoint()
+        content = path.read_bytes()
+        sha256 = sha256_of(content)
+        self.served[sha256] = path
+        return SealedFile(f"magnet:?xt=urn:btih:{sha256[:20].hex()}", len(content), sha256)
+
+    async def fetch(
+        self,
+        file: SealedFile,
+        destination: Path,
+        *,
+        peers: Sequence[PeerAddress] = (),
+        progress: Callable[[Transfer], None] | None = None,
+    ) -> Path:
+        await trio.sleep(0.1)
+        final = destination / sealed_name(file.sha256)
+        if not final.exists():
+            others = [node for node in self._node.world.nodes.values() if node.is_up]
+            source = next((node.artifacts.served.get(file.sha256) for node in others if self._has(node, file)), None)
+            if source is None:
+                raise ArtifactUnavailable("nobody has it")
+            final.write_bytes(source.read_bytes())
+        self.served[file.sha256] = final
+        if progress is not None:
+            progress(Transfer(file.size_bytes, file.size_bytes, 1.0, 1))
+        return final
+
+    @staticmethod
+    def _has(node: "Node", file: SealedFile) -> bool:
+        return file.sha256 in node.artifacts.served
+
+    def add_peers(self, file: SealedFile, peers: Sequence[PeerAddress]) -> None:
+        pass
+
+    async def unseed(self, file: SealedFile) -> None:
+        await trio.lowlevel.checkpoint()
+        self.served.pop(file.sha256, None)
+
+
+@dataclass
+class MemoryRunner:
+    """Canned results; ``runs`` counts what was run at the same time."""
+
+    train_s: float = 0.3
+    metric_e6: int = 950_000
+    failures: list[Exception] = field(default_factory=list)
+    running: int = 0
+    most_running: int = 0
+    trainings: int = 0
+
+    async def train(
+        self,
+        *,
+        code: Path,
+        entry: str,
+        train: Path,
+        model: Path,
+        limits: Limits,
+        on_metric: Callable[[MetricPoint], None],
+        on_log: Callable[[str], None],
+    ) -> RunResult:
+        if self.failures:
+            raise self.failures.pop(0)
+        assert (code / entry).is_file()
+        assert (train / "inputs.csv").is_file()
+        self.running += 1
+        self.trainings += 1
+        self.most_running = max(self.running, self.most_running)
+        try:
+            for step in range(3):
+                on_metric(MetricPoint(step, float(step), {"loss": 1.0 / (step + 1)}))
+                on_log(f"step {step}\n")
+                await trio.sleep(self.train_s / 3)
+        finally:
+            self.running -= 1
+        (model / "model.txt").write_text("a model")
+        return RunResult(0, "", self.train_s, 1 << 20, "")
+
+    async def evaluate(
+        self,
+        *,
+        code: Path,
+        entry: str,
+        model: Path,
+        test: Path,
+        metric: str,
+        validator: Address,
+        limits: Limits,
+    ) -> Score:
+        if self.failures:
+            raise self.failures.pop(0)
+        assert (code / entry).is_file()
+        assert (test / "labels.csv").is_file()
+        await trio.sleep(0.3)
+        return Score(self.metric_e6, 123_456_789, keccak(validator))
+
+
+# --- a node ---------------------------------------------------------------------------------------------------------
+
+
+class Fuse:
+    """Counts the instants at which a process may die, and kills it at the chosen one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.kill_at: int | None = None
+        self.places: list[str] = []
+
+    def burn(self, place: str) -> None:
+        self.count += 1
+        self.places.append(place)
+        if self.kill_at is not None and self.count >= self.kill_at:
+            self.kill_at = None
+            raise Killed(place)
+
+
+class FusedConnection:
+    """A database connection whose every statement may be the last thing that the process did."""
+
+    def __init__(self, connection: sqlite3.Connection, fuse: Fuse) -> None:
+        self._connection = connection
+        self._fuse = fuse
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
+        is_write = not statement.startswith(("SELECT", "PRAGMA", "ROLLBACK"))
+        if is_write:
+            self._fuse.burn(f"before {statement.split(maxsplit=3)[:3]}")
+        cursor = self._connection.execute(statement, *arguments)
+        if statement == "COMMIT":
+            self._fuse.burn("after COMMIT")
+        return cursor
+
+    def executemany(self, statement: str, rows: Any) -> sqlite3.Cursor:
+        self._fuse.burn(f"before {statement.split(maxsplit=3)[:3]}")
+        return self._connection.executemany(statement, rows)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class FusedPerformer(Performer):
+    """The real performer, that may die before and after every effect, or be told to fail."""
+
+    fuse: Fuse
+    bug: Callable[[Machine, Effect], None]
+
+    async def perform(
+        self, machine: Machine, effect: Effect, view: JobView | None, chain_time: Callable[[], Timestamp]
+    ) -> LocalEvent | None:
+        self.bug(machine, effect)
+        self.fuse.burn(f"before {effect.id}")
+        answer = await super().perform(machine, effect, view, chain_time)
+        self.fuse.burn(f"after {effect.id}")
+        return answer
+
+
+class SequentialEntropy:
+    """Chance that differs between calls and nodes, and can be told apart in a journal."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._count = 0
+
+    def token(self, size_bytes: int) -> bytes:
+        self._count += 1
+        return keccak(f"{self._name} {self._count}".encode())[:size_bytes]
+
+
+class Node:
+    """One node: what survives it is its folder, its keys and its entropy's place."""
+
+    def __init__(self, world: World, name: str, *roles: str, cost: int = 30, capacity: int = 1) -> None:
+        self.world = world
+        self.name = name
+        self.roles = Roles(frozenset(roles), WorkerPolicy(Wei(0), Wei(cost), 0, 8 << 30, 8 << 30), capacity)
+        self.private_key = keccak(b"account " + name.encode())
+        self.account = Address(PrivateKey(self.private_key).public_key.to_canonical_address())
+        self.peer_seed = keccak(b"ed25519 " + name.encode())
+        self.peer_key = peer_public_key(self.peer_seed)
+        self.encryption_secret = keccak(b"x25519 " + name.encode())
+        self.folder = world.folder / name
+        self.entropy = SequentialEntropy(name)
+        self.runner = MemoryRunner()
+        self.fuse = Fuse()
+        self.bug: Callable[[Machine, Effect], None] = lambda _machine, _effect: None
+        self.before_run: Callable[[Engine], None] = lambda _engine: None
+        self.is_up = False
+        self.is_deaf = False
+        self.starts = 0
+        self.nursery: trio.Nursery | None = None
+        self.chain = MemoryChain(world, self.account, self.fuse)
+        self.artifacts = MemoryArtifacts(self)
+        self.notices: list[dict[str, Any]] = []
+        self.is_live = False
+        self._scope: trio.CancelScope | None = None
+        self._gone = trio.Event()
+        world.nodes[name] = self
+
+    def enrol(self, *, free_wei: int = RICH_WEI, wallet_wei: int = 0, seats: int = 0) -> "Node":
+        """Be known on the chain before the story begins."""
+        market, now, number = self.world.market, self.world.now, self.world.number
+        record = calls.PublishNode(
+            encryption_public_key(self.encryption_secret), self.peer_key, (f"/ip4/127.0.0.1/tcp/1/p2p/{self.name}",)
+        )
+        published = market.execute(self.account, record, now, number)
+        assert isinstance(published, list)
+        self.world.wallets[self.account] = wallet_wei
+        if free_wei:
+            market.execute(self.account, calls.Deposit(Wei(free_wei)), now, number)
+        if seats:
+            assert isinstance(market.execute(self.account, calls.Stake(seats), now, number), list)
+        self.world.blocks.append(Block(number + 1, keccak((number + 1).to_bytes(8, "big")), now, tuple(published)))
+        return self
+
+    async def start(self, nursery: trio.Nursery) -> "Node":
+        """Start, or start again on the same folder; returns once the node has caught up (or was killed meanwhile)."""
+        self._gone = trio.Event()
+        await nursery.start(self._live)
+        return self
+
+    async def run_on(self, nursery: trio.Nursery, down_s: float = 2 * BLOCK_S) -> None:
+        """Start, and start again a little later whenever the fuse blows, as a service manager would."""
+        while True:
+            await self.start(nursery)
+            await self._gone.wait()
+            await trio.sleep(down_s)
+
+    async def kill(self) -> None:
+        """The process is gone: nothing of it runs on."""
+        if self._scope is not None:
+            self._scope.cancel()
+            await self._gone.wait()
+
+    async def _live(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        is_started = False
+        journal: Journal | None = None
+        try:
+            with trio.CancelScope() as self._scope:
+                journal = self._open()
+                async with trio.open_nursery() as nursery:
+                    self.nursery = nursery
+                    heard, hearing = trio.open_memory_channel[GossipMessage](1_000)
+                    self._heard = heard
+                    self.is_up = True
+                    nursery.start_soon(self._serve_old_files, journal)
+                    self.before_run(self.engine)
+                    nursery.start_soon(self.listener.listen, hearing)
+                    nursery.start_soon(self._note)
+                    await nursery.start(self.engine.run, FIRST_BLOCK, self.world.number)
+                    nursery.start_soon(self.listener.keep_time, self.feed)
+                    is_started = self.is_live = True
+                    task_status.started()
+        except* Killed:
+            pass
+        finally:
+            self.is_up = self.is_live = False
+            self.nursery = None
+            if journal is not None:
+                journal.close()
+            if not is_started:
+                task_status.started()
+            self._gone.set()
+
+    def _open(self) -> Journal:
+        self.starts += 1
+        self.fuse.count, self.fuse.places = 0, []
+        self.journal = Journal(self.folder / "journal.sqlite")
+        self.journal.connection.execute("PRAGMA synchronous=OFF")
+        self.journal.connection = FusedConnection(self.journal.connection, self.fuse)  # type: ignore[assignment]
+        self.directory, self.feed = Directory(self.journal.nodes()), Feed()
+        self.gossip, self.artifacts = MemoryGossip(self), MemoryArtifacts(self)
+        identity = Identity(
+            domain=DOMAIN,
+            timing=TIMING,
+            account=self.account,
+            encryption_secret=self.encryption_secret,
+            encryption_keys=self.directory,
+            patience_s=3,
+            torrent=self.artifacts.address,
+        )
+        self.engine = Engine(
+            journal=self.journal,
+            chain=self.chain,
+            entropy=self.entropy,
+            identity=identity,
+            roles=self.roles,
+            feed=self.feed,
+            directory=self.directory,
+            treasury=Treasury(self.chain),
+        )
+        self.knowledge = Knowledge(DOMAIN, NET, self.directory.peer_keys, self.engine.views)
+        self.listener = Listener(self.knowledge, self.engine.hear, self.engine.note_node, self.directory.move)
+        self.receiver = ProgressReceiver(self.journal, self.feed, self.directory, self.engine.views, self.account)
+        speaker = Speaker(self.knowledge, self.account, self.private_key, self.peer_seed, self.gossip)
+        performer = FusedPerformer(
+            self.folder / "jobs", self.account, None, self.journal, self.chain, self.artifacts, self.gossip, speaker,
+            self.runner, self.directory, self.feed,
+        )  # fmt: skip
+        object.__setattr__(performer, "fuse", self.fuse)
+        object.__setattr__(performer, "bug", lambda machine, effect: self.bug(machine, effect))
+        self.engine.performer, self.engine.connect = performer, self.gossip.connect
+        return self.journal
+
+    async def _serve_old_files(self, journal: Journal) -> None:
+        for _, _, _, path in journal.files():
+            if path.exists():
+                await self.artifacts.seed(path)
+
+    async def _note(self) -> None:
+        with self.feed.listen() as notices:
+            async for notice in notices:
+                self.notices.append(notice)
+
+    def hear(self, topic: str, data: bytes, author_key: bytes) -> None:
+        """A message comes from a peer."""
+        if isinstance(self.listener.rule(topic)(author_key, data), Accept):
+            with suppress(trio.WouldBlock, trio.BrokenResourceError):
+                self._heard.send_nowait(GossipMessage(topic, author_key, data))
+
+    async def submit(self, **changes: Any) -> JobId:
+        """Submit the usual job, from folders made for it."""
+        source = self.folder / "mine"
+        for name, files in {
+            "code": {"train.py": "print('training')"},
+            "train": {"inputs.csv": "1\n"},
+            "test": {"inputs.csv": "1\n", "labels.csv": "1\n"},
+        }.items():
+            (source / name).mkdir(parents=True, exist_ok=True)
+            for file, text in files.items():
+                (source / name / file).write_text(text)
+
+        def keep(job_id: JobId) -> Sources:
+            kept = self.folder / "jobs" / job_id.hex() / "user"
+            for name in ("code", "train", "test"):
+                shutil.copytree(source / name, kept / name, dirs_exist_ok=True)
+            return Sources(kept / "code", kept / "train", kept / "test")
+
+        return await self.engine.submit(replace(SUBMISSION, **changes), keep)
+
+    def journal_points(self, job_id: JobId) -> list[tuple[int, float, str, float]]:
+        """The curve as it lies on this node's disk, whether the node runs or not."""
+        journal = Journal(self.folder / "journal.sqlite")
+        try:
+            return journal.points(job_id)
+        finally:
+            journal.close()
+
+    def costs(self) -> list[dict[str, str | int]]:
+        """What the node's journal says of gas."""
+        journal = Journal(self.folder / "journal.sqlite")
+        try:
+            return journal.costs()
+        finally:
+            journal.close()
+
+    def seen(self, kind: str) -> list[dict[str, Any]]:
+        """Notices of a kind since the beginning, over all lives."""
+        return [notice for notice in self.notices if notice["kind"] == kind]
+
+
+def market_of(folder: Path, *, workers: Sequence[int] = (30, 40), validators: int = 7) -> World:
+    """An end user, workers with these costs, validators with one seat each; nobody runs yet."""
+    world = World(folder)
+    Node(world, "user", "user").enrol()
+    for index, cost in enumerate(workers):
+        Node(world, f"worker{index}", "worker", cost=cost).enrol()
+    for index in range(validators):
+        Node(world, f"validator{index}", "validator").enrol(seats=1)
+    return world
