@@ -169,6 +169,7 @@ def keystore_password(keys: KeysSection, environment: Mapping[str, str] = os.env
         with keys.password_file.open(encoding="utf-8") as file:
             return file.readline(4096).rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise BadInput(
-            f"The password file {keys.password_file} cannot be read ({error}): check [keys] password_file."
+            f"The password file {keys.password_file} cannot be read ({reason}): check [keys] password_file."
         ) from error

@@ -44,7 +44,7 @@ class KeysFailure(BadInput):
 
     def __init__(self, detail: str = "") -> None:
         sentence = " ".join((type(self).__doc__ or "").split())
-        super().__init__(f"{sentence} ({detail})" if detail else sentence)
+        super().__init__(f"{sentence.removesuffix('.')} ({detail})." if detail else sentence)
 
 
 class WrongPassword(KeysFailure):

@@ -31,7 +31,12 @@ class DiskFull(ArtifactError):
 
 
 class ListenFailed(ArtifactError):
-    """The BitTorrent port could not be opened. Choose another port, or end the program that holds it."""
+    """The BitTorrent port cannot be opened: end the program that holds it, or choose another in [artifacts] listen."""
+
+    def __str__(self) -> str:
+        reason = Exception.__str__(self)
+        rule = (type(self).__doc__ or "").strip()
+        return f"{rule.removesuffix('.')} ({reason})." if reason else rule
 
 
 class SealBroken(ArtifactCorrupt):

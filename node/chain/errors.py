@@ -9,7 +9,7 @@ class ChainFailure(MorphwareError):
     def __init__(self, detail: str = "") -> None:
         self.detail = detail
         sentence = " ".join((type(self).__doc__ or "").split())
-        super().__init__(f"{sentence} ({detail})" if detail else sentence)
+        super().__init__(f"{sentence.removesuffix('.')} ({detail})." if detail else sentence)
 
 
 class ChainUnreachable(ChainFailure):

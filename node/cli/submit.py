@@ -96,7 +96,9 @@ def _reserve(options: SubmitOptions, job: JobInspection) -> Wei:
     if options.reserve_wei is not None:
         return options.reserve_wei
     if job.config.reserve is None:
-        raise BadInput("How much may the job cost at most? Give --reserve, or write it into morphware.toml as reserve.")
+        raise BadInput(
+            "The job needs a reserve, the most that it may cost: give --reserve, or write reserve into morphware.toml."
+        )
     return parse_tokens(str(job.config.reserve))
 
 

@@ -12,7 +12,11 @@ class PeerUnreachable(GossipError):
 
 
 class PortTaken(GossipError):
-    """Another program listens on the gossip port: stop it, or choose another port (0 chooses a free one)."""
+    """Another program listens on the gossip port: stop it, or choose another port in [gossip] listen."""
+
+    def __init__(self, detail: str = "") -> None:
+        sentence = " ".join((type(self).__doc__ or "").split())
+        super().__init__(f"{sentence.removesuffix('.')} ({detail})." if detail else sentence)
 
 
 class LibraryMismatch(GossipError):

@@ -116,11 +116,11 @@ def check_data(job: JobInspection, train: Path, test: Path) -> None:
     """
     for folder, name in ((train, "training"), (test, "testing")):
         if not folder.exists():
-            raise JobRefused(f"The {name} data {folder} does not exist.")
+            raise JobRefused(f"The {name} data {folder} does not exist: check the path.")
         if not folder.is_dir():
             raise JobRefused(f"The {name} data {folder} is a file: name the folder that holds it.")
         if not any(path.is_file() for path in folder.rglob("*")):
-            raise JobRefused(f"The {name} data folder {folder} is empty.")
+            raise JobRefused(f"The {name} data folder {folder} is empty: put the data there, or name another folder.")
     if "predict" not in job.functions:
         return
     labels = label_files(test)
