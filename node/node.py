@@ -74,7 +74,9 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
         deployment = _deployment(config)
         transactions = SqliteTransactionLog(open_database(folder / "transactions.sqlite", isolation_level=None))
         journal = Journal(folder / "journal.sqlite")
-        journal.belongs_to(f"chain {deployment.chain_id}, market 0x{deployment.market.hex()}, 0x{keys.account.hex()}")
+        network = f"chain {deployment.chain_id}, market 0x{deployment.market.hex()}, 0x{keys.account.hex()}"
+        if journal.get("network") is not None:
+            journal.belongs_to(network)
         domain = Domain(deployment.chain_id, deployment.market_address)
         directory, feed, runner = Directory(journal.nodes()), Feed(), SandboxRunner(_made(folder / "scratch"))
 
@@ -85,6 +87,7 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
                 connect, config.chain.rpc_url, deployment, keys.private_key, transactions
             )
             parameters = await chain.parameters()
+            journal.belongs_to(network)  # a new folder becomes this network's once chain and market are there
             torrents = TorrentSettings(
                 listen=_remembered(journal, "artifacts", config.artifacts.listen),
                 max_size_bytes=config.artifacts.max_size_bytes,
