@@ -4,6 +4,7 @@ The receipt is checked before it is believed: the trained model is opened again 
 sum of all balances must not have changed by a wei.  Only then does the command end with status 0.
 """
 
+import signal
 import tempfile
 import time
 from dataclasses import dataclass
@@ -13,18 +14,18 @@ from typing import Any, Final
 import trio
 from rich.console import Console
 
-from morphware.node.amounts import parse_tokens
+from morphware.node.amounts import format_tokens, parse_tokens
 from morphware.node.cli.options import TestnetOptions
 from morphware.node.errors import BadInput, ExitStatus
 from morphware.node.log import configure_logging
 from morphware.node.ports import Limits
 from morphware.node.runner.examples import example_names, find_example, prepare_example
-from morphware.node.runner.inspect import inspect_job
+from morphware.node.runner.inspect import check_data, check_metric, inspect_job
 from morphware.node.runner.job_config import JobConfig
 from morphware.node.runner.runner import SandboxRunner
 from morphware.node.testnet.accounting import balances, gas_by_role
 from morphware.node.testnet.display import JobDisplay, follow
-from morphware.node.testnet.network import Network, Shape, running_network
+from morphware.node.testnet.network import SEAT_STAKE_WEI, Network, Shape, running_network
 from morphware.node.testnet.receipt import build_receipt, receipt_text, render_receipt
 from morphware.node.wishes import JobWish
 from morphware.protocol.units import TOKEN, Address, Wei
@@ -34,6 +35,8 @@ TRAINING_S: Final = 120
 TESTING_S: Final = 60
 RESERVE_WEI: Final = Wei(100 * TOKEN)
 ESTIMATED_S: Final = 20
+SEATS: Final = 5
+"""Validators that are drawn for the job, if there are as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,11 @@ def run_testnet(options: TestnetOptions) -> int:
     configure_logging(level="error", style="auto", node="testnet")
     folder = options.folder or Path(tempfile.mkdtemp(prefix="morphware-testnet-"))
     job = _find_job(options.job, folder.absolute(), options.seed)
-    return trio.run(_run, options, folder.absolute(), job)
+    wish = _wish(job, options.validators)  # what is wrong with the job is said before a dozen processes start
+    return trio.run(_run, options, folder.absolute(), job, wish)
 
 
-async def _run(options: TestnetOptions, folder: Path, job: Job) -> int:
+async def _run(options: TestnetOptions, folder: Path, job: Job, wish: JobWish) -> int:
     console = Console(stderr=options.json)
     console.print(f"A market of your own, in {folder}", soft_wrap=True, highlight=False)
     started = time.monotonic()
@@ -66,9 +70,9 @@ async def _run(options: TestnetOptions, folder: Path, job: Job) -> int:
         async with running_network(folder, Shape(options.workers, options.validators, options.seed)) as network:
             starting.stop()
             console.print(f"All nodes take part after {time.monotonic() - started:.1f} s.", highlight=False)
-            receipt = await _submit_and_follow(network, options, job, console)
+            receipt = await _submit_and_follow(network, job, wish, console)
             if options.json:
-                print(receipt_text(receipt))
+                print(receipt_text(receipt), flush=True)  # whoever reads a pipe must not wait for the market's end
             else:
                 console.print(render_receipt(receipt))
             if options.keep:
@@ -79,7 +83,7 @@ async def _run(options: TestnetOptions, folder: Path, job: Job) -> int:
     return ExitStatus.SUCCESS if is_good else ExitStatus.NOT_PAID
 
 
-async def _submit_and_follow(network: Network, options: TestnetOptions, job: Job, console: Console) -> dict[str, Any]:
+async def _submit_and_follow(network: Network, job: Job, wish: JobWish, console: Console) -> dict[str, Any]:
     """Submit the job, show it until it is over, and account for everything."""
     user = network.nodes["user-1"]
     accounts: dict[str, Address] = {name: node.account for name, node in network.nodes.items()}
@@ -87,7 +91,6 @@ async def _submit_and_follow(network: Network, options: TestnetOptions, job: Job
     before = await balances(network.reader, accounts)
     first_block = await network.reader.block_number()
     display = JobDisplay({account: name for name, account in accounts.items()})
-    wish = _wish(job)
     submitted = time.time()
     job_id = ""
 
@@ -134,23 +137,43 @@ async def _test_again(job: Job, model: Path, account: Address, folder: Path) -> 
 
 
 async def _keep(network: Network, console: Console) -> None:
-    """Leave the market open until Ctrl-C, and say how to use it."""
+    """Leave the market open until Ctrl-C, and say how to use it.
+
+    Ctrl-C is how a kept market is meant to end, so it is no interruption: the exit status stays the job's.
+    """
     user = network.nodes["user-1"]
-    console.print(
-        f"\nThe market stays open until Ctrl-C. Submit to it from another terminal:\n"
-        f"  morphware submit SCRIPT --train DIR --test DIR --metric accuracy --threshold 0.9 --reserve 100 "
-        f"--bidding-seconds {BIDDING_S} --data-folder {user.folder}",
-        soft_wrap=True,
-        highlight=False,
-    )
-    await trio.sleep_forever()
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        console.print(
+            "\nThe market stays open until Ctrl-C. Submit to it from another terminal:\n"
+            f"  morphware submit SCRIPT --train DIR --test DIR --metric accuracy --threshold 0.9 --reserve 100 "
+            f"--estimated-minutes 0.5 --bidding-seconds {BIDDING_S} --data-folder {user.folder}",
+            soft_wrap=True,
+            highlight=False,
+        )
+        async for _ in signals:
+            return
 
 
-def _wish(job: Job) -> JobWish:
+def _wish(job: Job, validators: int) -> JobWish:
+    """The job as this market can take it.
+
+    Raises:
+        BadInput: nobody could train or test it, or so few validators cannot vouch for its reserve.
+    """
     config = job.config
     if config.metric is None or config.threshold is None:
         raise BadInput(f"{job.program} needs a metric and a threshold: write them into a morphware.toml beside it.")
-    reserve = RESERVE_WEI if config.reserve is None else parse_tokens(str(config.reserve))
+    inspection = inspect_job(job.program)
+    check_metric(inspection, config.metric, config.threshold)
+    check_data(inspection, job.train, job.test)
+    seats = min(SEATS, validators - 1 + validators % 2)
+    most = Wei(SEAT_STAKE_WEI * (seats + 1) // 4)
+    reserve = min(RESERVE_WEI, most) if config.reserve is None else parse_tokens(str(config.reserve))
+    if reserve > most:
+        raise BadInput(
+            f"A committee of {seats} can vouch for a reserve of at most {format_tokens(most)} tokens, and this job has "
+            f"one of {format_tokens(reserve)}: ask for more --validators."
+        )
     return JobWish(
         program=job.program,
         train=job.train,
@@ -162,6 +185,7 @@ def _wish(job: Job) -> JobWish:
         training_s=max(TRAINING_S, 3 * (config.estimated_seconds or ESTIMATED_S)),
         testing_s=TESTING_S,
         bidding_s=BIDDING_S,
+        seats=seats,
         memory_bytes=(config.memory_mib or 2048) << 20,
     )
 
