@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,10 @@ class NodeNotRunning(MorphwareError):
     """No node is running on this data folder: start one with `morphware run`."""
 
 
+class NotYourNode(MorphwareError):
+    """The node on this data folder belongs to another user of this machine: ask as that user."""
+
+
 class NodeRunning(MorphwareError):
     """A node is running on this data folder already: stop it first, or use another --data-folder."""
 
@@ -46,7 +50,7 @@ async def serve_control(
     """Answer requests until cancelled."""
     path = folder / SOCKET_NAME
     with _short_path(folder) as short:
-        path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # the last node's, which was killed: the folder's lock says that it is gone
         listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         await listening.bind(short)
         path.chmod(stat.S_IRUSR | stat.S_IWUSR)
@@ -68,28 +72,46 @@ async def serve_control(
 
 
 async def _serve_one(stream: trio.SocketStream, commands: Mapping[str, Command], feed: Feed) -> None:
-    async for line in lines(stream):
-        try:
-            request = json.loads(line)
-            name = request["do"]
-        except (json.JSONDecodeError, KeyError, TypeError):
-            await send_line(stream, {"error": 'A request is one JSON object with the key "do".'})
-            continue
-        if name == "watch":
+    incoming = lines(stream)
+    async for line in incoming:
+        request = _request(line)
+        if request is None:
+            await send_line(stream, {"error": 'A request is one JSON object with a text under the key "do".'})
+        elif request["do"] == "watch":
             await _send_notices(stream, feed)
             return
-        command = commands.get(name)
-        if command is None:
-            await send_line(stream, {"error": f"This node knows no request {name!r}; it knows {sorted(commands)}."})
-            continue
-        try:
-            await send_line(stream, {"ok": await command(request)})
-        except BadInput as error:
-            await send_line(stream, {"error": error.sentence, "is_bad_input": True})
-        except MorphwareError as error:
-            await send_line(stream, {"error": error.sentence})
-        except (KeyError, TypeError, ValueError) as error:
-            await send_line(stream, {"error": f"The request {name!r} is not understood: {error!r}."})
+        else:
+            await send_line(stream, await _answer(request, commands))
+    if incoming.is_too_long:
+        await send_line(stream, {"error": f"A request has at most {LINE_BYTES_MOST} bytes."})
+
+
+def _request(line: bytes) -> dict[str, Any] | None:
+    """The request on a line; None if it is none, however it is broken."""
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_request = isinstance(request, dict) and isinstance(request.get("do"), str)
+    return request if is_request else None
+
+
+async def _answer(request: dict[str, Any], commands: Mapping[str, Command]) -> dict[str, Any]:
+    name = request["do"][:100]
+    command = commands.get(name)
+    if command is None:
+        return {"error": f"This node knows no request {name!r}; it knows {sorted(commands)}."}
+    try:
+        return {"ok": await command(request)}
+    except BadInput as error:
+        return {"error": error.sentence, "is_bad_input": True}
+    except MorphwareError as error:
+        return {"error": error.sentence}
+    except OSError as error:
+        return {"error": f"The node cannot do this now: {error}.", "is_bad_input": True}
+    except Exception as error:
+        log.error("request_failed", request=name, exc_info=error)
+        return {"error": f"The node failed at the request {name!r} ({error!r}): please report it with the node's log."}
 
 
 async def _send_notices(stream: trio.SocketStream, feed: Feed) -> None:
@@ -115,35 +137,41 @@ async def connect(folder: Path) -> trio.SocketStream:
             connecting = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 await connecting.connect(short)
-            except OSError:
+            except BaseException:
                 connecting.close()
                 raise
+    except PermissionError as error:
+        msg = f"The node on the data folder {folder} belongs to another user of this machine: ask as that user."
+        raise NotYourNode(msg) from error
     except OSError as error:
         msg = f"No node is running on the data folder {folder}: start one with `morphware run --data-folder {folder}`."
         raise NodeNotRunning(msg) from error
     return trio.SocketStream(connecting)
 
 
-def lines(stream: trio.SocketStream) -> AsyncIterator[bytes]:
+def lines(stream: trio.SocketStream, most_bytes: int = LINE_BYTES_MOST) -> "Lines":
     """The lines that arrive; one that is too long ends the conversation."""
-    return _Lines(stream)
+    return Lines(stream, most_bytes)
 
 
-class _Lines:
+class Lines:
     """No generator: whoever has its answer stops asking, and trio wants a generator that is left to be closed."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, most_bytes: int) -> None:
+        self.is_too_long = False
         self._stream = stream
+        self._most_bytes = most_bytes
         self._buffer = bytearray()
 
-    def __aiter__(self) -> "_Lines":
+    def __aiter__(self) -> "Lines":
         return self
 
     async def __anext__(self) -> bytes:
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
             searched = len(self._buffer)
-            chunk = await self._stream.receive_some() if searched <= LINE_BYTES_MOST else b""
+            self.is_too_long = searched > self._most_bytes
+            chunk = b"" if self.is_too_long else await self._stream.receive_some()
             if not chunk:
                 raise StopAsyncIteration
             self._buffer += chunk

@@ -1,11 +1,12 @@
 """The loss as it falls: batched at the worker, streamed to the end user, kept in both journals.
 
 A curve is a display and never a proof, so losing some of it harms nobody: the stream never makes the training wait,
-and a worker that cannot reach the end user trains on.  What arrives is hostile: bounded, finite, and only from the
-job's winner.
+and a worker that cannot reach the end user trains on.  What arrives is hostile: bounded, finite, only from the job's
+winner while the job lives, and no faster than the journal takes it.
 """
 
 import math
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
@@ -28,7 +29,15 @@ FLUSH_S: Final = 0.4
 POINTS_PER_FRAME: Final = 400
 POINTS_MOST: Final = 2_000_000
 LOG_BYTES_MOST: Final = 16_384
+STEP_MOST: Final = 2**53
+WAITING_FRAMES_MOST: Final = 1_000
+"""Frames kept for an end user that is slow or away; older ones are dropped."""
+FRAMES_BURST: Final = 100
+FRAMES_PER_S: Final = 25.0
+"""Every frame is a write that reaches the disk: a faster sender waits."""
+RETRY_S: Final = 3.0
 
+Step = Annotated[int, msgspec.Meta(ge=0, le=STEP_MOST)]
 Series = Annotated[str, msgspec.Meta(max_length=64)]
 
 
@@ -36,7 +45,7 @@ class ProgressFrame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
     """What crosses the stream: points (step, seconds since the epoch, series, value) and the newest output lines."""
 
     job: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-    points: Annotated[list[tuple[int, float, Series, float]], msgspec.Meta(max_length=POINTS_PER_FRAME)]
+    points: Annotated[list[tuple[Step, float, Series, float]], msgspec.Meta(max_length=POINTS_PER_FRAME)]
     output: Annotated[str, msgspec.Meta(max_length=LOG_BYTES_MOST)]
 
 
@@ -50,17 +59,20 @@ class Curve:
         self._points: list[tuple[int, float, str, float]] = []
         self._output = ""
         self._kept = journal.count_points(job_id)
+        self._waiting: deque[bytes] = deque(maxlen=WAITING_FRAMES_MOST)
 
     def take_point(self, point: MetricPoint) -> None:
         """A job logged scalars for one step; what is not a finite number is not shown."""
+        if not 0 <= point.step <= STEP_MOST or not math.isfinite(point.time_s):
+            return
         for name, value in point.values.items():
             if math.isfinite(value) and self._kept < POINTS_MOST:
-                self._points.append((point.step, point.time_s, name[:64], value))
+                self._points.append((point.step, point.time_s, _clean(name)[:64], value))
                 self._kept += 1
 
     def take_output(self, text: str) -> None:
         """A job wrote to its standard output or error; only the newest part is handed on."""
-        self._output = (self._output + text)[-LOG_BYTES_MOST // 4 :]
+        self._output = (self._output + _clean(text))[-LOG_BYTES_MOST // 4 :]
 
     def flush(self) -> list[bytes]:
         """Keep and announce what came since the last time, and return it as frames for the stream."""
@@ -77,25 +89,29 @@ class Curve:
 
     async def stream(self, gossip: Gossip, peer_key: bytes | None) -> None:
         """Hand on until cancelled; an end user that cannot be reached is tried again, and the training goes on."""
+        async with trio.open_nursery() as nursery:
+            if peer_key is not None:
+                nursery.start_soon(self._send, gossip, peer_key)
+            while True:
+                self._waiting.extend(self.flush())
+                await trio.sleep(FLUSH_S)
+
+    async def _send(self, gossip: Gossip, peer_key: bytes) -> None:
         while True:
             try:
-                if peer_key is None:
-                    await self._drain()
-                else:
-                    async with gossip.stream_to(peer_key, PROTOCOL) as stream:
-                        while True:
-                            for frame in self.flush():
-                                await stream.send(frame)
-                            await trio.sleep(FLUSH_S)
+                async with gossip.stream_to(peer_key, PROTOCOL) as stream:
+                    while True:
+                        while self._waiting:
+                            await stream.send(self._waiting.popleft())
+                        await trio.sleep(FLUSH_S / 4)
             except (MorphwareError, trio.TooSlowError) as error:
                 log.info("progress_not_streamed", job_id=self._job_id.hex(), reason=str(error))
-                self.flush()
-                await trio.sleep(3)
+                await trio.sleep(RETRY_S)
 
-    async def _drain(self) -> None:
-        while True:
-            self.flush()
-            await trio.sleep(FLUSH_S)
+
+def _clean(text: str) -> str:
+    """Text that can be written down: halves of surrogate pairs cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def keep(journal: Journal, feed: Feed, job_id: JobId, points: list[tuple[int, float, str, float]], output: str) -> None:
@@ -103,7 +119,8 @@ def keep(journal: Journal, feed: Feed, job_id: JobId, points: list[tuple[int, fl
     if points:
         with journal.transaction():
             journal.add_points(job_id, points)
-        feed.say("points", job_id=job_id.hex(), points=points)
+    for start in range(0, len(points), POINTS_PER_FRAME):
+        feed.say("points", job_id=job_id.hex(), points=points[start : start + POINTS_PER_FRAME])
     if output:
         feed.say("output", job_id=job_id.hex(), text=output)
 
@@ -123,17 +140,24 @@ class ProgressReceiver:
 
     async def receive(self, peer_key: bytes, frames: AsyncIterator[bytes]) -> None:
         """Take in one stream; the first frame that is out of order ends it."""
-        sender = self._directory.account_of(peer_key)
+        tokens, filled_at = float(FRAMES_BURST), trio.current_time()
         async for data in frames:
+            now = trio.current_time()
+            tokens, filled_at = min(float(FRAMES_BURST), tokens + (now - filled_at) * FRAMES_PER_S) - 1, now
+            if tokens < 0:
+                await trio.sleep(-tokens / FRAMES_PER_S)
             try:
                 frame = msgspec.msgpack.decode(data, type=ProgressFrame)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 log.warning("progress_refused", peer=peer_key.hex(), reason=str(error))
                 return
             job_id = JobId(frame.job)
             view = self._views.get(job_id)
-            if view is None or view.user != self._account or view.winner is None or view.winner != sender:
-                log.warning("progress_refused", peer=peer_key.hex(), reason="not the winner of a job of ours")
+            is_ours = view is not None and view.user == self._account and not view.is_over
+            # Not by looking up the account of the key: anybody may publish anybody's key as his own.
+            winner = view.winner if view is not None else None
+            if not is_ours or winner is None or self._directory.peer_keys.get(winner) != peer_key:
+                log.warning("progress_refused", peer=peer_key.hex(), reason="not the winner of a living job of ours")
                 return
             count = self._counts.setdefault(job_id, self._journal.count_points(job_id))
             points = [point for point in frame.points if all(map(math.isfinite, (point[1], point[3])))]

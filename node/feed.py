@@ -1,6 +1,7 @@
 """What happens in the node, for whoever watches: a broadcast that never waits for a slow listener."""
 
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -8,7 +9,9 @@ from typing import Any, Final
 import trio
 
 BACKLOG: Final = 5_000
-"""Notices kept for a listener that is behind; older ones are dropped, and it is told how many."""
+"""Notices kept for a listener that is behind; what comes after is dropped, and it is told how much."""
+POINTS_A_NOTICE: Final = 40
+"""A notice with many points counts as many: what a slow listener may hold is bounded by memory, not by number."""
 
 
 class Feed:
@@ -37,17 +40,40 @@ class Feed:
 
 class _Listener:
     def __init__(self) -> None:
-        self._send, self._receive = trio.open_memory_channel[dict[str, Any]](BACKLOG)
+        self._notices: deque[dict[str, Any]] = deque()
+        self._weight = 0
         self._dropped = 0
+        self._last_dropped_s = 0.0
+        self._arrived = trio.Event()
 
     def take(self, notice: dict[str, Any]) -> None:
-        try:
-            if self._dropped:
-                self._send.send_nowait({"kind": "dropped", "time_s": notice["time_s"], "count": self._dropped})
-                self._dropped = 0
-            self._send.send_nowait(notice)
-        except trio.WouldBlock:
-            self._dropped += 1
+        weight = _weight(notice)
+        if self._dropped or self._weight + weight > BACKLOG:
+            self._dropped += 1  # until it has caught up: a gap is one gap
+            self._last_dropped_s = notice["time_s"]
+        else:
+            self._notices.append(notice)
+            self._weight += weight
+        self._arrived.set()
 
     def notices(self) -> AsyncIterator[dict[str, Any]]:
-        return self._receive
+        return self
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        await trio.lowlevel.checkpoint()
+        while not self._notices and not self._dropped:
+            self._arrived = trio.Event()
+            await self._arrived.wait()
+        if self._notices:
+            notice = self._notices.popleft()
+            self._weight -= _weight(notice)
+            return notice
+        count, self._dropped = self._dropped, 0
+        return {"kind": "dropped", "time_s": self._last_dropped_s, "count": count}
+
+
+def _weight(notice: dict[str, Any]) -> int:
+    return 1 + len(notice.get("points", ())) // POINTS_A_NOTICE

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from morphware.node.errors import MorphwareError
+from morphware.node.errors import BadInput, MorphwareError
 from morphware.node.plain import from_json, to_json
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.chain_events import NodePublished
@@ -50,8 +50,12 @@ CREATE TABLE IF NOT EXISTS costs (
 """
 
 
-class ForeignDataFolder(MorphwareError):
+class ForeignDataFolder(BadInput):
     """The data folder belongs to another network or account: use another folder, or its own configuration."""
+
+
+class JournalUnusable(MorphwareError):
+    """The node's journal cannot be read or written: make room on the disk, or restore the data folder's backup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,17 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self.connection.execute("PRAGMA journal_mode=WAL")
-        self.connection.execute("PRAGMA synchronous=FULL")
-        self.connection.executescript(SCHEMA)
+        path.touch(mode=0o600)  # before SQLite makes its two companions after its likeness: they hold secrets, too
         path.chmod(0o600)
+        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            self.connection.execute("PRAGMA synchronous=FULL")
+            self.connection.executescript(SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self.connection.close()
+            msg = f"The node's journal {path} cannot be used ({error}): make room, or restore the folder's backup."
+            raise JournalUnusable(msg) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -96,10 +106,11 @@ class Journal:
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self.connection.execute("COMMIT")
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # a full disk may have ended it already
+                self.connection.execute("ROLLBACK")
             raise
-        self.connection.execute("COMMIT")
 
     # --- meta -------------------------------------------------------------------------------------------------------
 
@@ -107,8 +118,15 @@ class Journal:
         """Claim the folder for a network and account, or raise ``ForeignDataFolder`` if it is another's."""
         stored = self.get("network")
         if stored is None:
-            self.put("network", network)
-            self.put("schema", SCHEMA_VERSION)
+            with self.transaction():
+                self.put("network", network)
+                self.put("schema", SCHEMA_VERSION)
+        elif (schema := self.get("schema")) != SCHEMA_VERSION:
+            msg = (
+                f"This data folder was written in form {schema}, and this program writes form {SCHEMA_VERSION}: "
+                "run the version that wrote it, or use another --data-folder."
+            )
+            raise ForeignDataFolder(msg)
         elif stored != network:
             msg = (
                 f"This data folder belongs to {stored}, and the configuration says {network}: "
@@ -209,6 +227,11 @@ class Journal:
         """The file is served no longer."""
         self.connection.execute("DELETE FROM files WHERE job_id = ? AND name = ?", (job_id, name))
 
+    def last_moments(self) -> dict[JobId, Timestamp]:
+        """The chain time of the last event of every job."""
+        rows = self.connection.execute("SELECT job_id, max(timestamp) FROM events GROUP BY job_id")
+        return {JobId(job_id): Timestamp(timestamp) for job_id, timestamp in rows.fetchall()}
+
     def add_points(self, job_id: JobId, points: list[tuple[int, float, str, float]]) -> None:
         """Keep logged scalars: (step, seconds since the epoch, series, value)."""
         self.connection.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?)", [(job_id, *point) for point in points])
@@ -218,10 +241,11 @@ class Journal:
         row = self.connection.execute("SELECT count(*) FROM points WHERE job_id = ?", (job_id,)).fetchone()
         return int(row[0])
 
-    def points(self, job_id: JobId) -> list[tuple[int, float, str, float]]:
-        """The kept scalars of a job, in the order in which they came."""
+    def points(self, job_id: JobId, *, after: int = 0, most: int = -1) -> list[tuple[int, float, str, float]]:
+        """The kept scalars of a job, in the order in which they came: at most so many, after so many (-1: all)."""
         rows = self.connection.execute(
-            "SELECT step, time_s, series, value FROM points WHERE job_id = ? ORDER BY rowid", (job_id,)
+            "SELECT step, time_s, series, value FROM points WHERE job_id = ? ORDER BY rowid LIMIT ? OFFSET ?",
+            (job_id, most, after),
         )
         return rows.fetchall()
 

@@ -5,6 +5,7 @@ what no trying mends comes back as an event that says so.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -13,13 +14,14 @@ from typing import Final
 import trio
 
 from morphware.node.artifacts.bundles import open_bundle, publish_folder
-from morphware.node.artifacts.errors import ArtifactCorrupt, ArtifactTooLarge
+from morphware.node.artifacts.errors import ArtifactCorrupt, ArtifactTooLarge, DiskFull, SourceRefused
 from morphware.node.curve import Curve
 from morphware.node.directory import Directory
 from morphware.node.feed import Feed
 from morphware.node.journal import Journal
 from morphware.node.machines import Machine
-from morphware.node.ports import Artifacts, Chain, Gossip, Limits, Refused, Runner, Transfer
+from morphware.node.ports import Artifacts, Chain, Gossip, Limits, Refused, Runner, RunResult, Transfer
+from morphware.node.runner.errors import SandboxFailed, SandboxUnavailable
 from morphware.node.speech import Speaker
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.effects import (
@@ -50,11 +52,15 @@ from morphware.protocol.view import JobView
 
 LEAST_RUN_S: Final = 1.0
 """A run whose time is up still starts, so that it ends with a reason instead of never having been."""
+LAST_FLUSH_S: Final = 0.5
+"""Long enough for the curve's last points to be handed on."""
+MOST: Final = Limits(wall_s=30 * 24 * 3600, memory_bytes=1 << 40, disk_bytes=1 << 40)
+"""What a job may use where nobody said less: a specification is a stranger's, and names any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Performer:
-    """The hands of one node. ``folder`` holds a folder for each job."""
+    """The hands of one node. ``folder`` holds a folder for each job; ``most`` is what any job may use here."""
 
     folder: Path
     account: Address
@@ -67,6 +73,7 @@ class Performer:
     runner: Runner
     directory: Directory
     feed: Feed
+    most: Limits = MOST
 
     async def perform(
         self, machine: Machine, effect: Effect, view: JobView | None, chain_time: Callable[[], Timestamp]
@@ -80,12 +87,12 @@ class Performer:
                 await self.speaker.say(job_id, body)
             case SealBundles():
                 return await self._seal_bundles(machine, effect)
-            case Prefetch(name=name, file=file):
-                await self._fetch(job_id, name, file, view)
+            case Prefetch():
+                await self._prefetch(job_id, effect, view)
             case FetchBundle():
                 return await self._fetch_bundle(machine, effect, view)
             case Train():
-                return await self._train(job_id, effect, effect.until - chain_time())
+                return await self._train(job_id, effect, chain_time)
             case SealModel(key=key):
                 return await self._seal_model(job_id, key)
             case Evaluate():
@@ -117,7 +124,8 @@ class Performer:
 
     # --- artifacts --------------------------------------------------------------------------------------------------
 
-    async def _seal_bundles(self, machine: Machine, effect: SealBundles) -> BundlesSealed:
+    async def _seal_bundles(self, machine: Machine, effect: SealBundles) -> BundlesSealed | BundleFailed:
+        """Nothing is at stake yet: what cannot be sealed now is for a person to mend, and to submit again."""
         sources = machine.sources
         assert sources is not None
         wanted = {
@@ -125,13 +133,21 @@ class Performer:
             "train": (sources.train, effect.train_key),
             "test": (sources.test, effect.test_key),
         }
-        files = {name: await self._seal(machine.job_id, name, *what) for name, what in wanted.items()}
+        try:
+            files = {name: await self._seal(machine.job_id, name, *what) for name, what in wanted.items()}
+        except (SourceRefused, DiskFull, ArtifactTooLarge) as error:
+            return BundleFailed("bundles", f"The job's folders cannot be sealed: {error.sentence}")
         return BundlesSealed(**{name: file for name, (file, _) in files.items()})
 
     async def _seal_model(self, job_id: JobId, key: bytes) -> ModelSealed:
+        """What the job left behind; a model that cannot travel is handed in as a failure, which beats silence."""
         model = self.job_folder(job_id) / "worker" / "model"
         model.mkdir(parents=True, exist_ok=True)
-        file, archive_sha256 = await self._seal(job_id, "model", model, key)
+        try:
+            file, archive_sha256 = await self._seal(job_id, "model", model, key)
+        except (SourceRefused, ArtifactTooLarge) as error:
+            await trio.to_thread.run_sync(_leave_only_reason, model, error.sentence)
+            file, archive_sha256 = await self._seal(job_id, "model", model, key)
         return ModelSealed(file, archive_sha256)
 
     async def _seal(self, job_id: JobId, name: str, source: Path, key: bytes) -> tuple[SealedFile, bytes]:
@@ -141,6 +157,11 @@ class Performer:
             self.journal.put_file(job_id, name, published.file, published.path)
         self.feed.say("sealed", job_id=job_id.hex(), name=name, size_bytes=published.file.size_bytes)
         return published.file, published.archive_sha256
+
+    async def _prefetch(self, job_id: JobId, effect: Prefetch, view: JobView | None) -> None:
+        """A head start only: a file that never fits is reported by whoever needs it."""
+        with suppress(ArtifactCorrupt, ArtifactTooLarge):
+            await self._fetch(job_id, effect.name, effect.file, view)
 
     async def _fetch(self, job_id: JobId, name: str, file: SealedFile, view: JobView | None) -> Path:
         """The ciphertext, fetched and served on."""
@@ -157,7 +178,7 @@ class Performer:
                 peers=transfer.peers,
             )
 
-        peers = self.directory.torrents_for(view, name) if view is not None else []
+        peers = self.directory.torrents_for(view, name, besides=self.account) if view is not None else []
         path = await self.artifacts.fetch(file, self._sealed_folder(job_id), peers=peers, progress=tell)
         with self.journal.transaction():
             self.journal.put_file(job_id, name, file, path)
@@ -192,31 +213,51 @@ class Performer:
 
     # --- running strangers' code ------------------------------------------------------------------------------------
 
-    async def _train(self, job_id: JobId, effect: Train, wall_s: float) -> TrainingEnded:
-        """Train from the beginning; what an earlier try left behind is thrown away."""
-        folder = self.job_folder(job_id) / "worker"
-        model = folder / "model"
+    async def _train(self, job_id: JobId, effect: Train, chain_time: Callable[[], Timestamp]) -> TrainingEnded:
+        """Train from the beginning; what an earlier try left behind is thrown away.
+
+        A machine that cannot train hands in its failure: a rejection costs less than silence.
+        """
+        model = self.job_folder(job_id) / "worker" / "model"
         await trio.to_thread.run_sync(lambda: rmtree(model, ignore_errors=True))
-        model.mkdir(parents=True)
-        curve = Curve(self.journal, self.feed, job_id)
+        model.mkdir(parents=True, exist_ok=True)
         self.feed.say("training", job_id=job_id.hex(), account=self.account.hex())
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(curve.stream, self.gossip, self.directory.peer_keys.get(effect.user))
-            result = await self.runner.train(
-                code=folder / "code",
-                entry=effect.entry,
-                train=folder / "train",
-                model=model,
-                limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),
-                on_metric=curve.take_point,
-                on_log=curve.take_output,
-            )
-            await trio.sleep(LAST_FLUSH_S)
-            nursery.cancel_scope.cancel()
-        if result.reason:
-            (model / "FAILED.txt").write_text(result.reason + "\n", encoding="utf-8")
-        self.feed.say("trained", job_id=job_id.hex(), seconds=result.seconds, reason=result.reason)
-        return TrainingEnded(result.reason)
+        seconds = 0.0
+        try:
+            result = await self._run_training(job_id, effect, model, effect.until - chain_time())
+            reason, seconds = result.reason, result.seconds
+        except SandboxUnavailable as error:
+            reason = error.sentence
+        except SandboxFailed as error:
+            if chain_time() < effect.until:
+                raise  # there is time for another try
+            reason = error.sentence
+        if reason:
+            await trio.to_thread.run_sync(_leave_only_reason, model, reason)
+        self.feed.say("trained", job_id=job_id.hex(), seconds=seconds, reason=reason)
+        return TrainingEnded(reason)
+
+    async def _run_training(self, job_id: JobId, effect: Train, model: Path, wall_s: float) -> RunResult:
+        """The run itself, with its curve streamed to the end user beside it."""
+        folder = self.job_folder(job_id) / "worker"
+        curve = Curve(self.journal, self.feed, job_id)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(curve.stream, self.gossip, self.directory.peer_keys.get(effect.user))
+                result = await self.runner.train(
+                    code=folder / "code",
+                    entry=effect.entry,
+                    train=folder / "train",
+                    model=model,
+                    limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),
+                    on_metric=curve.take_point,
+                    on_log=curve.take_output,
+                )
+                await trio.sleep(LAST_FLUSH_S)
+                nursery.cancel_scope.cancel()
+        finally:
+            curve.flush()
+        return result
 
     async def _evaluate(self, machine: Machine, effect: Evaluate, wall_s: float) -> Evaluated:
         folder = self.role_folder(machine)
@@ -233,13 +274,20 @@ class Performer:
         return Evaluated(score.metric_e6, score.fingerprint_e9, score.prediction_root, score.reason)
 
     def _limits(self, wall_s: float, memory_bytes: int, disk_bytes: int) -> Limits:
+        """What the specification asks for, as far as this machine's owner allows it."""
         return Limits(
-            wall_s=max(LEAST_RUN_S, wall_s), memory_bytes=memory_bytes, disk_bytes=disk_bytes, threads=self.threads
+            wall_s=max(LEAST_RUN_S, min(wall_s, self.most.wall_s)),
+            memory_bytes=min(memory_bytes, self.most.memory_bytes),
+            disk_bytes=min(disk_bytes, self.most.disk_bytes),
+            threads=self.threads,
         )
 
 
-LAST_FLUSH_S: Final = 0.5
-"""Long enough for the curve's last points to be handed on."""
+def _leave_only_reason(model: Path, reason: str) -> None:
+    """The folder of a model that is none says why."""
+    rmtree(model, ignore_errors=True)
+    model.mkdir(parents=True, exist_ok=True)
+    (model / "FAILED.txt").write_text(reason + "\n", encoding="utf-8", errors="replace")
 
 
 def _context(job_id: JobId, name: str) -> bytes:

@@ -30,7 +30,10 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class SealBundles:
-    """Pack, seal and serve the job's three folders under these keys. Answer: ``BundlesSealed``."""
+    """Pack, seal and serve the job's three folders under these keys.
+
+    Answers: ``BundlesSealed``, or ``BundleFailed`` for the bundle "bundles".
+    """
 
     id: str
     code_key: bytes

@@ -122,6 +122,8 @@ class UserBrain(Brain):
                 self._sealed_bids.setdefault((event.bidder, event.commitment), event)
             case BidKeyHeard() if len(self._bid_keys) < SEALED_BIDS_MOST or self._is_on_chain(event.commitment):
                 self._bid_keys.setdefault(event.commitment, event.key)
+            case BundleFailed(name="bundles", reason=reason):
+                self._is_hopeless, self.problem = True, reason
             case BundleFetched(name="model") | BundleFailed(name="model"):
                 self._is_model_settled = True
             case _:

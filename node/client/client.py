@@ -1,14 +1,19 @@
 """``NodeClient`` asks a running node over its control socket; every method is one request."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import trio
 
 from morphware.node.control import NodeNotRunning, connect, lines, send_line
 from morphware.node.errors import BadInput, MorphwareError
 from morphware.node.wishes import JobWish
+
+ANSWER_BYTES_MOST: Final = 64 << 20
+"""Our own node is believed more than its askers: a list of many jobs is long."""
 
 
 class NodeRefused(MorphwareError):
@@ -39,7 +44,10 @@ class NodeClient:
 
     async def points(self, job_id: str) -> list[list[Any]]:
         """The scalars that a job logged: [step, seconds since the epoch, series, value]."""
-        return list(await self._ask("points", job_id=job_id))
+        points: list[list[Any]] = []
+        while page := await self._ask("points", job_id=job_id, after=len(points)):
+            points += page
+        return points
 
     async def costs(self) -> list[dict[str, Any]]:
         """What each transaction of this node for its jobs cost: job, role, call, gas, fee in wei of the coin."""
@@ -50,14 +58,16 @@ class NodeClient:
         """Notices from now on, as dictionaries with ``kind`` and ``time_s``."""
         stream = await connect(self.data_folder)
         async with stream:
-            await send_line(stream, {"do": "watch"})
-            incoming = lines(stream)
-            if await anext(incoming, None) is None:
-                raise NodeNotRunning(f"The node on {self.data_folder} hung up: look at its log.")
+            incoming = lines(stream, ANSWER_BYTES_MOST)
+            with self._hanging_up():
+                await send_line(stream, {"do": "watch"})
+                if await anext(incoming, None) is None:
+                    raise self._hung_up()
 
             async def notices() -> AsyncGenerator[dict[str, Any], None]:
-                async for line in incoming:
-                    yield json.loads(line)
+                with self._hanging_up():
+                    async for line in incoming:
+                        yield json.loads(line)
 
             async with aclosing(notices()) as told:
                 yield told
@@ -65,12 +75,25 @@ class NodeClient:
     async def _ask(self, name: str, **arguments: Any) -> Any:
         stream = await connect(self.data_folder)
         async with stream:
-            await send_line(stream, {"do": name} | arguments)
-            async for line in lines(stream):
-                answer = json.loads(line)
-                if "ok" in answer:
-                    return answer["ok"]
-                if answer.get("is_bad_input"):
-                    raise BadInput(answer["error"])
-                raise NodeRefused(answer["error"])
-        raise NodeNotRunning(f"The node on {self.data_folder} hung up: look at its log.")
+            with self._hanging_up():
+                await send_line(stream, {"do": name} | arguments)
+                line = await anext(lines(stream, ANSWER_BYTES_MOST), None)
+        if line is None:
+            raise self._hung_up()
+        answer = json.loads(line)
+        if "ok" in answer:
+            return answer["ok"]
+        if answer.get("is_bad_input"):
+            raise BadInput(answer["error"])
+        raise NodeRefused(answer["error"])
+
+    def _hung_up(self) -> NodeNotRunning:
+        return NodeNotRunning(f"The node on {self.data_folder} hung up: look at its log.")
+
+    @contextmanager
+    def _hanging_up(self) -> Iterator[None]:
+        """A node may end at any time; that is one sentence, too."""
+        try:
+            yield
+        except trio.BrokenResourceError as error:
+            raise self._hung_up() from error

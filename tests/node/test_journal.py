@@ -1,0 +1,156 @@
+"""The journal: all or nothing, its owner's alone, and never mistaken for another's."""
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from morphware.node.journal import ForeignDataFolder, Journal, JournalUnusable
+from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.calls import Poke
+from morphware.protocol.chain_events import StateChanged
+from morphware.protocol.effects import Send
+from morphware.protocol.events import Moment, TimePassed
+from morphware.protocol.states import State
+from morphware.protocol.units import JobId, Timestamp
+
+JOB, OTHER = JobId(b"j" * 32), JobId(b"o" * 32)
+NOW = Moment(Timestamp(5), 7)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite")
+
+
+def test_a_transaction_that_fails_leaves_nothing(journal: Journal) -> None:
+    def fail() -> None:
+        with journal.transaction():
+            journal.add_machine(JOB, "worker", bytes(32), None)
+            journal.add_event(JOB, None, TimePassed(), NOW, is_behind=False)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert journal.machines() == []
+    assert list(journal.events(JOB)) == []
+    with journal.transaction():
+        journal.add_machine(JOB, "worker", bytes(32), None)
+    assert len(journal.machines()) == 1
+    journal.close()
+
+
+def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.connection.execute("PRAGMA max_page_count = 20")
+
+    def fill() -> None:
+        with journal.transaction():
+            for number in range(10_000):
+                journal.put(str(number), "x" * 1000)
+
+    with pytest.raises(sqlite3.Error):
+        fill()
+    assert not journal.connection.in_transaction
+    with journal.transaction():
+        journal.put("small", "value")
+    journal.close()
+
+
+def test_what_was_stored_is_there_in_a_copy_of_the_files(journal: Journal, tmp_path: Path) -> None:
+    """A process that is killed leaves its files as they are; a copy taken now is what the next start finds."""
+    event = StateChanged(JOB, State.BIDDING, Timestamp(9))
+    with journal.transaction():
+        journal.add_machine(JOB, "user", b"s" * 32, None)
+        journal.add_event(JOB, None, event, NOW, is_behind=True)
+        assert journal.add_effect(JOB, "user", Send("poke", Poke(JOB)))
+        assert not journal.add_effect(JOB, "user", Send("poke", Poke(JOB)))
+    journal.connection.execute("BEGIN IMMEDIATE")
+    journal.finish_effect(JOB, "user", "poke")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in tmp_path.glob("journal.sqlite*"):
+        (copy / path.name).write_bytes(path.read_bytes())
+    found = Journal(copy / "journal.sqlite")
+    (record,) = found.events(JOB)
+    assert (record.role, record.event, record.now, record.is_behind) == (None, event, NOW, True)
+    assert found.pending_effects(JOB, "user") == [Send("poke", Poke(JOB))]
+    assert found.machines()[0].seed == b"s" * 32
+    found.close()
+    journal.connection.execute("ROLLBACK")
+    journal.close()
+
+
+def test_effects_that_are_done_are_not_pending(journal: Journal) -> None:
+    for name in ("a", "b"):
+        journal.add_effect(JOB, "user", Send(name, Poke(JOB)))
+        journal.add_effect(OTHER, "user", Send(name, Poke(OTHER)))
+    journal.finish_effect(JOB, "user", "a")
+    assert [effect.id for effect in journal.pending_effects(JOB, "user")] == ["b"]
+    assert [effect.id for effect in journal.pending_effects(OTHER, "user")] == ["a", "b"]
+    journal.close()
+
+
+def test_the_journal_and_its_companions_are_their_owners_alone(journal: Journal, tmp_path: Path) -> None:
+    journal.put("key", "value")
+    paths = list(tmp_path.glob("journal.sqlite*"))
+    assert len(paths) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
+    journal.close()
+
+
+def test_a_folder_belongs_to_one_network_and_one_account(tmp_path: Path) -> None:
+    for _ in range(2):
+        journal = Journal(tmp_path / "journal.sqlite")
+        journal.belongs_to("chain 1")
+        with pytest.raises(ForeignDataFolder, match=r"chain 1.*chain 2"):
+            journal.belongs_to("chain 2")
+        journal.close()
+
+
+def test_a_journal_of_another_form_is_not_touched(journal: Journal) -> None:
+    journal.belongs_to("chain 1")
+    journal.put("schema", "99")
+    with pytest.raises(ForeignDataFolder, match="form 99"):
+        journal.belongs_to("chain 1")
+    journal.close()
+
+
+def test_a_file_that_is_no_journal_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(b"not a database at all" * 1000)
+    with pytest.raises(JournalUnusable, match="backup"):
+        Journal(path)
+
+
+def test_points_come_in_pages(journal: Journal) -> None:
+    points = [(step, float(step), "loss", 1 / (step + 1)) for step in range(10)]
+    journal.add_points(JOB, points)
+    journal.add_points(OTHER, points[:3])
+    assert journal.points(JOB) == points
+    assert journal.points(JOB, after=4, most=3) == points[4:7]
+    assert journal.points(JOB, after=10, most=3) == []
+    assert journal.count_points(OTHER) == 3
+    journal.close()
+
+
+def test_files_and_costs_are_kept_once(journal: Journal, tmp_path: Path) -> None:
+    file = SealedFile("magnet:?", 2**40, bytes(32))
+    for _ in range(2):
+        journal.put_file(JOB, "train", file, tmp_path)
+        journal.add_cost(JOB, "user", "post", "Post", 90_000, 2**80)
+    assert journal.files() == [(JOB, "train", file, tmp_path)]
+    assert journal.costs() == [
+        {"job_id": JOB.hex(), "role": "user", "call": "Post", "gas": 90_000, "fee_wei": str(2**80)}
+    ]
+    journal.drop_file(JOB, "train")
+    assert journal.files() == []
+    journal.close()
+
+
+def test_the_last_moment_of_a_job_is_the_chains(journal: Journal) -> None:
+    for timestamp in (5, 9, 7):
+        journal.add_event(JOB, None, TimePassed(), Moment(Timestamp(timestamp), 1), is_behind=False)
+    assert journal.last_moments() == {JOB: 9}
+    journal.close()
