@@ -93,7 +93,7 @@ def test_what_is_given_goes_first(job: Path) -> None:
         (lambda job: (job / "train.py").write_text("def predict(:"), "does not parse"),
         (lambda job: (job / "morphware.toml").write_text(""), "Name a metric"),
         (lambda job: (job / "morphware.toml").write_text('metric = "accuracy"'), "Name the accuracy that pays"),
-        (lambda job: (job / "morphware.toml").write_text('metric = "accuracy"\nthreshold = 0.5'), "Give --reserve"),
+        (lambda job: (job / "morphware.toml").write_text('metric = "accuracy"\nthreshold = 0.5'), "give --reserve"),
         (lambda job: (job / "morphware.toml").write_text(CONFIG.replace("accuracy", "nonsense")), "never reports"),
         (lambda job: (job / "train" / "inputs.csv").unlink(), "is empty"),
         (lambda job: (job / "test" / "labels.csv").unlink(), "has no labels"),
