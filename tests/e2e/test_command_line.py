@@ -126,6 +126,17 @@ def test_nothing_outlives_a_testnet_that_ends_during_training(tmp_path: Path, nu
     assert list((tmp_path / "net").rglob("crashes/*")) == []
 
 
+def test_nothing_outlives_a_testnet_that_is_interrupted_while_it_starts(tmp_path: Path) -> None:
+    with started(tmp_path, "testnet", "--json", "--folder", tmp_path / "net") as testnet:
+        testnet.until(lambda: (tmp_path / "net" / "nodes" / "user-1" / "node.log").exists())
+        testnet.family()
+        testnet.interrupt()
+        assert testnet.wait(ENDING_S) == ExitStatus.INTERRUPTED
+        testnet.until_alone(DYING_S)
+        assert "Traceback" not in testnet.err.read_text()
+    assert list((tmp_path / "net").rglob("crashes/*")) == []
+
+
 # --- what a receipt must say ----------------------------------------------------------------------------------------
 
 
