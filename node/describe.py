@@ -79,7 +79,7 @@ def describe_unposted(job_id: JobId, *, is_given_up: bool, problem: str) -> dict
         "is_mine": True,
         "state": "NONE",
         "outcome": "NOT_POSTED" if is_given_up else "NONE",
-        "reason": "the market refused the job" if is_given_up else "the job's folders are sealed and posted",
+        "reason": "the job was not posted" if is_given_up else "the job's folders are sealed and posted",
         "problem": problem,
         "winner": None,
         "price_wei": None,

@@ -35,7 +35,9 @@ from morphware.node.gossip.service import Libp2pGossip, serve_gossip
 from morphware.node.journal import Journal
 from morphware.node.keys import Keys, load, read_account
 from morphware.node.performer import Performer
+from morphware.node.ports import Limits
 from morphware.node.requests import Requests
+from morphware.node.retention import Retention
 from morphware.node.runner.runner import SandboxRunner
 from morphware.node.speech import Listener, Speaker
 from morphware.node.treasury import Treasury
@@ -133,13 +135,14 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
             speaker = Speaker(knowledge, keys.account, keys.private_key, keys.peer_seed, gossip)
             engine.performer = Performer(
                 folder / "jobs", keys.account, config.worker.threads or None,
-                journal, chain, artifacts, gossip, speaker, runner, directory, feed,
+                journal, chain, artifacts, gossip, speaker, runner, directory, feed, _most(config),
             )  # fmt: skip
             engine.connect = gossip.connect
             nursery.start_soon(_serve_old_files, journal, artifacts)
             head = max(0, await chain.block_number() - config.chain.finality_blocks)
             await nursery.start(engine.run, deployment.deploy_block, head)
             nursery.start_soon(listener.keep_time, feed)
+            nursery.start_soon(Retention(engine, artifacts, folder / "jobs", config.artifacts.retention_s).serve)
 
             addresses = published_addresses(gossip.addresses, artifacts.address)
             await _publish(engine.treasury, directory, keys, addresses)
@@ -209,6 +212,16 @@ def _policy(config: Config) -> WorkerPolicy:
         price_per_hour_wei=parse_tokens(worker.price_per_hour),
         minimum_price_wei=parse_tokens(worker.minimum_price),
         decoy_chance_256=round(worker.decoy_probability * 256),
+        memory_bytes=int(worker.memory_gib * GIB),
+        disk_bytes=int(worker.disk_gib * GIB),
+    )
+
+
+def _most(config: Config) -> Limits:
+    """What any job may use of this machine, whichever role runs it."""
+    worker = config.worker
+    return Limits(
+        wall_s=worker.wall_limit_s,
         memory_bytes=int(worker.memory_gib * GIB),
         disk_bytes=int(worker.disk_gib * GIB),
     )

@@ -2,15 +2,22 @@
 
 import os
 import shutil
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from morphware.node.artifacts.disk import require_space
 from morphware.node.errors import BadInput
 from morphware.node.machines import Sources
-from morphware.node.runner.inspect import check_data, check_metric, inspect_job
-from morphware.node.wishes import JobWish
-from morphware.protocol.units import Wei
+from morphware.node.runner.inspect import JobInspection, check_data, check_metric, inspect_job
+from morphware.node.wishes import WINDOW_MOST_S, JobWish
+from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.codec import Malformed, decode, encode
+from morphware.protocol.market import SPEC_MOST_BYTES
+from morphware.protocol.messages import JobSpec
+from morphware.protocol.units import WEI_MAX, Wei
 from morphware.protocol.user import Submission
 
 FEE_SHARE: Final = 50
@@ -20,12 +27,13 @@ MARGIN: Final = 3
 LEAST_TRAINING_S: Final = 60
 LEAST_TESTING_S: Final = 60
 USUAL_BIDDING_S: Final = 15 * 60
-WINDOW_MOST_S: Final = 30 * 24 * 3600
+USUAL_MAGNET: Final = "magnet:?" + "x" * 292
+"""As long as a link with several addresses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A submission that passed inspection, with what has to be copied: relative names inside ``folder``.
+    """A submission that passed inspection, with what has to be copied: names relative to their folders.
 
     Data below the code's folder is no code: the testing data would reach the worker inside the code bundle.
     """
@@ -34,17 +42,28 @@ class Staged:
     folder: Path
     files: tuple[str, ...]
     train: Path
+    train_files: tuple[str, ...]
     test: Path
+    test_files: tuple[str, ...]
 
     def keep(self, destination: Path) -> Sources:
-        """Copy code and data below ``destination`` (hard links where possible), so that later edits change nothing."""
+        """Copy code and data below ``destination``: real copies, for an edit in place would change a hard link's.
+
+        Raises:
+            DiskFull: there is no room for them. OSError: a file cannot be read any more. Either leaves nothing.
+        """
         sources = Sources(destination / "code", destination / "train", destination / "test")
-        for name in self.files:
-            _link(self.folder / name, sources.code / name)
-        for source, target in ((self.train, sources.train), (self.test, sources.test)):
-            for path in sorted(source.rglob("*")):
-                if path.is_file():
-                    _link(path, target / path.relative_to(source))
+        pairs = [(self.folder / name, sources.code / name) for name in self.files]
+        pairs += [(self.train / name, sources.train / name) for name in self.train_files]
+        pairs += [(self.test / name, sources.test / name) for name in self.test_files]
+        destination.mkdir(parents=True, exist_ok=True)
+        try:
+            require_space(destination, sum(source.stat().st_size for source, _ in pairs))
+            for source, target in pairs:
+                _copy(source, target)
+        except BaseException:
+            shutil.rmtree(destination, ignore_errors=True)
+            raise
         return sources
 
 
@@ -61,14 +80,18 @@ def stage(wish: JobWish) -> Staged:
         raise BadInput("The reserve is the most that you would pay: give more than 0 tokens with --reserve.")
     if wish.seats % 2 == 0 or not 1 <= wish.seats <= 11:
         raise BadInput(f"{wish.seats} validators cannot vote: choose an odd number from 1 to 11.")
+    if wish.reserve_wei > WEI_MAX // 4 or not 0 <= (wish.fee_wei or 0) <= WEI_MAX // 64:
+        raise BadInput("There are not so many tokens: lower the reserve, or the fee.")
     estimated_s = max(1, wish.estimated_s)
     training_s = wish.training_s or max(LEAST_TRAINING_S, MARGIN * estimated_s)
     testing_s = wish.testing_s or max(LEAST_TESTING_S, estimated_s)
     bidding_s = wish.bidding_s or USUAL_BIDDING_S
+    if min(training_s, testing_s, bidding_s) < 1:
+        raise BadInput("Every window has at least one second: correct the training, testing or bidding time.")
     if max(training_s, testing_s, bidding_s) > WINDOW_MOST_S:
         raise BadInput("No window may be longer than 30 days: shorten the training, testing or bidding time.")
     submission = Submission(
-        name=(wish.name or job.config.title or wish.program.stem)[:80],
+        name=_name(wish.name or job.config.title or wish.program.stem),
         kind=job.kind,
         entry=job.entry,
         metric=wish.metric,
@@ -85,14 +108,88 @@ def stage(wish: JobWish) -> Staged:
         disk_bytes=wish.disk_bytes,
         requirements=job.requirements,
     )
-    data = (wish.train.resolve(), wish.test.resolve())
-    files = tuple(name for name in job.files if not any((job.folder / name).resolve().is_relative_to(d) for d in data))
-    return Staged(submission, job.folder, files, wish.train, wish.test)
+    _require_readable(submission)
+    train, test = wish.train.resolve(), wish.test.resolve()
+    _require_apart(train, test)
+    data = {"training": tuple(_data_files(train, "training")), "testing": tuple(_data_files(test, "testing"))}
+    return Staged(submission, job.folder, _code_files(job, train, test), train, data["training"], test, data["testing"])
 
 
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _name(text: str) -> str:
+    """One line that everybody can read."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))[:80].strip() or "job"
+
+
+def _require_readable(submission: Submission) -> None:
+    """A specification that others could not read would get no bids: say so before it costs anything."""
+    file = SealedFile(USUAL_MAGNET, 1, bytes(32))
+    names = ("name", "kind", "entry", "metric", "privacy", "estimated_s", "memory_bytes", "disk_bytes")
+    spec = JobSpec(
+        **{name: getattr(submission, name) for name in (*names, "requirements", "environment")},
+        code=file,
+        train=file,
+        test=file,
+        public_keys=bytes(96),
+    )
     try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copy2(source, target)
+        decode(encode(spec), JobSpec, most_bytes=SPEC_MOST_BYTES)
+    except (Malformed, UnicodeEncodeError) as error:
+        raise BadInput(
+            f"Others could not read the job's description ({error}): use shorter or plainer names and requirements."
+        ) from error
+
+
+def _require_apart(train: Path, test: Path) -> None:
+    """The winner gets the training data whole, and must not get the testing data with it."""
+    if train.is_relative_to(test) or test.is_relative_to(train):
+        raise BadInput(
+            f"The training data {train} and the testing data {test} lie in one another, so the worker would see what "
+            "it is tested on: put them into two separate folders."
+        )
+
+
+def _code_files(job: JobInspection, train: Path, test: Path) -> tuple[str, ...]:
+    """The job's files without what is data: neither below a data folder, nor another name of a testing file."""
+    tests = {(status.st_dev, status.st_ino) for status in (path.stat() for path in test.rglob("*") if path.is_file())}
+
+    def is_code(name: str) -> bool:
+        path = (job.folder / name).resolve()
+        status = path.stat()
+        is_data = path.is_relative_to(train) or path.is_relative_to(test)
+        return not is_data and (status.st_dev, status.st_ino) not in tests
+
+    files = tuple(name for name in job.files if is_code(name))
+    if job.entry not in files:
+        entry = job.folder / job.entry
+        if entry.is_symlink():
+            raise BadInput(f"{entry} is a link: put the file itself into the job's folder.")
+        raise BadInput(f"{entry} lies in a data folder, and data is no code: keep code and data in separate folders.")
+    return files
+
+
+def _data_files(root: Path, name: str) -> Iterator[str]:
+    """Every file below a data folder, relative to it. Links are followed inside of it, and refused if they leave it."""
+
+    def refuse(error: OSError) -> None:
+        raise BadInput(f"The {name} data cannot be read: {error}.") from error
+
+    for folder, folders, files in os.walk(root, onerror=refuse):
+        folders.sort()
+        here = Path(folder)
+        for path in (here / child for child in (*folders, *sorted(files))):
+            is_folder = path.is_dir()
+            if path.is_symlink() and (is_folder or not path.resolve().is_relative_to(root)):
+                where = "to a folder" if is_folder else "out of its folder"
+                raise BadInput(
+                    f"The {name} data holds a link that leads {where}, {path}: put the files themselves there."
+                )
+            if not is_folder and not path.is_file():
+                raise BadInput(f"The {name} data holds {path}, which is no plain file: take it away.")
+            if not is_folder:
+                yield str(path.relative_to(root))
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    shutil.copymode(source, target)

@@ -3,9 +3,15 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
+import msgspec
+
+from morphware.node.errors import BadInput
 from morphware.protocol.units import Wei
+
+WINDOW_MOST_S: Final = 30 * 24 * 3600
+"""No window of a job is longer than 30 days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,6 @@ class JobWish:
     threshold: float
     reserve_wei: Wei
     name: str = ""
-    entry: str = ""
     estimated_s: int = 600
     training_s: int | None = None
     testing_s: int | None = None
@@ -44,10 +49,41 @@ class JobWish:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "JobWish":
-        """The wish that ``to_plain`` wrote."""
-        values = dict(plain)
+        """The wish that ``to_plain`` wrote. Raises ``BadInput`` for anything else, and names what is wrong."""
+        try:
+            asked = msgspec.convert(plain, _PlainWish)
+        except msgspec.ValidationError as error:
+            raise BadInput(f"The job's description cannot be used: {error}.") from error
+        values = {name: getattr(asked, name) for name in asked.__struct_fields__}
         for key in ("program", "train", "test"):
             values[key] = Path(values[key])
         for key in ("reserve_wei", "fee_wei"):
             values[key] = None if values[key] is None else Wei(int(values[key]))
         return cls(**values)
+
+
+_AbsolutePath = Annotated[str, msgspec.Meta(max_length=4096, pattern=r"\A/[^\x00]*\Z")]
+_Amount = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,40}\Z")]
+_Window = Annotated[int, msgspec.Meta(ge=1, le=WINDOW_MOST_S)]
+_Size = Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)]
+
+
+class _PlainWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A wish as it comes over the control socket, from whatever program."""
+
+    program: _AbsolutePath
+    train: _AbsolutePath
+    test: _AbsolutePath
+    metric: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    threshold: float
+    reserve_wei: _Amount
+    name: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    estimated_s: _Window = 600
+    training_s: _Window | None = None
+    testing_s: _Window | None = None
+    bidding_s: _Window | None = None
+    seats: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
+    fee_wei: _Amount | None = None
+    privacy: Literal["sealed", "public"] = "sealed"
+    memory_bytes: _Size = 4 << 30
+    disk_bytes: _Size = 4 << 30
