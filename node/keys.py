@@ -23,6 +23,7 @@ import msgspec
 import trio
 
 from morphware.node.errors import BadInput
+from morphware.node.recursion import recursion_limit_kept
 from morphware.protocol.units import Address
 
 STANDARD_WORK: Final = 2**18
@@ -150,7 +151,8 @@ def _new_private_key() -> bytes:
 
 
 def _encrypt_keystore(private_key: bytes, password: str, work: int) -> bytes:
-    from eth_keyfile import create_keyfile_json
+    with recursion_limit_kept():
+        from eth_keyfile import create_keyfile_json
 
     keystore = create_keyfile_json(private_key, password.encode(), kdf="scrypt", iterations=work)
     return msgspec.json.format(msgspec.json.encode(keystore), indent=2) + b"\n"
@@ -263,7 +265,8 @@ def _decode_keystore(content: bytes) -> _Keystore:
 
 
 def _decrypt_keystore(content: bytes, password: str) -> bytes:
-    from eth_keyfile import decode_keyfile_json
+    with recursion_limit_kept():
+        from eth_keyfile import decode_keyfile_json
 
     _decode_keystore(content)
     keystore: dict[str, Any] = msgspec.json.decode(content)

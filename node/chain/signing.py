@@ -7,6 +7,7 @@ import msgspec
 
 from morphware.node.chain.rpc import Data, Quantity, from_hexadecimal, to_hexadecimal
 from morphware.node.chain.transaction_log import Signed
+from morphware.node.recursion import recursion_limit_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Signer:
     """Signs one account's transactions for one chain; never shows its key."""
 
     def __init__(self, private_key: bytes, chain_id: int) -> None:
-        from eth_account import Account  # a second of import time, which those who only read do not owe
+        with recursion_limit_kept():
+            from eth_account import Account  # a second of import time, which those who only read do not owe
 
         self._account = Account.from_key(private_key)
         self._chain_id = chain_id

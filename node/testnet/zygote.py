@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from morphware.node.recursion import recursion_limit_kept
+
 PRELOADED: Final = (
     "morphware.node.node",
     "morphware.node.cli.main",
@@ -43,8 +45,9 @@ PR_SET_PDEATHSIG: Final = 1
 def main() -> None:
     """Serve until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the testnet, which then closes our standard input
-    for module in PRELOADED:
-        importlib.import_module(module)
+    with recursion_limit_kept():
+        for module in PRELOADED:
+            importlib.import_module(module)
     gc.freeze()  # the children share what is loaded until they write to it: the collector must not
     _say({"ready": os.getpid()})
     children: set[int] = set()

@@ -98,7 +98,7 @@ class Market:
 
 
 @asynccontextmanager
-async def open_market(folder: Path, *, workers: int = 3, validators: int = 6, **settings: str) -> AsyncIterator[Market]:
+async def open_market(folder: Path, *, workers: int = 2, validators: int = 5, **settings: str) -> AsyncIterator[Market]:
     """A market for one test."""
     named = {key.replace("__", "."): value for key, value in settings.items()}
     async with running_network(folder, Shape(workers, validators, 1), settings=named) as network:
