@@ -17,6 +17,7 @@ from morphware.node.artifacts.bundles import open_bundle, publish_folder
 from morphware.node.artifacts.errors import ArtifactCorrupt, ArtifactTooLarge, DiskFull, SourceRefused
 from morphware.node.curve import Curve
 from morphware.node.directory import Directory
+from morphware.node.errors import MorphwareError
 from morphware.node.feed import Feed
 from morphware.node.journal import Journal
 from morphware.node.machines import Machine
@@ -241,22 +242,29 @@ class Performer:
         """The run itself, with its curve streamed to the end user beside it."""
         folder = self.job_folder(job_id) / "worker"
         curve = Curve(self.journal, self.feed, job_id)
+        result: RunResult | MorphwareError
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(curve.stream, self.gossip, self.directory.peer_keys.get(effect.user))
-                result = await self.runner.train(
-                    code=folder / "code",
-                    entry=effect.entry,
-                    train=folder / "train",
-                    model=model,
-                    limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),
-                    on_metric=curve.take_point,
-                    on_log=curve.take_output,
-                )
-                await trio.sleep(LAST_FLUSH_S)
+                try:
+                    result = await self.runner.train(
+                        code=folder / "code",
+                        entry=effect.entry,
+                        train=folder / "train",
+                        model=model,
+                        limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),
+                        on_metric=curve.take_point,
+                        on_log=curve.take_output,
+                    )
+                except MorphwareError as error:  # out of the nursery as it is, not in a group
+                    result = error
+                else:
+                    await trio.sleep(LAST_FLUSH_S)
                 nursery.cancel_scope.cancel()
         finally:
             curve.flush()
+        if isinstance(result, MorphwareError):
+            raise result
         return result
 
     async def _evaluate(self, machine: Machine, effect: Evaluate, wall_s: float) -> Evaluated:

@@ -1,0 +1,251 @@
+"""The hands of the node: what cannot be done is said in an event, and what may be mended is tried again."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from morphware.node.artifacts.errors import ArtifactCorrupt, ArtifactTooLarge, DiskFull, SourceRefused
+from morphware.node.machines import Machine
+from morphware.node.performer import LEAST_RUN_S
+from morphware.node.ports import Limits, RunResult
+from morphware.node.retention import Retention
+from morphware.node.runner.errors import SandboxFailed, SandboxUnavailable
+from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.effects import Effect, FetchBundle, Prefetch, SealModel, Train
+from morphware.protocol.events import BundleFailed, ModelSealed, TrainingEnded
+from morphware.protocol.states import Outcome
+from morphware.protocol.units import JobId, Timestamp
+from tests.node.test_engine import run_to_end
+from tests.node.world import Node, World, market_of, no_threads
+
+__all__ = ["no_threads"]
+pytestmark = pytest.mark.usefixtures("no_threads")
+
+JOB = JobId(b"j" * 32)
+TRAIN = Train("train", "train.py", Timestamp(100), 1 << 60, 1 << 60, bytes(20))  # type: ignore[arg-type]
+
+
+class Bench:
+    """One node's performer, for single effects."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world = World(folder)
+        self.node = Node(self.world, "node", "worker").enrol()
+        self.node._open()
+        assert self.node.engine.performer is not None
+        self.performer = self.node.engine.performer
+        self.job = self.performer.job_folder(JOB)
+        for name, file in (("code", "train.py"), ("train", "inputs.csv"), ("model", "old.txt")):
+            (self.job / "worker" / name).mkdir(parents=True)
+            (self.job / "worker" / name / file).write_text("x")
+        self.machine = Machine(JOB, "worker", None)  # type: ignore[arg-type]
+        self.now = Timestamp(50)
+
+    async def perform(self, effect: Effect) -> Any:
+        return await self.performer.perform(self.machine, effect, None, lambda: self.now)
+
+    @property
+    def model(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in (self.job / "worker" / "model").iterdir()}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Any:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.node.journal.close()
+
+
+# --- folders that cannot be sealed ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (SourceRefused("the name 'a\\nb' holds invisible characters"), "holds invisible characters"),
+        (DiskFull("5 bytes are needed"), "not enough free disk space"),
+        (ArtifactTooLarge("5 bytes, the limit is 4"), "the limit is 4"),
+    ],
+)
+async def test_a_job_whose_folders_cannot_be_sealed_is_given_up_with_the_sentence(
+    error: Exception, sentence: str, tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("morphware.node.performer.publish_folder", fail)
+    world = World(tmp_path)
+    Node(world, "user", "user").enrol()
+    job_id = await run_to_end(world)
+    machine = world.nodes["user"].engine.machines[job_id, "user"]
+    assert machine.is_finished
+    assert sentence in machine.problem
+    assert world.calls_of("user") == []
+    assert [notice["outcome"] for notice in world.nodes["user"].seen("ended")] == ["NOT_POSTED"]
+
+
+async def test_a_real_folder_with_an_odd_name_is_such_a_job(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = World(tmp_path)
+    user = Node(world, "user", "user").enrol()
+    odd = user.folder / "mine" / "train" / "a\nb.csv"
+    odd.parent.mkdir(parents=True)
+    odd.write_text("1\n")
+    job_id = await run_to_end(world)
+    assert "invisible characters" in user.engine.machines[job_id, "user"].problem
+
+
+async def test_a_model_that_cannot_travel_is_handed_in_as_a_failure(bench: Bench) -> None:
+    (bench.job / "worker" / "model" / "a\nb.bin").write_text("weights")
+    answer = await bench.perform(SealModel("seal", bytes(32)))
+    assert isinstance(answer, ModelSealed)
+    assert list(bench.model) == ["FAILED.txt"]
+    assert "invisible characters" in bench.model["FAILED.txt"]
+
+
+async def test_a_model_that_can_travel_is_handed_in_as_it_is(bench: Bench) -> None:
+    assert isinstance(await bench.perform(SealModel("seal", bytes(32))), ModelSealed)
+    assert bench.model == {"old.txt": "x"}
+
+
+# --- fetching -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ArtifactCorrupt("a lie"), ArtifactTooLarge("too much")])
+async def test_a_file_that_never_fits_is_reported_and_a_prefetch_of_it_given_up(
+    error: Exception, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(bench.node.artifacts, "fetch", fail)
+    file = SealedFile("magnet:?", 1, bytes(32))
+    assert await bench.perform(Prefetch("prefetch", "train", file)) is None
+    answer = await bench.perform(FetchBundle("fetch", "other", file, bytes(32), None))
+    assert isinstance(answer, BundleFailed)
+    assert answer.name == "other"
+
+
+async def test_a_bundle_that_is_there_is_not_fetched_again(bench: Bench) -> None:
+    effect = FetchBundle("fetch", "train", SealedFile("magnet:?", 1, bytes(32)), bytes(32), None)
+    assert (await bench.perform(effect)).name == "train"
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_training_starts_from_nothing(bench: Bench, autojump_clock: MockClock) -> None:
+    assert await bench.perform(TRAIN) == TrainingEnded("")
+    assert bench.model == {"model.txt": "a model"}
+    assert len(bench.node.journal.points(JOB)) == 3
+
+
+async def test_a_run_that_fails_hands_in_only_its_reason(
+    bench: Bench, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*, model: Path, **_: object) -> RunResult:
+        (model / "half.bin").write_text("half")
+        return RunResult(1, "it divided by zero \ud800", 1.0, 0, "")
+
+    monkeypatch.setattr(bench.node.runner, "train", fail)
+    assert (await bench.perform(TRAIN)).reason.startswith("it divided by zero")
+    assert bench.model == {"FAILED.txt": "it divided by zero ?\n"}
+
+
+async def test_without_a_sandbox_the_failure_is_handed_in_at_once(bench: Bench, autojump_clock: MockClock) -> None:
+    bench.node.runner.failures = [SandboxUnavailable("Install bubblewrap.")]
+    assert await bench.perform(TRAIN) == TrainingEnded("Install bubblewrap.")
+    assert bench.model == {"FAILED.txt": "Install bubblewrap.\n"}
+
+
+async def test_a_machine_that_fails_is_given_another_try_while_there_is_time(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    bench.node.runner.failures = [SandboxFailed("no memory"), SandboxFailed("no memory")]
+    with pytest.raises(SandboxFailed, match="no memory"):
+        await bench.perform(TRAIN)
+    bench.now = TRAIN.until
+    assert await bench.perform(TRAIN) == TrainingEnded("no memory")
+
+
+async def test_a_worker_without_a_sandbox_is_rejected_and_loses_no_bond(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of(tmp_path, validators=5)
+    world.nodes["worker0"].runner.failures = [SandboxUnavailable("Install bubblewrap.")]
+    for index in range(5):
+        world.nodes[f"validator{index}"].runner.metric_e6 = -(2**63) + 2
+    job_id = await run_to_end(world)
+    assert world.outcome(job_id) is Outcome.REJECTED
+
+
+async def test_a_job_gets_what_its_owner_allows_and_no_more(
+    bench: Bench, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Limits] = []
+
+    async def train(*, limits: Limits, **_: object) -> RunResult:
+        seen.append(limits)
+        return RunResult(0, "", 1.0, 0, "")
+
+    monkeypatch.setattr(bench.node.runner, "train", train)
+    object.__setattr__(bench.performer, "most", Limits(wall_s=20, memory_bytes=1 << 30, disk_bytes=1 << 31))
+    await bench.perform(TRAIN)
+    bench.now = Timestamp(1000)
+    await bench.perform(TRAIN)
+    assert [limits.wall_s for limits in seen] == [20, LEAST_RUN_S]
+    assert (seen[0].memory_bytes, seen[0].disk_bytes) == (1 << 30, 1 << 31)
+
+
+# --- letting go -----------------------------------------------------------------------------------------------------
+
+
+async def test_after_its_retention_a_closed_job_leaves_nothing_but_the_trained_model(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of(tmp_path, validators=5)
+    kept = Node(world, "kept", "user").enrol()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            await node.start(nursery)
+            retention = Retention(node.engine, node.artifacts, node.folder / "jobs", 1000.0)
+            nursery.start_soon(retention.serve)
+        job_id = await world.nodes["user"].submit()
+        await world.until(lambda: world.outcome(job_id) is not Outcome.NONE)
+        await trio.sleep(800)
+        for name in ("user", "worker0", "validator0"):
+            assert world.nodes[name].journal.files(), name
+            assert world.nodes[name].artifacts.served, name
+        waiting = await kept.submit(bidding_s=10_000)
+        await trio.sleep(900)
+        for name in ("user", "worker0", *[f"validator{index}" for index in range(5)]):
+            node = world.nodes[name]
+            left = [path for path in (node.folder / "jobs" / job_id.hex()).rglob("*") if path.is_file()]
+            assert [path.name for path in left] == (["model.txt"] if name == "user" else []), name
+            assert node.journal.files() == [], name
+            assert node.artifacts.served == {}, name
+        assert len(kept.journal.files()) == 3  # its job lives
+        assert waiting in kept.engine.views
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_job_that_was_never_posted_is_let_go_as_well(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = World(tmp_path)
+    user = Node(world, "user", "user").enrol(free_wei=0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        await user.start(nursery)
+        job_id = await user.submit()
+        await world.until(lambda: bool(user.seen("ended")))
+        retention = Retention(user.engine, user.artifacts, user.folder / "jobs", 50.0)
+        assert retention.expired() == []
+        await trio.sleep(100)
+        assert retention.expired() == [job_id]
+        await retention.let_go(job_id)
+        await retention.let_go(job_id)
+        assert retention.expired() == []
+        assert not any(path.is_file() for path in (user.folder / "jobs" / job_id.hex()).rglob("*"))
+        nursery.cancel_scope.cancel()
