@@ -33,6 +33,13 @@ class NodeSection(_Section, frozen=True, kw_only=True):
     name: Annotated[
         str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,32}\Z", description="What this node calls itself in its own logs.")
     ] = "node"
+    advertise: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[A-Za-z0-9.:-]{0,253}\Z",
+            description="Address or host name that others reach this machine at; needed to listen on 0.0.0.0.",
+        ),
+    ] = ""
 
 
 class ChainSection(_Section, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 from platformdirs import user_config_path
 
+from morphware.node.addresses import is_everywhere
 from morphware.node.amounts import parse_tokens
 from morphware.node.config import Config, Role
 from morphware.node.errors import BadInput
@@ -224,6 +225,10 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
     host, _, port = config.artifacts.listen.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or int(port[:6]) > 65_535:
         raise refuse("artifacts", "listen", "write host:port, like 127.0.0.1:4102.")
+    for section, listen in (("gossip", config.gossip.listen), ("artifacts", config.artifacts.listen)):
+        if is_everywhere(listen) and not config.node.advertise:
+            advice = "to listen on every interface, set [node] advertise to the address that others reach you at."
+            raise refuse(section, "listen", advice)
     prices = {}
     for field in ("price_per_hour", "minimum_price"):
         try:

@@ -17,6 +17,7 @@ from sqlite3 import connect as open_database
 import structlog
 import trio
 
+from morphware.node.addresses import listening_address, reachable, remember_port, split_address
 from morphware.node.amounts import parse_tokens
 from morphware.node.artifacts.torrents import LibtorrentArtifacts, TorrentSettings, serve_artifacts
 from morphware.node.chain.deployment import Deployment, load_deployment
@@ -91,11 +92,12 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
             parameters = await chain.parameters()
             journal.belongs_to(network)  # a new folder becomes this network's once chain and market are there
             torrents = TorrentSettings(
-                listen=_remembered(journal, "artifacts", config.artifacts.listen),
+                listen=listening_address(journal, "artifacts", config.artifacts.listen),
+                advertise=config.node.advertise or None,
                 max_size_bytes=config.artifacts.max_size_bytes,
             )
             artifacts: LibtorrentArtifacts = await nursery.start(serve_artifacts, torrents)
-            journal.put("artifacts", f"{artifacts.address[0]}:{artifacts.address[1]}")
+            remember_port(journal, "artifacts", artifacts.address[1])
 
             engine = Engine(
                 journal=journal,
@@ -122,13 +124,14 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
             speak = partial(
                 serve_gossip,
                 peer_seed=keys.peer_seed,
-                listen=_remembered(journal, "gossip", config.gossip.listen),
+                listen=listening_address(journal, "gossip", config.gossip.listen),
                 topics={topic: listener.rule(topic) for topic in listener.topics()},
                 streams={PROGRESS: receiver.receive},
                 deliver=heard,
             )
             gossip: Libp2pGossip = await nursery.start(speak)
-            journal.put("gossip", _host_port(gossip.addresses[0]))
+            remember_port(journal, "gossip", split_address(gossip.addresses[0])[1])
+            multiaddresses = reachable(gossip.addresses, config.node.advertise)
             nursery.start_soon(listener.listen, hearing)
             await gossip.connect([*config.gossip.bootstrap, *directory.all_addresses()])
 
@@ -144,14 +147,13 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
             nursery.start_soon(listener.keep_time, feed)
             nursery.start_soon(Retention(engine, artifacts, folder / "jobs", config.artifacts.retention_s).serve)
 
-            addresses = published_addresses(gossip.addresses, artifacts.address)
+            addresses = published_addresses(multiaddresses, artifacts.address)
             await _publish(engine.treasury, directory, keys, addresses)
             if "validator" in config.node.roles:
                 seats = await chain.seats(keys.account)
                 await engine.treasury.ensure_seats(len(seats), config.validator.seats, parameters.seat_stake_wei)
-            nursery.start_soon(
-                speaker.announce_self, keys, _role_bits(config), artifacts.address, config.gossip.announce_s
-            )
+            roles, every_s = _role_bits(config), config.gossip.announce_s
+            nursery.start_soon(speaker.announce_self, keys, roles, artifacts.address, every_s, multiaddresses)
             requests = Requests(config, keys.account, chain, engine, gossip, artifacts, parameters)
             await nursery.start(serve_control, folder, requests.commands(), feed)
             log.info("node_ready", account="0x" + keys.account.hex(), roles=list(config.node.roles))
@@ -246,20 +248,6 @@ def _deployment(config: Config) -> Deployment:
             f"{deployment.chain_id}: correct chain_id or deployment in [chain]."
         )
     return deployment
-
-
-def _remembered(journal: Journal, name: str, listen: str) -> str:
-    """The configured address; where it leaves the port open, the port of the last time, so that peers find us again."""
-    configured = _host_port(listen) if listen.startswith("/") else listen
-    if configured.endswith(":0") and (last := journal.get(name)) is not None:
-        return last
-    return configured
-
-
-def _host_port(multiaddress: str) -> str:
-    """HOST:PORT of /ip4/HOST/tcp/PORT/… (square brackets around an IPv6 host)."""
-    _, family, host, _, port, *_ = multiaddress.split("/")
-    return f"[{host}]:{port}" if family == "ip6" else f"{host}:{port}"
 
 
 def _role_bits(config: Config) -> int:

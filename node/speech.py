@@ -68,14 +68,16 @@ class Speaker:
         topic = topic_of(self.knowledge.net, TYPE_OF[type(body)], job_id)
         await self.gossip.publish(topic, encode(envelope))
 
-    async def announce_self(self, keys: Keys, roles: int, torrent: PeerAddress, every_s: float) -> None:
+    async def announce_self(
+        self, keys: Keys, roles: int, torrent: PeerAddress, every_s: float, addresses: tuple[str, ...] = ()
+    ) -> None:
         """Publish this node's record now and then: a message is heard only by who is there."""
         while True:
             bare = NodeRecord(
                 encryption_key=keys.encryption_key,
                 peer_key=keys.peer_key,
                 roles=roles,
-                addresses=self.gossip.addresses[:8],
+                addresses=(addresses or self.gossip.addresses)[:8],
                 torrent_host=torrent[0],
                 torrent_port=torrent[1],
                 expires_at=int(time.time()) + RECORD_LIFE_S,

@@ -108,10 +108,12 @@ class Shape:
     seed: int
 
     def costs(self) -> list[Wei]:
-        """What each worker asks for an hour: different, from the seed, so that the auction has something to find."""
+        """What each worker asks for an hour: different, from the seed, so that the auction has something to find.
+
+        From 60 to 300 tokens, so that the usual estimate of ten minutes stays within a reserve of 100.
+        """
         chance = random.Random(self.seed)  # noqa: S311 - a testnet's prices
-        tenths = chance.sample(range(100, 400), self.workers)
-        return [Wei(tenth * TOKEN // 10 * 360) for tenth in tenths]
+        return [Wei(tokens * TOKEN) for tokens in chance.sample(range(60, 300), self.workers)]
 
 
 class Network:

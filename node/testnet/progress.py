@@ -341,7 +341,7 @@ class JobProgress:
             self.ended_outcome, self.ended_s = outcome, said_s
             if self.phases:
                 self.phases[-1].until_s = said_s
-            self._say(said_s, f"{self.viewer} is done with the job: {shown(outcome, 30)}")
+            self._say(said_s, f"the job is over for {self.viewer}: {shown(outcome, 30)}")
 
     def _say(self, said_s: float, sentence: str, phase: str | None = None) -> None:
         elapsed_s = said_s - self.started_s if self.started_s is not None else 0.0
