@@ -15,7 +15,6 @@ import structlog
 import trio
 
 from morphware.node.directory import Directory
-from morphware.node.errors import MorphwareError
 from morphware.node.feed import Feed
 from morphware.node.journal import Journal
 from morphware.node.ports import Gossip, MetricPoint
@@ -104,8 +103,8 @@ class Curve:
                         while self._waiting:
                             await stream.send(self._waiting.popleft())
                         await trio.sleep(FLUSH_S / 4)
-            except (MorphwareError, trio.TooSlowError) as error:
-                log.info("progress_not_streamed", job_id=self._job_id.hex(), reason=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever befalls a display, the training beside it goes on
+                log.info("progress_not_streamed", job_id=self._job_id.hex(), reason=repr(error))
                 await trio.sleep(RETRY_S)
 
 

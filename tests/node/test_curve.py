@@ -142,9 +142,12 @@ class Peer:
         self.received: list[bytes] = []
         self.is_away = False
         self.is_stuck = False
+        self.bug: Exception | None = None
 
     @asynccontextmanager
     async def stream_to(self, peer_key: bytes, protocol: str) -> AsyncIterator["Peer"]:
+        if self.bug is not None:
+            raise self.bug
         if self.is_away:
             raise PeerUnreachable("away")
         yield self
@@ -192,6 +195,20 @@ async def test_an_end_user_who_is_away_gets_what_was_kept_for_him(
     peer.is_away = False
     await trio.sleep(5)
     assert points_in(peer.received) == journal.points(JOB)
+
+
+async def test_no_failure_of_the_stream_reaches_the_training(
+    journal: Journal, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    peer: Any = Peer()
+    curve = Curve(journal, Feed(), JOB)
+    peer.bug = ExceptionGroup("from a library", [RuntimeError("nursery is closed")])
+    nursery.start_soon(curve.stream, peer, USER_KEY)
+    curve.take_point(MetricPoint(1, 1.0, {"loss": 1.0}))
+    await trio.sleep(10)
+    peer.bug = None
+    await trio.sleep(5)
+    assert points_in(peer.received) == journal.points(JOB) == [(1, 1.0, "loss", 1.0)]
 
 
 async def test_an_end_user_who_never_reads_holds_up_nothing(

@@ -444,3 +444,13 @@ async def test_every_call_of_a_job_is_told_in_the_costs(tmp_path: Path, autojump
     receipts = [world.receipts[sent.account, sent.effect_id] for sent in asked]
     assert all(isinstance(sent.effect_id, str) for sent in asked)
     assert len(world.nodes["user"].costs()) == sum(type(receipt).__name__ == "Receipt" for receipt in receipts)
+
+
+async def test_a_machine_that_fails_at_the_training_trains_again(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = market_of(tmp_path, validators=5)
+    worker = world.nodes["worker0"]
+    worker.runner.failures = [SandboxFailed("no memory"), SandboxFailed("no memory")]
+    job_id = await run_to_end(world)
+    assert_paid(world, job_id)
+    assert worker.seen("failed") == []
+    assert len(worker.seen("waits")) == 2

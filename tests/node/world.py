@@ -314,7 +314,10 @@ class MemoryGossip:
         if other is None or not other.is_up or other.nursery is None or protocol != PROGRESS:
             raise PeerUnreachable("the peer is not there")
         send, receive = trio.open_memory_channel[bytes](8)
-        other.nursery.start_soon(self._receive, other, receive)
+        try:
+            other.nursery.start_soon(self._receive, other, receive)
+        except RuntimeError:
+            raise PeerUnreachable("the peer is just dying") from None
         with send:
             yield MemoryFrames(send)
 
