@@ -19,6 +19,7 @@ import trio
 
 from morphware.node.addresses import listening_address, reachable, remember_port, split_address
 from morphware.node.amounts import parse_tokens
+from morphware.node.artifacts.errors import ArtifactError
 from morphware.node.artifacts.torrents import LibtorrentArtifacts, TorrentSettings, serve_artifacts
 from morphware.node.chain.deployment import Deployment, load_deployment
 from morphware.node.chain.market import ChainSettings, MarketChain, serve_market_chain
@@ -164,11 +165,12 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
 
 
 async def _serve_old_files(journal: Journal, artifacts: LibtorrentArtifacts) -> None:
-    """Serve again what was served before the restart."""
+    """Serve again what was served before the restart; a file that is gone or no longer allowed is let go."""
     for job_id, name, _, path in journal.files():
-        if path.exists():
+        try:
             await artifacts.seed(path)
-        else:
+        except (ArtifactError, OSError) as error:
+            log.warning("file_not_served", path=str(path), reason=str(error))
             journal.drop_file(job_id, name)
 
 
