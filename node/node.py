@@ -23,6 +23,7 @@ from morphware.node.artifacts.errors import ArtifactError
 from morphware.node.artifacts.torrents import LibtorrentArtifacts, TorrentSettings, serve_artifacts
 from morphware.node.chain.deployment import Deployment, load_deployment
 from morphware.node.chain.market import ChainSettings, MarketChain, serve_market_chain
+from morphware.node.chain.market_reader import MarketParameters
 from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.config import Config, keystore_password
 from morphware.node.control import NodeRunning, serve_control
@@ -149,10 +150,10 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
             nursery.start_soon(Retention(engine, artifacts, folder / "jobs", config.artifacts.retention_s).serve)
 
             addresses = published_addresses(multiaddresses, artifacts.address)
-            await _publish(engine.treasury, directory, keys, addresses)
-            if "validator" in config.node.roles:
-                seats = await chain.seats(keys.account)
-                await engine.treasury.ensure_seats(len(seats), config.validator.seats, parameters.seat_stake_wei)
+            async with trio.open_nursery() as joining:
+                joining.start_soon(_publish, engine.treasury, directory, keys, addresses)
+                if "validator" in config.node.roles:
+                    joining.start_soon(_take_seats, engine.treasury, chain, config.validator.seats, parameters)
             roles, every_s = _role_bits(config), config.gossip.announce_s
             nursery.start_soon(speaker.announce_self, keys, roles, artifacts.address, every_s, multiaddresses)
             requests = Requests(config, keys.account, chain, engine, gossip, artifacts, parameters)
@@ -172,6 +173,12 @@ async def _serve_old_files(journal: Journal, artifacts: LibtorrentArtifacts) -> 
         except (ArtifactError, OSError) as error:
             log.warning("file_not_served", path=str(path), reason=str(error))
             journal.drop_file(job_id, name)
+
+
+async def _take_seats(treasury: Treasury, chain: MarketChain, wanted: int, parameters: MarketParameters) -> None:
+    """Stake for the validator seats that are missing."""
+    held = await chain.seats(chain.account)
+    await treasury.ensure_seats(len(held), wanted, parameters.seat_stake_wei)
 
 
 async def _publish(treasury: Treasury, directory: Directory, keys: Keys, addresses: tuple[str, ...]) -> None:

@@ -30,6 +30,10 @@ class NodeClient:
         """Account, addresses, balances, chain head, peers."""
         return dict(await self._ask("status"))
 
+    async def known_nodes(self) -> int:
+        """How many accounts' keys and addresses the node knows; answered from memory."""
+        return int(await self._ask("known_nodes"))
+
     async def submit(self, wish: JobWish) -> str:
         """Submit a job and return its id (hexadecimal). Raises ``BadInput``, which says what to mend."""
         return str(await self._ask("submit", wish=wish.to_plain()))

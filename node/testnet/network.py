@@ -154,13 +154,14 @@ class Network:
         [node.pid] = answer
         await self.until_ready(name)
 
-    async def until_ready(self, name: str) -> dict[str, Any]:
+    async def until_ready(self, name: str) -> None:
         """Wait until a node answers. Raises ``NodeFailed`` if it ends before."""
         node = self.nodes[name]
         give_up_at = trio.current_time() + START_PATIENCE_S
         while True:
             try:
-                return await node.client.status()
+                await node.client.known_nodes()
+                return
             except NodeNotRunning as error:
                 if node.ended.is_set() or trio.current_time() > give_up_at:
                     raise NodeFailed(f"{name} did not start: {node.log_tail()}") from error
@@ -351,7 +352,7 @@ async def _until_acquainted(network: Network) -> None:
     """Wait until every node knows every other one, so that the first job's bids have somebody to hear them."""
     for name, node in network.nodes.items():
         give_up_at = trio.current_time() + START_PATIENCE_S
-        while (await node.client.status())["known_nodes"] < len(network.nodes):
+        while await node.client.known_nodes() < len(network.nodes):
             if trio.current_time() > give_up_at:
                 raise NodeFailed(f"{name} does not find the other nodes: {node.log_tail()}")
             await trio.sleep(0.1)
