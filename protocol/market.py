@@ -51,6 +51,9 @@ ADDRESS_MOST_BYTES: Final = 200
 SEATS_MOST: Final = 11
 """The largest first committee: its settlement has to fit one transaction."""
 
+WINDOW_MOST_S: Final = 30 * 24 * 3600
+"""The longest window that a job may set: bonds and seats are held through all of them."""
+
 
 @dataclass(slots=True)
 class Market:
@@ -140,6 +143,9 @@ class Market:
 
         The rule of stakes makes a captured bare majority of the committee lose at least the reserve: half of the stake
         of (seats + 1) / 2 seats, which is what later versions slash of outliers.
+
+        A committee that has no time to test is slashed for its silence, and the winner is paid its slashes: it has no
+        less time than what the market itself finds enough for sending one transaction.
         """
         if terms.reserve_wei <= 0:
             return "reserve"
@@ -150,8 +156,10 @@ class Market:
             ("trainingSeconds", terms.training_s),
             ("testingSeconds", terms.testing_s),
         ):
-            if duration <= 0:
+            if not 0 < duration <= WINDOW_MOST_S:
                 return name
+        if terms.testing_s < self.parameters.timing.report_reveal_s:
+            return "testingSeconds"
         if self.parameters.seat_stake_wei * (terms.seats + 1) < 4 * terms.reserve_wei:
             return "reserve"
         return None

@@ -40,11 +40,11 @@ from morphware.protocol.turn import Result, Turn
 def reveal_seed(turn: Turn, call: RevealSeed) -> Result:
     """The end user's share completes the seed: the committee is drawn, after the model can no longer change."""
     job, model = turn.job, _model(turn)
-    if turn.block <= model.seed_block:
-        return SeedBlockPending(model.seed_block, turn.block)
     revealed = key_hash(call.user_seed)
     if revealed != job.terms.seed_hash:
         return WrongPreimage(job.terms.seed_hash, revealed)
+    if turn.block <= model.seed_block:
+        return SeedBlockPending(model.seed_block, turn.block)
     seed = seed_of(call.user_seed, model.worker_seed, turn.seed_blockhash(model.seed_block), job.job_id)
 
     def may_serve(seat: int, picked: Sequence[int]) -> bool:

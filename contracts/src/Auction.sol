@@ -22,6 +22,10 @@ abstract contract Auction is Settlement {
     ///      seatStake >= 2 reserve / ((seats + 1) 50%).
     uint256 private constant STAKE_FACTOR = 4;
 
+    /// @dev The longest window that a job may set. Bonds and seats are held through all of them: 2^32 - 1 seconds would
+    ///      freeze other people's money for 136 years.
+    uint32 private constant MOST_WINDOW_SECONDS = 30 days;
+
     struct Bid {
         address bidder; // zero: no such commitment
         uint32 sequence;
@@ -166,11 +170,19 @@ abstract contract Auction is Settlement {
     function _checkTerms(Terms calldata terms) private view {
         if (terms.reserve == 0) revert BadTerms("reserve");
         if (terms.seats % 2 == 0 || terms.seats > MOST_SEATS) revert BadTerms("seats");
-        if (terms.biddingSeconds == 0) revert BadTerms("biddingSeconds");
-        if (terms.trainingSeconds == 0) revert BadTerms("trainingSeconds");
-        if (terms.testingSeconds == 0) revert BadTerms("testingSeconds");
+        if (!_isWindow(terms.biddingSeconds)) revert BadTerms("biddingSeconds");
+        if (!_isWindow(terms.trainingSeconds)) revert BadTerms("trainingSeconds");
+        // A committee that has no time to test is slashed for its silence, and the winner is paid its slashes: its time
+        // is no shorter than what the market itself finds enough for sending one transaction.
+        if (!_isWindow(terms.testingSeconds) || terms.testingSeconds < _reportRevealSeconds) {
+            revert BadTerms("testingSeconds");
+        }
         if (uint256(seatStake) * (uint256(terms.seats) + 1) < STAKE_FACTOR * uint256(terms.reserve)) {
             revert BadTerms("reserve");
         }
+    }
+
+    function _isWindow(uint32 duration) private pure returns (bool) {
+        return duration != 0 && duration <= MOST_WINDOW_SECONDS;
     }
 }

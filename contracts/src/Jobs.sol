@@ -74,7 +74,7 @@ abstract contract Jobs is Seats {
     uint32 private immutable _disputeSeconds;
     uint32 private immutable _seedSeconds;
     uint32 private immutable _keyingSeconds;
-    uint32 private immutable _reportRevealSeconds;
+    uint32 internal immutable _reportRevealSeconds;
     uint32 private immutable _appealSeconds;
     uint32 private immutable _claimSeconds;
     uint32 private immutable _inspectSeconds;

@@ -40,6 +40,37 @@ contract AuctionTest is Base {
         _refusesTerms(terms, "testingSeconds");
     }
 
+    /// @dev One second to test in slashes honest committees, and the slashes go to the winner: a friend of the user's.
+    function test_NobodyTakesStakesThroughATestingWindowThatIsTooShort() public {
+        IMarket.Terms memory terms = _terms();
+        terms.testingSeconds = 1;
+        _refusesTerms(terms, "testingSeconds");
+        terms.testingSeconds = _timing().reportRevealSeconds - 1;
+        _refusesTerms(terms, "testingSeconds");
+        terms.testingSeconds = _timing().reportRevealSeconds;
+        vm.prank(user);
+        market.post(terms, "");
+    }
+
+    function test_NoWindowFreezesBondsOrSeatsForYears() public {
+        uint32[2] memory tooLong = [uint32(30 days + 1), type(uint32).max];
+        for (uint256 i = 0; i < 2; ++i) {
+            IMarket.Terms memory terms = _terms();
+            terms.biddingSeconds = tooLong[i];
+            _refusesTerms(terms, "biddingSeconds");
+            terms = _terms();
+            terms.trainingSeconds = tooLong[i];
+            _refusesTerms(terms, "trainingSeconds");
+            terms = _terms();
+            terms.testingSeconds = tooLong[i];
+            _refusesTerms(terms, "testingSeconds");
+        }
+        IMarket.Terms memory longest = _terms();
+        longest.biddingSeconds = longest.trainingSeconds = longest.testingSeconds = 30 days;
+        vm.prank(user);
+        market.post(longest, "");
+    }
+
     function test_TheLargestReserveThatTheStakesCoverIsAccepted() public {
         IMarket.Terms memory terms = _terms();
         terms.reserve = 105;

@@ -11,6 +11,7 @@ from morphware.protocol import calls
 from morphware.protocol.calls import Opening, Report
 from morphware.protocol.commitments import bid_commitment, keccak, report_commitment, salt_of
 from morphware.protocol.job import RULES, Job
+from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.states import State
 from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId, Wei
 from tests.protocol.market_world import (
@@ -64,7 +65,9 @@ def post(world: World, random: Random) -> None:
         threshold_e6=random.choice((900_000, 900_000, -(2**63), 2**63 - 1)),
         tolerance_e6=random.choice((0, 5_000, 5_000, 2**64 - 1)),
         fingerprint_tolerance_e9=random.choice((0, 10_000, 10_000, 2**64 - 1)),
-        testing_s=random.choice((15, 15, 15, 0)),
+        bidding_s=random.choice((20,) * 9 + (WINDOW_MOST_S + 1,)),
+        training_s=random.choice((50,) * 9 + (2**32 - 1,)),
+        testing_s=random.choice((15, 15, 15, 15, 9, 0, 8, 2**32 - 1)),
     )
     world.know(name, terms)
     world.ask(USER, calls.Post(terms, b"specification" * random.choice((1, 1, 1, 1, 1, 700))))

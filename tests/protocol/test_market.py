@@ -22,6 +22,7 @@ from morphware.protocol.chain_events import (
 from morphware.protocol.commitments import bid_commitment
 from morphware.protocol.digest import digest
 from morphware.protocol.job import LATER, TABLE, Party, Row
+from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import NO_MODEL, NO_TEST, JobId, Timestamp, Wei
 from tests.protocol.market_world import (
@@ -108,6 +109,25 @@ def test_an_honest_job_is_paid_and_says_so_in_order() -> None:
 def test_bad_terms_are_refused_by_field(field: str, changes: dict[str, int]) -> None:
     world = World().found()
     assert world.ask(USER, calls.Post(terms_of("job", **changes), b"")) == refusals.BadTerms(field)
+
+
+def test_nobody_takes_stakes_through_a_testing_window_that_is_too_short() -> None:
+    world = World().found()
+    for seconds in (1, TIMING.report_reveal_s - 1):
+        refused = world.ask(USER, calls.Post(terms_of(testing_s=seconds), b""))
+        assert refused == refusals.BadTerms("testingSeconds")
+    world.post(testing_s=TIMING.report_reveal_s)
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [("biddingSeconds", "bidding_s"), ("trainingSeconds", "training_s"), ("testingSeconds", "testing_s")],
+)
+def test_no_window_freezes_bonds_or_seats_for_years(field: str, name: str) -> None:
+    world = World().found()
+    for seconds in (WINDOW_MOST_S + 1, 2**32 - 1):
+        assert world.ask(USER, calls.Post(terms_of(**{name: seconds}), b"")) == refusals.BadTerms(field)
+    world.post(**{name: WINDOW_MOST_S})
 
 
 def test_the_largest_reserve_that_the_stakes_back_is_accepted() -> None:
@@ -321,8 +341,9 @@ def test_the_committee_is_drawn_only_after_the_seed_block() -> None:
     world.block = submitted.seed_block
     reveal = calls.RevealSeed(job_id, user_seed())
     assert world.ask(USER, reveal) == refusals.SeedBlockPending(submitted.seed_block, submitted.seed_block)
-    world.block += 1
-    assert isinstance(world.ask(USER, calls.RevealSeed(job_id, secret("no"))), refusals.WrongPreimage)
+    for _ in range(2):  # a wrong seed is wrong before the block and after it
+        assert isinstance(world.ask(USER, calls.RevealSeed(job_id, secret("no"))), refusals.WrongPreimage)
+        world.block += 1
     [drawn] = [event for event in world.do(USER, reveal) if isinstance(event, CommitteeDrawn)]
     assert len(set(drawn.validators)) == 5
 
