@@ -1,11 +1,13 @@
 """Taking files out of a folder that a job could write: regular files only, bounded, and no link is ever followed."""
 
 import os
-import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from morphware.node.runner.errors import raise_for_host
 
 MAX_FILES: Final = 2_000
 MAX_DEPTH: Final = 8
@@ -21,8 +23,18 @@ class Collection:
     size_bytes: int
 
 
-def collect(source: Path, destination: Path, *, max_bytes: int, max_files: int = MAX_FILES) -> Collection:
-    """Copy what is safe from ``source`` to the (new or empty) folder ``destination``; the job must be dead by now."""
+def collect(
+    source: Path,
+    destination: Path,
+    *,
+    max_bytes: int,
+    max_files: int = MAX_FILES,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Collection:
+    """Copy what is safe from ``source`` to the (new or empty) folder ``destination``; the job must be dead by now.
+
+    ``checkpoint`` is called before each entry and each mebibyte, and may raise.
+    """
     files: list[str] = []
     refused: list[tuple[str, str]] = []
     total = 0
@@ -32,6 +44,7 @@ def collect(source: Path, destination: Path, *, max_bytes: int, max_files: int =
         with os.scandir(folder) as listing:
             names = sorted(entry.name for entry in listing)
         for name in names:
+            checkpoint()
             path = f"{prefix}{name}"
             if len(files) + len(refused) >= max_files:
                 refused.append(("...", f"more than {max_files} files"))
@@ -42,6 +55,7 @@ def collect(source: Path, destination: Path, *, max_bytes: int, max_files: int =
             try:
                 descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
             except OSError as error:
+                raise_for_host(error)
                 refused.append((path, error.strerror or "unreadable"))
                 continue
             try:
@@ -58,7 +72,7 @@ def collect(source: Path, destination: Path, *, max_bytes: int, max_files: int =
                 elif total + status.st_size > max_bytes:
                     refused.append((path, f"over the limit of {max_bytes} bytes"))
                 else:
-                    _copy(descriptor, destination / path)
+                    _copy(descriptor, destination / path, checkpoint)
                     total += status.st_size
                     files.append(path)
             finally:
@@ -74,10 +88,12 @@ def collect(source: Path, destination: Path, *, max_bytes: int, max_files: int =
     return Collection(tuple(files), tuple(refused), total)
 
 
-def _copy(descriptor: int, target: Path) -> None:
+def _copy(descriptor: int, target: Path, checkpoint: Callable[[], None]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.dup(descriptor), "rb") as reader, target.open("xb") as writer:
-        shutil.copyfileobj(reader, writer, 1 << 20)
+        while chunk := reader.read(1 << 20):
+            checkpoint()
+            writer.write(chunk)
     target.chmod(0o644)
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -16,11 +16,11 @@ from morphware.node.runner import codefree, scorer
 from morphware.node.runner.arrays import MAX_ARRAY_BYTES, UnusableArray
 from morphware.node.runner.collect import collect
 from morphware.node.runner.environment import job_environment
-from morphware.node.runner.errors import SandboxUnavailable
+from morphware.node.runner.errors import SandboxUnavailable, raise_for_host
 from morphware.node.runner.inspect import defined_functions
 from morphware.node.runner.sandbox import Binding, SandboxReport, View, probe
 from morphware.node.runner.supervise import LogBounds, Phase, Plan, supervise
-from morphware.node.runner.watchdog import Floors
+from morphware.node.runner.watchdog import Floors, offer
 from morphware.node.runner.workspace import Workspace, workspace
 from morphware.protocol.metrics import KNOWN_METRICS, metric_to_e6
 from morphware.protocol.predictions import NO_PREDICTIONS
@@ -111,9 +111,10 @@ class SandboxRunner:
         limits: Limits,
     ) -> Score:
         """Predict without the labels, then score; a job with only ``test()`` is asked itself if its model is data."""
+        deadline = trio.current_time() + limits.wall_s
         names = await trio.to_thread.run_sync(defined_functions, code / entry)
         if names & {"test", "evaluate"} and ("predict" not in names or metric not in KNOWN_METRICS):
-            return await self._ask_test(code, entry, model, test, metric, limits)
+            return await self._ask_test(code, entry, model, test, metric, limits, deadline)
         if metric not in KNOWN_METRICS:
             return scorer.bad_model(f"no validator can compute {metric} from predictions")
         try:
@@ -127,20 +128,28 @@ class SandboxRunner:
                 *await work.shown(test, "/job/test", without_labels=True),
                 work.writable("output"),
             ]
-            result = await self._run(work, "predict", entry, bindings, limits)
+            result = await self._run(work, "predict", entry, bindings, _until(deadline, limits))
             if result.reason:
                 return _with_run(scorer.bad_model(f"predict() failed: {result.reason}"), result)
             answers = work.folder / "collected"
 
             def judge() -> Score:
-                collect(work.folder / "output", answers, max_bytes=2 * MAX_ARRAY_BYTES)
-                return scorer.score(answers, labels, metric, validator)
+                check = trio.from_thread.check_cancelled
+                collect(work.folder / "output", answers, max_bytes=2 * MAX_ARRAY_BYTES, checkpoint=check)
+                return scorer.score(answers, labels, metric, validator, check)
 
-            return _with_run(await trio.to_thread.run_sync(judge), result)
+            with trio.CancelScope(deadline=deadline):  # the thread notices by itself, so no file outlives its folder
+                return _with_run(await trio.to_thread.run_sync(judge), result)
+        return _with_run(scorer.bad_model(f"the answer could not be scored within {limits.wall_s:g} s"), result)
 
-    async def _ask_test(self, code: Path, entry: str, model: Path, test: Path, metric: str, limits: Limits) -> Score:
+    async def _ask_test(
+        self, code: Path, entry: str, model: Path, test: Path, metric: str, limits: Limits, deadline: float
+    ) -> Score:
         """``test()`` sees the labels, so it may only meet a model that cannot run code of its maker."""
-        if (complaint := await trio.to_thread.run_sync(codefree.complaint, model)) is not None:
+        complaint: str | None = f"it could not be looked through within {limits.wall_s:g} s"
+        with trio.CancelScope(deadline=deadline):
+            complaint = await trio.to_thread.run_sync(codefree.complaint, model, trio.from_thread.check_cancelled)
+        if complaint is not None:
             return scorer.bad_model(f"test() needs a model of plain data, and {complaint}")
         async with workspace(self._scratch) as work:
             bindings = [
@@ -149,7 +158,7 @@ class SandboxRunner:
                 *await work.shown(test, "/job/test"),
                 work.writable("output"),
             ]
-            result = await self._run(work, "test", entry, bindings, limits)
+            result = await self._run(work, "test", entry, bindings, _until(deadline, limits))
             if result.reason:
                 return _with_run(scorer.bad_model(f"test() failed: {result.reason}"), result)
             return _with_run(_reported(work.folder / "output", metric), result)
@@ -167,6 +176,8 @@ class SandboxRunner:
     ) -> RunResult:
         if not _is_inside(entry):
             return RunResult(None, f"{entry} is not a path inside the job's code", 0.0, 0, "")
+        offered = offer(limits.memory_bytes, self._settings.floors)
+        limits = replace(limits, memory_bytes=offered.memory_bytes)
         quarter = max(limits.memory_bytes // TMP_SHARE, 64 << 20)
         view = View(
             bindings=bindings,
@@ -181,6 +192,7 @@ class SandboxRunner:
             view=view,
             writable=[binding.source for binding in bindings if binding.is_writable],
             limits=limits,
+            offered=offered,
             uid=work.uid,
             events=events,
             floors=self._settings.floors,
@@ -201,6 +213,11 @@ class SandboxRunner:
 def _is_inside(entry: str) -> bool:
     path = PurePosixPath(entry)
     return bool(path.name) and not path.is_absolute() and ".." not in path.parts
+
+
+def _until(deadline: float, limits: Limits) -> Limits:
+    """What is left of an evaluation's time."""
+    return replace(limits, wall_s=max(0.0, deadline - trio.current_time()))
 
 
 def _with_reason(result: RunResult, reason: str) -> RunResult:
@@ -225,5 +242,6 @@ def _reported(output: Path, metric: str) -> Score:
         return Score(metric_to_e6(metric, value), fingerprint_e9, NO_PREDICTIONS)
     except KeyError:
         return scorer.bad_model(f"test() did not return {metric}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError, RecursionError) as error:
+        raise_for_host(error)
         return scorer.bad_model(f"test() returned nothing usable ({error})")

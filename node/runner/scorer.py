@@ -14,6 +14,7 @@ The fingerprint is the mean loss in 1e-9 units; it, the metric and the leaves' l
 """
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morphware.node.ports import Score
-from morphware.node.runner.arrays import UnusableArray, read_array
+from morphware.node.runner.arrays import MAX_ROWS, UnusableArray, read_array
 from morphware.protocol.metrics import KNOWN_METRICS, Task, metric_to_e6
 from morphware.protocol.predictions import NO_PREDICTIONS, prediction_leaf, prediction_root
 from morphware.protocol.units import BAD_MODEL, FINGERPRINT_SCALE, INT64_MAX, NO_TEST, Address
@@ -32,6 +33,10 @@ SMALLEST_PROBABILITY: Final = 1e-15
 MAX_LOSS: Final = -math.log(SMALLEST_PROBABILITY)
 ROW_SUM_TOLERANCE: Final = 1e-3
 LEAF_LOSS_SCALE: Final = 10_000
+BLOCK_ITEMS: Final = 1 << 20
+"""Scores become float64 this many at a time, or one row: 8 MiB, whatever the file holds."""
+
+LEAVES_A_CHECKPOINT: Final = 10_000
 
 Floats = NDArray[np.float64]
 
@@ -78,30 +83,44 @@ def read_labels(test: Path) -> NDArray[np.generic]:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.size == 0:
         raise UnusableArray(f"the labels must be one column with at least one row, not shape {labels.shape}")
+    if labels.size > MAX_ROWS:
+        raise UnusableArray(f"there are {labels.size} labels, more than {MAX_ROWS}")
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise UnusableArray("the labels hold values that are not finite")
     return labels
 
 
-def score(folder: Path, labels: NDArray[np.generic], metric: str, validator: Address) -> Score:
-    """Score ``predictions.npy`` (and ``probabilities.npy``) in a collected folder."""
+def score(
+    folder: Path,
+    labels: NDArray[np.generic],
+    metric: str,
+    validator: Address,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Score:
+    """Score ``predictions.npy`` (and ``probabilities.npy``) in a collected folder.
+
+    ``checkpoint`` is called before each long step, and may raise.
+    """
     try:
         arrays = {
-            name: read_array(folder / f"{name}.npy")
+            name: read_array(folder / f"{name}.npy", rows=len(labels), max_columns=MAX_CLASSES)
             for name in ("predictions", "probabilities")
             if (folder / f"{name}.npy").is_file()
         }
-        answer = _understand(arrays, labels, KNOWN_METRICS[metric].task)
+        answer = _understand(arrays, labels, KNOWN_METRICS[metric].task, checkpoint)
+        checkpoint()
         metric_e6 = metric_to_e6(metric, _metric(metric, answer, labels))
         fingerprint_e9 = round(_mean(answer.losses) * FINGERPRINT_SCALE)
         if fingerprint_e9 > INT64_MAX:
             return bad_model("the mean loss overflows")
-        return Score(metric_e6, fingerprint_e9, _root(answer, validator))
+        return Score(metric_e6, fingerprint_e9, _root(answer, validator, checkpoint))
     except (BadPredictions, UnusableArray, ValueError, OverflowError) as error:
         return bad_model(str(error))
 
 
-def _understand(arrays: dict[str, NDArray[np.generic]], labels: NDArray[np.generic], task: Task) -> Answer:
+def _understand(
+    arrays: dict[str, NDArray[np.generic]], labels: NDArray[np.generic], task: Task, checkpoint: Callable[[], None]
+) -> Answer:
     if not arrays:
         raise BadPredictions("predict() left no predictions")
     for name, array in arrays.items():
@@ -113,7 +132,7 @@ def _understand(arrays: dict[str, NDArray[np.generic]], labels: NDArray[np.gener
             raise BadPredictions(f"{name} hold values that are not finite")
     if task is Task.REGRESSION:
         return _regression(arrays.get("predictions"), labels)
-    return _classification(arrays, labels)
+    return _classification(arrays, labels, checkpoint)
 
 
 def _regression(values: NDArray[np.generic] | None, labels: NDArray[np.generic]) -> Answer:
@@ -130,7 +149,9 @@ def _regression(values: NDArray[np.generic] | None, labels: NDArray[np.generic])
     return Answer(numbers, errors / spread)
 
 
-def _classification(arrays: dict[str, NDArray[np.generic]], labels: NDArray[np.generic]) -> Answer:
+def _classification(
+    arrays: dict[str, NDArray[np.generic]], labels: NDArray[np.generic], checkpoint: Callable[[], None]
+) -> Answer:
     truth = _as_labels(labels, "labels")
     given = arrays.get("predictions")
     scores = arrays.get("probabilities")
@@ -140,12 +161,12 @@ def _classification(arrays: dict[str, NDArray[np.generic]], labels: NDArray[np.g
     if hard is not None and (hard.dtype.kind == "U") != (truth.dtype.kind == "U"):
         raise BadPredictions(f"predictions are {_kind(hard)}, labels are {_kind(truth)}")
     if scores is not None:
-        probabilities = _probabilities(scores)
-        if truth.dtype.kind == "U" or truth.min() < 0 or truth.max() >= probabilities.shape[1]:
-            raise BadPredictions(f"scores for {probabilities.shape[1]} classes need labels from 0 up to one less")
-        chosen = probabilities[np.arange(len(truth)), truth]
+        classes = _classes(scores)
+        if truth.dtype.kind == "U" or truth.min() < 0 or truth.max() >= classes:
+            raise BadPredictions(f"scores for {classes} classes need labels from 0 up to one less")
+        likeliest, chosen = _probabilities(scores, truth, checkpoint)
         losses = -np.log(np.clip(chosen, SMALLEST_PROBABILITY, 1.0))
-        return Answer(probabilities.argmax(axis=1) if hard is None else hard, losses)
+        return Answer(likeliest if hard is None else hard, losses)
     assert hard is not None
     return Answer(hard, (hard != truth).astype(np.float64))
 
@@ -177,21 +198,43 @@ def _kind(values: NDArray[np.generic]) -> str:
     return "text" if values.dtype.kind == "U" else "numbers"
 
 
-def _probabilities(scores: NDArray[np.generic]) -> Floats:
+def _classes(scores: NDArray[np.generic]) -> int:
     if scores.dtype.kind == "U":
         raise BadPredictions("scores must be numbers")
-    numbers = scores.astype(np.float64)
-    if numbers.ndim == 1:
-        numbers = np.stack([1.0 - numbers, numbers], axis=1)
-    if numbers.ndim != 2 or not 2 <= numbers.shape[1] <= MAX_CLASSES:
+    classes = 2 if scores.ndim == 1 else scores.shape[1]
+    if not 2 <= classes <= MAX_CLASSES:
         raise BadPredictions(f"scores must have one column for each class, not shape {scores.shape}")
-    sums = numbers.sum(axis=1)
-    if (numbers >= 0).all() and (numbers <= 1).all() and (np.abs(sums - 1) <= ROW_SUM_TOLERANCE).all():
-        result: Floats = numbers / sums[:, None]
-        return result
-    shifted = np.exp(numbers - numbers.max(axis=1, keepdims=True))
-    softmaxed: Floats = shifted / shifted.sum(axis=1, keepdims=True)
-    return softmaxed
+    return classes
+
+
+def _probabilities(
+    scores: NDArray[np.generic], truth: NDArray[np.generic], checkpoint: Callable[[], None]
+) -> tuple[NDArray[np.int64], Floats]:
+    """The likeliest label of each row, and what the row gives to the true one."""
+    are_logits = False
+    for _, block in _blocks(scores, checkpoint):
+        sums = block.sum(axis=1)
+        if (block < 0).any() or (block > 1).any() or (np.abs(sums - 1) > ROW_SUM_TOLERANCE).any():
+            are_logits = True
+            break
+    likeliest = np.empty(len(scores), dtype=np.int64)
+    chosen = np.empty(len(scores), dtype=np.float64)
+    for rows, block in _blocks(scores, checkpoint):
+        weights = np.exp(block - block.max(axis=1, keepdims=True)) if are_logits else block
+        shares = weights / weights.sum(axis=1, keepdims=True)
+        likeliest[rows] = shares.argmax(axis=1)
+        chosen[rows] = shares[np.arange(len(shares)), truth[rows].astype(np.int64)]
+    return likeliest, chosen
+
+
+def _blocks(scores: NDArray[np.generic], checkpoint: Callable[[], None]) -> Iterator[tuple[slice, Floats]]:
+    """Rows as float64, each laid out on its own: a row's sum is the same in any block."""
+    height = max(1, BLOCK_ITEMS // _classes(scores))
+    for start in range(0, len(scores), height):
+        checkpoint()
+        rows = slice(start, start + height)
+        block = np.ascontiguousarray(scores[rows], dtype=np.float64)
+        yield rows, np.stack([1.0 - block, block], axis=1) if block.ndim == 1 else block
 
 
 def _metric(name: str, answer: Answer, labels: NDArray[np.generic]) -> float:
@@ -246,13 +289,14 @@ def _variance(values: Floats) -> float:
     return _mean((values - mean) ** 2)
 
 
-def _root(answer: Answer, validator: Address) -> bytes:
-    return prediction_root(
-        [
-            prediction_leaf(validator, index, _text(value), round(loss * LEAF_LOSS_SCALE))
-            for index, (value, loss) in enumerate(zip(answer.values.tolist(), answer.losses.tolist(), strict=True))
-        ]
-    )
+def _root(answer: Answer, validator: Address, checkpoint: Callable[[], None]) -> bytes:
+    leaves = []
+    for index, (value, loss) in enumerate(zip(answer.values.tolist(), answer.losses.tolist(), strict=True)):
+        if index % LEAVES_A_CHECKPOINT == 0:
+            checkpoint()
+        leaves.append(prediction_leaf(validator, index, _text(value), round(loss * LEAF_LOSS_SCALE)))
+    checkpoint()
+    return prediction_root(leaves)
 
 
 def _text(value: object) -> bytes:

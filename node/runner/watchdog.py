@@ -17,6 +17,12 @@ from morphware.node.ports import Limits
 from morphware.node.runner.errors import SandboxFailed
 from morphware.node.runner.process import SandboxProcess
 
+LEAST_OFFER_BYTES: Final = 128 << 20
+"""With less, not even an interpreter starts, which says nothing about the job."""
+IN_MEMORY_FILES: Final = 3 / 2
+"""The two memory file systems inside may each hold a quarter of a job's memory on top of it."""
+FAIR_SHARE: Final = 4
+"""A machine that offers a quarter of its memory has been fair, whatever the specification of a stranger promised."""
 PERIOD_S: Final = 0.1
 DISK_EVERY: Final = 5
 """Folders are walked every fifth time."""
@@ -32,6 +38,30 @@ class Floors:
     files: int = 20_000
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The memory that a job may use here and now. ``is_fair``: who needs more has itself to blame."""
+
+    memory_bytes: int
+    is_fair: bool = True
+
+
+def offer(
+    promised_bytes: int, floors: Floors, *, free_bytes: int | None = None, total_bytes: int | None = None
+) -> Offer:
+    """What was promised, or what this machine has above its floor: then a greedy job meets its own limit first.
+
+    Raises:
+        SandboxFailed: there is too little for any job.
+    """
+    free = host_memory_bytes() if free_bytes is None else free_bytes
+    total = _kilobytes("/proc/meminfo", (b"MemTotal:",)) << 10 if total_bytes is None else total_bytes
+    memory = min(promised_bytes, int((free - floors.memory_bytes) / IN_MEMORY_FILES))
+    if memory < min(promised_bytes, LEAST_OFFER_BYTES):
+        raise SandboxFailed("This machine has too little free memory to start the job: free some.")
+    return Offer(memory, memory == promised_bytes or memory >= total // FAIR_SHARE)
+
+
 @dataclass(slots=True)
 class Usage:
     """What was seen so far. ``verdict`` is why the job was killed; ``host_verdict`` why this machine gave up."""
@@ -41,18 +71,37 @@ class Usage:
     verdict: str = ""
     host_verdict: str = ""
 
+    def judge_memory(self, used_bytes: int, offered: Offer, host_free_bytes: int, floors: Floors) -> None:
+        """Whose fault a shortage is: to report a greedy job costs an honest validator nothing, to fall silent does.
+
+        A job that takes more than a fair offer has failed, and so has one that held more than half of it when the host
+        ran dry: other jobs of its maker may have helped it.  Anything else is this machine's, which tries again.
+        """
+        self.peak_memory_bytes = max(self.peak_memory_bytes, used_bytes)
+        is_over = used_bytes > offered.memory_bytes
+        if not is_over and host_free_bytes >= floors.memory_bytes:
+            return
+        if offered.is_fair and used_bytes > offered.memory_bytes // 2:
+            what = f"{offered.memory_bytes >> 20} MiB allowed" if is_over else "and the machine had no more"
+            self.verdict = f"memory: {used_bytes >> 20} MiB used, {what}"
+        else:
+            self.host_verdict = "This machine has too little free memory left to go on with the job: free some."
+
     def raise_for_host(self) -> None:
         """Raises ``SandboxFailed`` when the machine, not the job, was short of something."""
         if self.host_verdict:
             raise SandboxFailed(self.host_verdict)
 
 
-async def watch(process: SandboxProcess, folders: Sequence[Path], limits: Limits, floors: Floors, usage: Usage) -> None:
+async def watch(
+    process: SandboxProcess, folders: Sequence[Path], limits: Limits, offered: Offer, floors: Floors, usage: Usage
+) -> None:
     """Kill the job at the first limit that it breaks; runs until cancelled."""
     started = trio.current_time()
     turn = 0
     while True:
-        await trio.to_thread.run_sync(_look, process.pid, folders, limits, floors, usage, turn % DISK_EVERY == 0)
+        with_disk = turn % DISK_EVERY == 0
+        await trio.to_thread.run_sync(_look, process.pid, folders, limits, offered, floors, usage, with_disk)
         if trio.current_time() - started > limits.wall_s:
             usage.verdict = usage.verdict or f"wall time: over {limits.wall_s:g} s"
         if usage.verdict or usage.host_verdict:
@@ -62,17 +111,23 @@ async def watch(process: SandboxProcess, folders: Sequence[Path], limits: Limits
         await trio.sleep(PERIOD_S)
 
 
-def _look(pid: int, folders: Sequence[Path], limits: Limits, floors: Floors, usage: Usage, with_disk: bool) -> None:
+def _look(
+    pid: int,
+    folders: Sequence[Path],
+    limits: Limits,
+    offered: Offer,
+    floors: Floors,
+    usage: Usage,
+    with_disk: bool,
+) -> None:
     pids = process_tree(pid)
     hidden_disk, hidden_memory = hidden_bytes(pids)
     memory = resident_bytes(pids) + hidden_memory
-    if memory > limits.memory_bytes:  # forked workers share pages that the quick sum counts once each
+    host_free = host_memory_bytes()
+    if memory > offered.memory_bytes or host_free < floors.memory_bytes:
+        # forked workers share pages that the quick sum counts once each
         memory = proportional_bytes(pids) + hidden_memory
-    usage.peak_memory_bytes = max(usage.peak_memory_bytes, memory)
-    if memory > limits.memory_bytes:
-        usage.verdict = f"memory: {memory >> 20} MiB used, {limits.memory_bytes >> 20} MiB allowed"
-    elif host_memory_bytes() < floors.memory_bytes:
-        usage.host_verdict = "This machine has too little free memory left to go on with the job: free some."
+    usage.judge_memory(memory, offered, host_free, floors)
     if with_disk:
         count = 0
         disk = hidden_disk

@@ -1,14 +1,17 @@
 """Predicting without the labels, scoring outside: honest answers count, malicious ones are a bad model."""
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import trio
 
-from morphware.node.ports import Score
+from morphware.node.ports import Limits, Score
 from morphware.protocol.units import BAD_MODEL, NO_TEST, Address
 from tests.node.runner.stranger import LIMITS, Stranger
 
@@ -31,7 +34,12 @@ def test_folder(tmp_path: Path) -> Path:
 
 
 async def evaluate(
-    stranger: Stranger, test: Path, source: str, metric: str = "accuracy", files: Mapping[str, bytes] | None = None
+    stranger: Stranger,
+    test: Path,
+    source: str,
+    metric: str = "accuracy",
+    files: Mapping[str, bytes] | None = None,
+    limits: Limits = LIMITS,
 ) -> Score:
     stranger.model.mkdir(exist_ok=True)
     for name, data in (files or {"model.json": b"{}"}).items():
@@ -44,7 +52,7 @@ async def evaluate(
             test=test,
             metric=metric,
             validator=VALIDATOR,
-            limits=LIMITS,
+            limits=limits,
         )
 
 
@@ -160,6 +168,28 @@ async def test_a_test_function_never_meets_a_model_that_could_carry_code(
     found = await evaluate(stranger, test_folder, TEST_ONLY, "smoothness", {name: b"\x80\x04K\x01."})
     assert found.metric_e6 == BAD_MODEL
     assert name in found.reason
+
+
+async def test_a_loss_that_no_report_can_carry_is_a_bad_model(stranger: Stranger, test_folder: Path) -> None:
+    source = TEST_ONLY.replace("0.5}", "1e300}")
+    found = await evaluate(stranger, test_folder, source, "smoothness")
+    assert found.metric_e6 == BAD_MODEL
+    assert found.reason
+
+
+@pytest.mark.parametrize("step", ["collect", "scorer.score"])
+async def test_collecting_and_scoring_end_with_the_evaluations_time(
+    stranger: Stranger, test_folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def never_done(*arguments: Any, checkpoint: Callable[[], None] | None = None, **_: Any) -> None:
+        while True:
+            (checkpoint or arguments[-1])()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(f"morphware.node.runner.runner.{step}", never_done)
+    found = await evaluate(stranger, test_folder, HONEST, limits=replace(LIMITS, wall_s=8))
+    assert found.metric_e6 == BAD_MODEL
+    assert "within 8 s" in found.reason
 
 
 async def test_a_metric_that_test_does_not_return_is_a_bad_model(stranger: Stranger, test_folder: Path) -> None:

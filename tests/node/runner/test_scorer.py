@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -164,4 +165,52 @@ def test_labels_are_one_regular_file(tmp_path: Path) -> None:
         read_labels(tmp_path)
     (tmp_path / "labels.npy").write_bytes(b"")
     with pytest.raises(UnusableArray, match=r"labels\.csv, labels\.npy"):
+        read_labels(tmp_path)
+
+
+def test_predictions_are_refused_before_they_grow(tmp_path: Path) -> None:
+    path = tmp_path / "probabilities.npy"
+    np.save(path, np.zeros((600, 100_000), dtype=np.int8))
+    tracemalloc.start()
+    try:
+        found = score(tmp_path, np.zeros(600, dtype=np.int64), "accuracy", ALICE)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.metric_e6 == BAD_MODEL
+    assert "takes more than" in found.reason
+    assert peak < 16 << 20
+
+
+def test_scores_are_brought_to_numbers_in_blocks(tmp_path: Path) -> None:
+    np.save(tmp_path / "probabilities.npy", np.zeros((600, 50_000), dtype=np.int8))
+    tracemalloc.start()
+    try:
+        found = score(tmp_path, np.zeros(600, dtype=np.int64), "accuracy", ALICE)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.fingerprint_e9 == round(math.log(50_000) * 1e9)
+    assert peak < 120 << 20  # the file's 30 MB, and blocks
+
+
+@pytest.mark.parametrize("shape", [(5,), (7, 3), (6, 100_001), (6, 400, 400), ()])
+def test_a_shape_that_cannot_be_right_is_refused_by_its_header(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "predictions.npy", np.zeros(shape, dtype=np.int8))
+    assert score(tmp_path, np.zeros(6, dtype=np.int64), "accuracy", ALICE).metric_e6 == BAD_MODEL
+
+
+def test_blocks_do_not_show_in_the_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(1).normal(size=(50, 7))
+    labels = rows.argmax(axis=1)
+    whole = scored(tmp_path, labels, "log_loss", probabilities=rows)
+    monkeypatch.setattr("morphware.node.runner.scorer.BLOCK_ITEMS", 20)
+    assert scored(tmp_path, labels, "log_loss", probabilities=rows) == whole
+    assert scored(tmp_path, labels, "log_loss", probabilities=np.asfortranarray(rows)) == whole
+
+
+def test_more_labels_than_anyone_scores_are_unusable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("morphware.node.runner.scorer.MAX_ROWS", 3)
+    np.save(tmp_path / "labels.npy", np.zeros(4, dtype=np.int8))
+    with pytest.raises(UnusableArray, match="more than 3"):
         read_labels(tmp_path)
