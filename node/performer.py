@@ -11,6 +11,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Final
 
+import structlog
 import trio
 
 from morphware.node.artifacts.bundles import open_bundle, publish_folder
@@ -48,9 +49,12 @@ from morphware.protocol.events import (
     ModelSealed,
     TrainingEnded,
 )
-from morphware.protocol.units import Address, JobId, Timestamp
+from morphware.protocol.units import BAD_MODEL, HASH_BYTES, Address, JobId, Timestamp
 from morphware.protocol.view import JobView
 
+log = structlog.get_logger()
+
+MAX_REASON_CHARACTERS: Final = 300
 LEAST_RUN_S: Final = 1.0
 """A run whose time is up still starts, so that it ends with a reason instead of never having been."""
 LAST_FLUSH_S: Final = 0.5
@@ -270,15 +274,25 @@ class Performer:
     async def _evaluate(self, machine: Machine, effect: Evaluate, wall_s: float) -> Evaluated:
         folder = self.role_folder(machine)
         self.feed.say("evaluating", job_id=machine.job_id.hex(), account=self.account.hex())
-        score = await self.runner.evaluate(
-            code=folder / "code",
-            entry=effect.entry,
-            model=folder / "model",
-            test=folder / "test",
-            metric=effect.metric,
-            validator=self.account,
-            limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),
-        )
+        try:
+            score = await self.runner.evaluate(
+                code=folder / "code",
+                entry=effect.entry,
+                model=folder / "model",
+                test=folder / "test",
+                metric=effect.metric,
+                validator=self.account,
+                limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),
+            )
+        except Exception as error:  # a stranger's model must not silence a validator, who pays for that
+            world = error.subgroup((MorphwareError, OSError)) if isinstance(error, ExceptionGroup) else error
+            while isinstance(world, ExceptionGroup):
+                world = world.exceptions[0]
+            if isinstance(world, MorphwareError | OSError):
+                raise world from error  # this machine's failure: there may be time for another try
+            log.exception("evaluation_broke", job_id=machine.job_id.hex(), account=self.account.hex())
+            reason = f"the evaluation ended in {type(error).__name__}: {error}"[:MAX_REASON_CHARACTERS]
+            return Evaluated(BAD_MODEL, 0, bytes(HASH_BYTES), reason)
         return Evaluated(score.metric_e6, score.fingerprint_e9, score.prediction_root, score.reason)
 
     def _limits(self, wall_s: float, memory_bytes: int, disk_bytes: int) -> Limits:

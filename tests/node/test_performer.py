@@ -14,10 +14,10 @@ from morphware.node.ports import Limits, RunResult
 from morphware.node.retention import Retention
 from morphware.node.runner.errors import SandboxFailed, SandboxUnavailable
 from morphware.protocol.artifacts import SealedFile
-from morphware.protocol.effects import Effect, FetchBundle, Prefetch, SealModel, Train
-from morphware.protocol.events import BundleFailed, ModelSealed, TrainingEnded
+from morphware.protocol.effects import Effect, Evaluate, FetchBundle, Prefetch, SealModel, Train
+from morphware.protocol.events import BundleFailed, Evaluated, ModelSealed, TrainingEnded
 from morphware.protocol.states import Outcome
-from morphware.protocol.units import JobId, Timestamp
+from morphware.protocol.units import BAD_MODEL, JobId, Timestamp
 from tests.node.test_engine import run_to_end
 from tests.node.world import Node, World, market_of, no_threads
 
@@ -197,6 +197,33 @@ async def test_a_job_gets_what_its_owner_allows_and_no_more(
     await bench.perform(TRAIN)
     assert [limits.wall_s for limits in seen] == [20, LEAST_RUN_S]
     assert (seen[0].memory_bytes, seen[0].disk_bytes) == (1 << 30, 1 << 31)
+
+
+# --- evaluating -----------------------------------------------------------------------------------------------------
+
+EVALUATE = Evaluate("evaluate", "train.py", "accuracy", Timestamp(100), 1 << 30, 1 << 30)
+
+
+@pytest.mark.parametrize("error", [RecursionError("deep"), OverflowError("large"), MemoryError()])
+@pytest.mark.parametrize("is_grouped", [False, True])
+async def test_an_evaluation_that_breaks_is_a_bad_model_and_never_silence(
+    error: Exception, is_grouped: bool, bench: Bench
+) -> None:
+    bench.node.runner.failures = [ExceptionGroup("tasks", [error]) if is_grouped else error]
+    answer = await bench.perform(EVALUATE)
+    assert isinstance(answer, Evaluated)
+    assert (answer.metric_e6, answer.fingerprint_e9, answer.prediction_root) == (BAD_MODEL, 0, bytes(32))
+    assert "the evaluation ended in" in answer.reason
+
+
+@pytest.mark.parametrize("error", [SandboxFailed("no memory"), OSError(28, "No space left on device")])
+@pytest.mark.parametrize("is_grouped", [False, True])
+async def test_an_evaluation_that_this_machine_failed_is_tried_again(
+    error: Exception, is_grouped: bool, bench: Bench
+) -> None:
+    bench.node.runner.failures = [ExceptionGroup("tasks", [error]) if is_grouped else error]
+    with pytest.raises(type(error)):
+        await bench.perform(EVALUATE)
 
 
 # --- letting go -----------------------------------------------------------------------------------------------------
