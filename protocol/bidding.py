@@ -34,18 +34,23 @@ def cancel(turn: Turn) -> Result:
 
 
 def commit(turn: Turn, call: Commit) -> Result:
-    """A sealed bid locks the uniform bond. An address may bid more than once; a commitment stands only once."""
+    """A sealed bid locks the uniform bond. An address may bid more than once, but make each commitment only once.
+
+    Bids are told apart by bidder, too: else whoever copied a commitment on its way, and was first, would keep the
+    original out.  A copy is worthless: the bidder is in the hash, so nobody can open it, and its bond burns.
+    """
     job = turn.job
     if turn.caller == job.user:
         return UserMayNotBid(job.user)
-    if call.commitment in job.bids:
+    key = (turn.caller, call.commitment)
+    if key in job.bids:
         return CommitmentExists(call.commitment)
     balance = turn.ledger.free(turn.caller)
     if balance < job.bond_wei:
         return InsufficientBalance(turn.caller, balance, job.bond_wei)
     turn.ledger.apply([Move(Free(turn.caller), Escrow(job.job_id, Part.BID_BONDS), job.bond_wei)])
     sequence = len(job.bids)
-    job.bids[call.commitment] = SealedBid(turn.caller, sequence)
+    job.bids[key] = SealedBid(sequence)
     job.unopened += 1
     return [BidCommitted(job.job_id, turn.caller, call.commitment, sequence)]
 
@@ -66,11 +71,11 @@ def reveal_bids(turn: Turn, call: RevealBids) -> Result:
     job = turn.job
     opened = [(bid_commitment(turn.domain, job.job_id, opening), opening) for opening in call.openings]
     for commitment, opening in opened:
-        if commitment not in job.bids or job.bids[commitment].bidder != opening.bidder:
+        if (opening.bidder, commitment) not in job.bids:
             return UnknownCommitment(commitment)
     events: list[JobEvent] = []
     for commitment, opening in opened:
-        sealed = job.bids[commitment]
+        sealed = job.bids[opening.bidder, commitment]
         if sealed.is_open:
             continue
         sealed.is_open = True

@@ -23,8 +23,8 @@ def _values(market: Market, job_id: JobId) -> Iterator[int | bytes]:
         return
     yield from (job.job_id, job.user, job.posted_at, job.state, job.deadline, job.outcome)
     yield from (len(job.bids), job.unopened)
-    for commitment, sealed in job.bids.items():
-        yield from (commitment, sealed.bidder, sealed.is_open)
+    for (bidder, commitment), sealed in job.bids.items():
+        yield from (commitment, bidder, sealed.is_open)
     best = job.standing.best
     if best is not None:
         yield from (best.bidder, best.price_wei, best.sequence, best.estimated_s, best.salt)

@@ -113,9 +113,8 @@ LATER: Final = (
 
 @dataclass(slots=True)
 class SealedBid:
-    """A commitment on chain: whose it is, its place in the queue, and whether it was opened."""
+    """A commitment on chain: its place in the queue, and whether it was opened."""
 
-    bidder: Address
     sequence: int
     is_open: bool = False
 
@@ -143,7 +142,7 @@ class Job:
     deadline: Timestamp = NO_DEADLINE
     outcome: Outcome = Outcome.NONE
 
-    bids: dict[bytes, SealedBid] = field(default_factory=dict)
+    bids: dict[tuple[Address, bytes], SealedBid] = field(default_factory=dict)  # by bidder and commitment
     unopened: int = 0
     standing: Standing = field(default_factory=Standing)
     price_wei: Wei = NO_PRICE

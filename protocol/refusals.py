@@ -92,7 +92,7 @@ class UserMayNotBid:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentExists:
-    """A commitment stands at most once in a job."""
+    """A bidder makes a commitment at most once in a job; another's copy of it is the copier's own."""
 
     commitment: bytes
 

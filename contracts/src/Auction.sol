@@ -27,12 +27,13 @@ abstract contract Auction is Settlement {
     uint32 private constant MOST_WINDOW_SECONDS = 30 days;
 
     struct Bid {
-        address bidder; // zero: no such commitment
         uint32 sequence;
+        bool isCommitted; // false: no such bid
         bool isOpened;
     }
 
-    mapping(bytes32 jobId => mapping(bytes32 commitment => Bid)) private _bids;
+    /// @dev By bidder, too: else whoever copies a commitment on its way, and is first, keeps the original out.
+    mapping(bytes32 jobId => mapping(address bidder => mapping(bytes32 commitment => Bid))) private _bids;
 
     /// @notice Posts a job and escrows reserve, fees and the user's bond out of the caller's free balance.
     /// @param terms What the job promises; the job is named by the caller and `terms.seedHash`.
@@ -72,19 +73,20 @@ abstract contract Auction is Settlement {
         _closeUnawarded(jobId, job_, Outcome.CANCELLED);
     }
 
-    /// @notice Bids, sealed: locks the bond behind `commitment`. Any number of bids per account.
+    /// @notice Bids, sealed: locks the bond behind `commitment`. Any number of bids per account, each commitment once.
+    ///         Another account's copy of it does not count against it, cannot be opened, and burns its bond.
     function commit(bytes32 jobId, bytes32 commitment) external {
         Job storage job_ = _live(jobId, State.BIDDING);
         if (msg.sender == job_.user) revert UserMayNotBid(msg.sender);
-        Bid storage bid = _bids[jobId][commitment];
-        if (bid.bidder != address(0)) revert CommitmentExists(commitment);
+        Bid storage bid = _bids[jobId][msg.sender][commitment];
+        if (bid.isCommitted) revert CommitmentExists(commitment);
         uint96 bond = _bond(job_);
         _debit(msg.sender, bond);
         job_.held += bond;
         uint32 sequence = job_.commitments++;
         ++job_.unopened;
-        bid.bidder = msg.sender;
         bid.sequence = sequence;
+        bid.isCommitted = true;
         emit BidCommitted(jobId, msg.sender, commitment, sequence);
     }
 
@@ -130,9 +132,9 @@ abstract contract Auction is Settlement {
                 opening.salt
             )
         );
-        Bid storage bid = _bids[jobId][commitment];
-        // The second half refuses a copy: somebody else may have committed to this bidder's hash.
-        if (bid.bidder == address(0) || bid.bidder != opening.bidder) revert UnknownCommitment(commitment);
+        // The bidder is in the hash: a copy lies under another bidder, and no opening leads there.
+        Bid storage bid = _bids[jobId][opening.bidder][commitment];
+        if (!bid.isCommitted) revert UnknownCommitment(commitment);
         if (bid.isOpened) return;
         bid.isOpened = true;
         --job_.unopened;

@@ -3,7 +3,9 @@ pragma solidity 0.8.37;
 
 import {Ledger} from "./Ledger.sol";
 
-/// @title Validators are drawn by seats: equal stakes, any number to an owner, so that splitting up gains nothing.
+/// @title Validators are drawn by seats: equal stakes, any number to an owner.
+/// @notice An address sits at most once on a committee, but a person may have many addresses: whoever splits its seats
+///         over them can win more chairs of one committee than under one name. What bounds it is the stakes' price.
 /// @notice A seat is free (in the list that committees are drawn from), busy (held by a job), or leaving (in no list,
 ///         paid out after the unbonding time). A busy seat may ask to leave, and leaves when its job lets go of it.
 abstract contract Seats is Ledger {

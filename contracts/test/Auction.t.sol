@@ -144,11 +144,12 @@ contract AuctionTest is Base {
         market.commit(jobId, "c");
     }
 
-    function test_ACommitmentStandsOnceInAJob() public {
+    function test_ABidderMakesACommitmentOnceInAJob() public {
         _toBidding();
         bytes32 hash = _bidHash(_opening(0, 30, true));
-        _commit(_opening(0, 30, true));
         for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(workers[i]);
+            market.commit(jobId, hash);
             vm.prank(workers[i]);
             vm.expectRevert(abi.encodeWithSelector(IMarket.CommitmentExists.selector, hash));
             market.commit(jobId, hash);
@@ -180,6 +181,33 @@ contract AuctionTest is Base {
         vm.assertEq(job.best, 30);
         vm.assertEq(job.price, 35, "extra identities can only lower one's own price");
         vm.assertEq(_net(workers[0]), -50, "one bond stays");
+    }
+
+    /// @dev Whoever sees a commitment on its way can be first with it, and has burned a bond for nothing.
+    function test_ACopiedCommitmentDoesNotKeepTheOriginalOut() public {
+        for (uint256 first = 0; first < 2; ++first) {
+            uint256 before = vm.snapshotState();
+            _toBidding();
+            IMarket.Opening memory original = _opening(0, 30, true);
+            bytes32 hash = _bidHash(original);
+            for (uint256 i = 0; i < 2; ++i) {
+                vm.prank(workers[(first + i) % 2]);
+                market.commit(jobId, hash);
+            }
+            _poke();
+            IMarket.Opening memory copy = _opening(1, 30, true);
+            vm.expectRevert(abi.encodeWithSelector(IMarket.UnknownCommitment.selector, _bidHash(copy)));
+            market.revealBatch(jobId, _one(copy));
+            _reveal(original);
+            _reveal(original); // passed over: it does not open the copy
+            vm.assertEq(market.job(jobId).unopened, 1, "the copy");
+            _poke();
+            _checkState(IMarket.State.AWARDED);
+            vm.assertEq(market.job(jobId).winner, workers[0]);
+            vm.assertEq(_net(workers[1]), -50, "the copier's bond");
+            vm.assertEq(market.burned(), 50, "burned");
+            vm.revertToState(before);
+        }
     }
 
     // ---- opening

@@ -50,6 +50,14 @@ contract Handler is Base {
         }
     }
 
+    /// @dev Somebody else commits to what was committed to already; rarely, as no copy is ever opened.
+    function copy(uint256 which, uint256 worker, uint256 index) external {
+        if (which % 4 != 0 || !_pick(which / 4) || _openings[jobId].length == 0) return;
+        bytes32 commitment = _bidHash(_openings[jobId][index % _openings[jobId].length]);
+        vm.prank(workers[worker % 5]);
+        market.commit(jobId, commitment);
+    }
+
     function open(uint256 which, uint256 index) external {
         if (!_pick(which) || _openings[jobId].length == 0) return;
         market.revealBatch(jobId, _one(_openings[jobId][index % _openings[jobId].length]));
@@ -244,7 +252,7 @@ contract InvariantTest {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](14);
+        bytes4[] memory selectors = new bytes4[](15);
         selectors[0] = Handler.postJob.selector;
         selectors[1] = Handler.bid.selector;
         selectors[2] = Handler.bid.selector;
@@ -259,6 +267,7 @@ contract InvariantTest {
         selectors[11] = Handler.moveSeat.selector;
         selectors[12] = Handler.withdrawAndReturn.selector;
         selectors[13] = Handler.cancel.selector;
+        selectors[14] = Handler.copy.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }

@@ -7,8 +7,8 @@ looks further.
 """
 
 import os
-from collections import Counter
-from dataclasses import astuple
+from collections import Counter, defaultdict
+from dataclasses import astuple, dataclass, field
 from functools import partial
 from random import Random
 
@@ -16,7 +16,7 @@ import pytest
 
 from morphware.node.chain.abi import Revert
 from morphware.protocol.calls import Call
-from morphware.protocol.chain_events import JobClosed, StateChanged
+from morphware.protocol.chain_events import BidCommitted, BidOpened, JobClosed, StateChanged
 from morphware.protocol.commitments import Domain
 from morphware.protocol.job import TABLE
 from morphware.protocol.market import Market
@@ -78,38 +78,66 @@ def compare_job(world: World, evm: EvmMarket, job_id: JobId) -> None:
     assert (record["metric"], record["fingerprint"]) == (job.tally.metric_e6, job.tally.fingerprint_e9)
 
 
-@pytest.fixture(scope="module")
-def reached() -> tuple[Counter[State], Counter[Outcome], Counter[str]]:
-    """All traces, compared on the way: which states, outcomes and refusals they reached."""
-    states: Counter[State] = Counter()
-    outcomes: Counter[Outcome] = Counter()
-    refusals: Counter[str] = Counter()
+@dataclass
+class Reached:
+    """How far the traces got."""
 
-    def count(_caller: Address, _call: Call, result: object) -> None:
+    states: Counter[State] = field(default_factory=Counter)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    bidders: defaultdict[bytes, list[Address]] = field(default_factory=lambda: defaultdict(list))
+    openings: dict[bytes, Address] = field(default_factory=dict)
+
+    def count(self, _caller: Address, _call: Call, result: object) -> None:
         if not isinstance(result, list):
-            refusals[type(result).__name__] += 1
+            self.refusals[type(result).__name__] += 1
             return
-        states.update(event.state for event in result if isinstance(event, StateChanged))
-        outcomes.update(event.outcome for event in result if isinstance(event, JobClosed))
+        for event in result:
+            match event:
+                case StateChanged():
+                    self.states[event.state] += 1
+                case JobClosed():
+                    self.outcomes[event.outcome] += 1
+                case BidCommitted():
+                    self.bidders[event.commitment].append(event.bidder)
+                case BidOpened():
+                    self.openings[event.commitment] = event.bidder
+                case _:
+                    pass
 
+
+@pytest.fixture(scope="module")
+def reached() -> Reached:
+    """All traces, compared on the way: which states, outcomes, refusals and copies they reached."""
+    reached = Reached()
     for seed in range(TRACES):
         random = Random(f"differential {seed}")
         world, _ = both()
-        world.observers.append(count)
+        world.observers.append(reached.count)
         market_traces.found(random, world)
         for _ in range(STEPS):
             market_traces.step(world, random)
         market_traces.run_out(world)
-    return states, outcomes, refusals
+    return reached
 
 
-def test_both_markets_agree_in_every_state(reached: tuple[Counter[State], Counter[Outcome], Counter[str]]) -> None:
-    assert set(reached[0]) == {row.state for row in TABLE} | {State.CLOSED}
+def test_both_markets_agree_in_every_state(reached: Reached) -> None:
+    assert set(reached.states) == {row.state for row in TABLE} | {State.CLOSED}
 
 
-def test_both_markets_agree_on_every_outcome(reached: tuple[Counter[State], Counter[Outcome], Counter[str]]) -> None:
-    assert set(reached[1]) == set(Outcome) - {Outcome.NONE}, reached[1]
+def test_both_markets_agree_on_every_outcome(reached: Reached) -> None:
+    assert set(reached.outcomes) == set(Outcome) - {Outcome.NONE}, reached.outcomes
 
 
-def test_both_markets_refuse_alike(reached: tuple[Counter[State], Counter[Outcome], Counter[str]]) -> None:
-    assert len(reached[2]) >= 14, reached[2]
+def test_both_markets_refuse_alike(reached: Reached) -> None:
+    assert len(reached.refusals) >= 14, reached.refusals
+    assert {"BadTerms", "CommitmentExists", "UnknownCommitment"} <= set(reached.refusals)
+
+
+def test_both_markets_take_copies_before_and_after_the_original_and_open_only_the_original(reached: Reached) -> None:
+    copied = [
+        (bidders, reached.openings[each])
+        for each, bidders in reached.bidders.items()
+        if len(bidders) > 1 and each in reached.openings
+    ]
+    assert {bidders.index(opener) > 0 for bidders, opener in copied} == {True, False}

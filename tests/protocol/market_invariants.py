@@ -114,7 +114,7 @@ class Watch:
         match event:
             case BidOpened():
                 job = self.world.job(event.job_id)
-                sequence = job.bids[event.commitment].sequence
+                sequence = job.bids[event.bidder, event.commitment].sequence
                 may_win = event.is_authentic and 0 < event.price_wei <= job.terms.reserve_wei
                 if may_win and 0 < event.estimated_s <= job.terms.training_s:
                     self.eligible.setdefault(job.job_id, []).append((event.price_wei, sequence, event.bidder))

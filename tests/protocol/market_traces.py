@@ -16,6 +16,7 @@ from morphware.protocol.states import State
 from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId, Wei
 from tests.protocol.market_world import (
     EVERYBODY,
+    STRANGER,
     USER,
     VALIDATORS,
     WORKERS,
@@ -99,7 +100,7 @@ def honest(world: World, random: Random, job: Job) -> None:
             if not job.bids and random.random() < 0.05:
                 world.ask(job.user, calls.Cancel(job_id))
             elif len(job.bids) < 2 or random.random() < 0.5:
-                world.bid(job_id, some_opening(random, job))
+                bid(world, random, job)
             else:
                 time_out(world, random, job)
         case State.REVEALING:
@@ -133,6 +134,18 @@ def honest(world: World, random: Random, job: Job) -> None:
             world.ask(random.choice(EVERYBODY), calls.Claim(job_id, y_of(name)))
         case _:
             time_out(world, random, job)
+
+
+def bid(world: World, random: Random, job: Job) -> None:
+    """A bid; now and then somebody copies its commitment, and gets it on chain before the bid or after it."""
+    opening, copiers = some_opening(random, job), [who for who in (*WORKERS, STRANGER) if random.random() < 0.03]
+    copy = calls.Commit(job.job_id, bid_commitment(world.market.domain, job.job_id, opening))
+    is_first = random.random() < 0.5
+    for copier in copiers if is_first else ():
+        world.ask(copier, copy)
+    world.bid(job.job_id, opening)
+    for copier in () if is_first else copiers:
+        world.ask(copier, copy)
 
 
 def some_opening(random: Random, job: Job) -> Opening:
@@ -194,6 +207,7 @@ def hostile(world: World, random: Random) -> None:
     if any_openings and job:
         stolen = random.choice(any_openings)
         menu.append(calls.Commit(job_id, bid_commitment(world.market.domain, job_id, stolen)))
+        menu.append(calls.RevealBids(job_id, (replace(stolen, bidder=caller),)))
     if any_reports and job:
         copied = random.choice(any_reports)
         menu.append(calls.CommitReport(job_id, report_commitment(world.market.domain, job_id, 0, copied)))

@@ -126,8 +126,8 @@ def test_nobody_takes_stakes_through_a_testing_window_that_is_too_short() -> Non
 def test_no_window_freezes_bonds_or_seats_for_years(field: str, name: str) -> None:
     world = World().found()
     for seconds in (WINDOW_MOST_S + 1, 2**32 - 1):
-        assert world.ask(USER, calls.Post(terms_of(**{name: seconds}), b"")) == refusals.BadTerms(field)
-    world.post(**{name: WINDOW_MOST_S})
+        assert world.ask(USER, calls.Post(terms_of("job", **{name: seconds}), b"")) == refusals.BadTerms(field)
+    world.post("job", **{name: WINDOW_MOST_S})
 
 
 def test_the_largest_reserve_that_the_stakes_back_is_accepted() -> None:
@@ -224,13 +224,33 @@ def test_the_end_user_may_not_bid() -> None:
     assert world.ask(USER, calls.Commit(job_id, secret("c"))) == refusals.UserMayNotBid(USER)
 
 
-def test_a_commitment_stands_once_and_an_address_may_bid_often() -> None:
+def test_a_bidder_makes_a_commitment_once_and_may_bid_often() -> None:
     world, job_id = started()
     commitment = secret("c")
     world.do(WORKERS[0], calls.Commit(job_id, commitment))
-    assert world.ask(WORKERS[1], calls.Commit(job_id, commitment)) == refusals.CommitmentExists(commitment)
+    world.do(WORKERS[1], calls.Commit(job_id, commitment))
+    for bidder in WORKERS[:2]:
+        assert world.ask(bidder, calls.Commit(job_id, commitment)) == refusals.CommitmentExists(commitment)
     world.do(WORKERS[0], calls.Commit(job_id, secret("d")))
     assert world.free(WORKERS[0]) == 10_000 - 2 * 50
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["original first", "copy first"])
+def test_a_copied_commitment_does_not_keep_the_original_out(order: tuple[int, int]) -> None:
+    world, job_id = started()
+    opening = opening_of(WORKERS[0], 30)
+    commitment = bid_commitment(world.market.domain, job_id, opening)
+    for index in order:
+        world.do(WORKERS[index], calls.Commit(job_id, commitment))
+    world.poke(job_id)
+    own = dataclasses.replace(opening, bidder=WORKERS[1])
+    assert isinstance(world.ask(WORKERS[1], calls.RevealBids(job_id, (own,))), refusals.UnknownCommitment)
+    world.do(STRANGER, calls.RevealBids(job_id, (opening, opening)))
+    assert (world.job(job_id).state, world.job(job_id).unopened) == (State.REVEALING, 1)
+    world.poke(job_id)
+    assert (world.job(job_id).state, world.job(job_id).winner) == (State.AWARDED, WORKERS[0])
+    assert world.free(WORKERS[1]) == 10_000 - 50
+    assert world.market.ledger.burned_by(job_id) == 50, "the copy's bond"
 
 
 def test_a_copied_commitment_cannot_be_opened_by_the_copier_nor_into_a_price() -> None:
