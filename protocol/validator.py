@@ -6,9 +6,10 @@
 | VCOMMIT | opens its two boxes, opens code, testing set and model, tests, commits to the report |
 | VREVEAL | opens its report |
 
-What cannot be had is reported as such: NO_TEST if the end user's part is missing, NO_MODEL if the worker's is.  A
-model that is there and does not answer has the worst metric.  The report's salt is derived from the job's seed, which
-is stored before the commitment.
+What cannot be had is reported as such: NO_TEST if the end user's part is missing, NO_MODEL if the worker's is.  Once
+all three are open, a test that does not end in time has the worst metric, as a model that does not answer has: were it
+no test, a worker could hand in a model that hangs the test, and be paid.  The report's salt is derived from the job's
+seed, which is stored before the commitment.
 """
 
 from typing import Final
@@ -22,14 +23,16 @@ from morphware.protocol.effects import Evaluate, FetchBundle, Prefetch, Publish
 from morphware.protocol.events import BundleFailed, BundleFetched, Evaluated, Event
 from morphware.protocol.messages import JobSpec, ModelManifest, ReportNotice
 from morphware.protocol.states import State
-from morphware.protocol.units import NO_MODEL, NO_TEST, JobId, Timestamp, is_code
+from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, JobId, Timestamp, is_code
 from morphware.protocol.view import JobView
 
 BUNDLES: Final = ("code", "test", "model")
 COMMIT_SHARE: Final = 10
 """A tenth of the testing window is kept for committing to the report."""
-COMMIT_LEAST_S: Final = 4
-"""Shorter than this no commitment is sure to get on chain, however short the window."""
+COMMIT_LEAST_S: Final = 12
+"""In short windows this is kept: ``now`` lags behind by a block and by finality, and the call needs a block, too."""
+COMMIT_SHARE_MOST: Final = 3
+"""Yet no more than a third of the window, however short."""
 
 
 class ValidatorBrain(Brain):
@@ -105,7 +108,7 @@ class ValidatorBrain(Brain):
         key = self._model_key(view) or b""
         self.ask(FetchBundle("fetch|model", "model", manifest.file, key, view.model.model_hash))
         testing_s = view.terms.testing_s
-        kept_s = min(max(COMMIT_LEAST_S, testing_s // COMMIT_SHARE), testing_s // 2)
+        kept_s = max(testing_s // COMMIT_SHARE, min(COMMIT_LEAST_S, testing_s // COMMIT_SHARE_MOST))
         until = view.deadline - kept_s
         if self._evaluated is not None:
             self._commit(view, self._evaluated.metric_e6)
@@ -117,17 +120,18 @@ class ValidatorBrain(Brain):
             self.ask(
                 Evaluate("evaluate", spec.entry, spec.metric, Timestamp(until), spec.memory_bytes, spec.disk_bytes)
             )
-            if self.at(view.deadline - kept_s // 2):  # a test that does not end was no test; silence is slashed
-                self._commit(view, NO_TEST)
+            if self.at(view.deadline - (kept_s + 1) // 2):  # say something: silence is slashed
+                self.problem = "The test of the model did not end in time."
+                self._commit(view, BAD_MODEL)
         elif self.at(until):
             self._commit(view, NO_MODEL if {"code", "test"} <= self._fetched else NO_TEST)
 
     def _commit(self, view: JobView, metric_e6: int) -> None:
-        """Commit to what was found; a code says that there was nothing to test."""
+        """Commit to what was found, or to what stands for it: a code, or the worst metric."""
         if self.identity.account in view.committed:
             return
         if self._commitment is None:
-            if is_code(metric_e6):
+            if is_code(metric_e6) or self._evaluated is None:
                 self._evaluated = Evaluated(metric_e6, 0, bytes(32), self.problem)
             report = self._report(view)
             assert report is not None
