@@ -100,7 +100,7 @@ def _spec(view: JobView) -> JobSpec | None:
 def _bids(view: JobView) -> list[dict[str, Any]]:
     described = []
     for bid in view.bids:
-        opened = view.opened.get(bid.commitment)
+        opened = view.opened.get((bid.bidder, bid.commitment))
         described.append(
             {
                 "bidder": address_text(bid.bidder),

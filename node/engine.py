@@ -127,7 +127,7 @@ class Engine:
         view = self.views.get(job_id)
         if (job_id, USER) not in self.machines or view is None:
             return
-        is_on_chain = any(bid.commitment == event.commitment for bid in view.bids)
+        is_on_chain = view.has_bid(event.bidder, event.commitment)
         if self._heard[job_id] < 2 * SEALED_BIDS_MOST or is_on_chain:
             self._heard[job_id] += 1
             self.tell(job_id, USER, event)
@@ -140,8 +140,8 @@ class Engine:
                 case UserBrain(view=None, submission=submission) if not machine.is_finished:
                     promised += submission.escrow_wei
                 case WorkerBrain(view=JobView(state=State.BIDDING) as view, bids=bids) if not machine.is_finished:
-                    known = {bid.commitment for bid in view.bids}
-                    promised += view.bond_wei * sum(bid.commitment not in known for bid in bids)
+                    account = self.identity.account
+                    promised += view.bond_wei * sum(not view.has_bid(account, bid.commitment) for bid in bids)
                 case _:
                     pass
         return Wei(promised)

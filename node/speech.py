@@ -130,7 +130,7 @@ class Listener:
             case BidSealed():
                 self.on_bid(job_id, BidHeard(author, body.commitment, body.nonce, body.sealed))
             case BidKey():
-                self.on_bid(job_id, BidKeyHeard(body.commitment, body.key))
+                self.on_bid(job_id, BidKeyHeard(author, body.commitment, body.key))
             case NodeRecord():
                 torrent = f"{TORRENT_PREFIX}{body.torrent_host}:{body.torrent_port}"
                 addresses = (*body.addresses[:7], torrent)

@@ -138,17 +138,18 @@ class Brain(ABC):
         except Unsealable:
             return b""
 
-    def ask(self, effect: Effect) -> None:
-        """Want an effect, once."""
-        if effect.id not in self._asked:
+    def ask(self, effect: Effect) -> bool:
+        """Want an effect, once; whether it is new."""
+        is_new = effect.id not in self._asked
+        if is_new:
             self._asked.add(effect.id)
             self._wanted.append(effect)
+        return is_new
 
-    def call(self, key: str, call: JobCall) -> None:
-        """Want a call, once, and again after a refusal while it is still wanted."""
+    def call(self, key: str, call: JobCall) -> bool:
+        """Want a call, once, and again after a refusal while it is still wanted; whether it is wanted anew."""
         attempts, retry_at = self._refused.get(key, (0, Timestamp(0)))
-        if self.at(retry_at):
-            self.ask(Send(_effect_id(key, attempts), call))
+        return self.at(retry_at) and self.ask(Send(_effect_id(key, attempts), call))
 
     def at(self, moment: int) -> bool:
         """Whether a moment has come; if not, the brain wants to be woken then."""

@@ -58,6 +58,7 @@ class BidHeard:
 class BidKeyHeard:
     """A peer gossiped the key of its sealed bid."""
 
+    bidder: Address
     commitment: bytes
     key: bytes
 

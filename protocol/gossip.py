@@ -87,7 +87,7 @@ class Knowledge:
     sequences: OrderedDict[tuple[bytes, bytes, int], int] = field(default_factory=OrderedDict)
     sealed: OrderedDict[tuple[bytes, bytes], int] = field(default_factory=OrderedDict)
     rates: OrderedDict[bytes, tuple[float, float]] = field(default_factory=OrderedDict)
-    heard_keys: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    heard_keys: OrderedDict[tuple[bytes, bytes, bytes], int] = field(default_factory=OrderedDict)
     expiries: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _chain_ahead_s: float | None = None
 
@@ -227,9 +227,9 @@ def _judge_bid_key(envelope: Envelope, key: BidKey, knowledge: Knowledge, now: f
             return Reject("a bid's key must not be shown before bidding is over")
     elif view.state is not State.REVEALING:
         return Ignore("the auction is over")
-    if not any(bid.commitment == key.commitment and bid.bidder == envelope.author for bid in view.bids):
+    if not view.has_bid(Address(envelope.author), key.commitment):
         return Ignore("no such commitment of this author is on chain")
-    if envelope.job + key.commitment in knowledge.heard_keys:
+    if (envelope.job, envelope.author, key.commitment) in knowledge.heard_keys:
         return Ignore("this bid's key was heard")
     return Accept()
 
@@ -270,7 +270,8 @@ def _remember(envelope: Envelope, body: Body, knowledge: Knowledge, now: float) 
         author = (envelope.job, envelope.author)
         _put(knowledge.sealed, author, knowledge.sealed.get(author, 0) + 1)
     if isinstance(body, BidKey):
-        _put(knowledge.heard_keys, envelope.job + body.commitment, envelope.sequence)
+        # by author, too: who copied another's commitment may show any key, and only the bidder's own opens the bid
+        _put(knowledge.heard_keys, (envelope.job, envelope.author, body.commitment), envelope.sequence)
     if isinstance(body, NodeRecord):
         knowledge.peer_keys[Address(envelope.author)] = body.peer_key
         _put(knowledge.expiries, envelope.author, body.expires_at)

@@ -10,6 +10,9 @@ from typing import Final
 
 from morphware.protocol.units import BAD_MODEL, INT64_MAX, METRIC_SCALE
 
+PERFECT_E6: Final = METRIC_SCALE
+NO_LOSS_E6: Final = 0
+
 
 class Direction(Enum):
     """Which end of a metric's scale is the good one, in its natural units."""
@@ -33,15 +36,21 @@ class MetricDefinition:
     direction: Direction
     task: Task
     description: str
+    best_e6: int
+    """What no model exceeds, as it goes on chain: a threshold above it cannot be met."""
 
 
 _DEFINITIONS: Final = (
-    MetricDefinition("accuracy", Direction.HIGHER_IS_BETTER, Task.CLASSIFICATION, "share of right labels"),
-    MetricDefinition("f1", Direction.HIGHER_IS_BETTER, Task.CLASSIFICATION, "F1, averaged over classes (macro)"),
-    MetricDefinition("log_loss", Direction.LOWER_IS_BETTER, Task.CLASSIFICATION, "mean cross-entropy in nats"),
-    MetricDefinition("r2", Direction.HIGHER_IS_BETTER, Task.REGRESSION, "coefficient of determination"),
-    MetricDefinition("rmse", Direction.LOWER_IS_BETTER, Task.REGRESSION, "root of the mean squared error"),
-    MetricDefinition("mae", Direction.LOWER_IS_BETTER, Task.REGRESSION, "mean absolute error"),
+    MetricDefinition("accuracy", Direction.HIGHER_IS_BETTER, Task.CLASSIFICATION, "share of right labels", PERFECT_E6),
+    MetricDefinition(
+        "f1", Direction.HIGHER_IS_BETTER, Task.CLASSIFICATION, "F1, averaged over classes (macro)", PERFECT_E6
+    ),
+    MetricDefinition(
+        "log_loss", Direction.LOWER_IS_BETTER, Task.CLASSIFICATION, "mean cross-entropy in nats", NO_LOSS_E6
+    ),
+    MetricDefinition("r2", Direction.HIGHER_IS_BETTER, Task.REGRESSION, "coefficient of determination", PERFECT_E6),
+    MetricDefinition("rmse", Direction.LOWER_IS_BETTER, Task.REGRESSION, "root of the mean squared error", NO_LOSS_E6),
+    MetricDefinition("mae", Direction.LOWER_IS_BETTER, Task.REGRESSION, "mean absolute error", NO_LOSS_E6),
 )
 KNOWN_METRICS: Final[dict[str, MetricDefinition]] = {definition.name: definition for definition in _DEFINITIONS}
 """By name. Any other name is one that the job's own ``test()`` reports, and higher is better."""

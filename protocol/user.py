@@ -4,7 +4,7 @@
 |---|---|
 | (not posted) | seals the three folders, posts the job |
 | BIDDING | announces the job to whoever joined late |
-| REVEALING | opens every bid whose key was gossiped, in one batch |
+| REVEALING | opens every bid whose key was gossiped, in one batch if all are in time |
 | AWARDED | seals training and code keys to the winner |
 | SEED | reveals its seed share once the seed's block is past |
 | KEYING | seals testing and code keys to each drawn validator |
@@ -41,8 +41,8 @@ from morphware.protocol.events import (
 )
 from morphware.protocol.messages import JobAnnounce, JobSpec, ModelManifest
 from morphware.protocol.states import Outcome, State
-from morphware.protocol.units import Address, JobId, Wei
-from morphware.protocol.view import JobView, opening_from_bytes
+from morphware.protocol.units import JobId, Wei
+from morphware.protocol.view import BidName, JobView, opening_from_bytes
 
 ANNOUNCE_S: Final = 15
 """A message is heard only by who is there: an open job is announced again this often."""
@@ -102,8 +102,9 @@ class UserBrain(Brain):
         self._bundles: BundlesSealed | None = None
         self._is_hopeless = False
         self._is_posted = False
-        self._sealed_bids: dict[tuple[Address, bytes], BidHeard] = {}
-        self._bid_keys: dict[bytes, bytes] = {}
+        self._sealed_bids: dict[BidName, BidHeard] = {}
+        self._bid_keys: dict[BidName, bytes] = {}
+        self._shown: set[BidName] = set()
         self._is_model_settled = False
 
     @property
@@ -118,10 +119,10 @@ class UserBrain(Brain):
                 self._is_hopeless = True
             case CallRefused(error="JobExists") if event.effect_id.startswith("post"):
                 self._is_posted = True  # nobody else can: the job's id comes from our own seed share
-            case BidHeard() if len(self._sealed_bids) < SEALED_BIDS_MOST or self._is_on_chain(event.commitment):
+            case BidHeard() if len(self._sealed_bids) < SEALED_BIDS_MOST or self._is_on_chain(event):
                 self._sealed_bids.setdefault((event.bidder, event.commitment), event)
-            case BidKeyHeard() if len(self._bid_keys) < SEALED_BIDS_MOST or self._is_on_chain(event.commitment):
-                self._bid_keys.setdefault(event.commitment, event.key)
+            case BidKeyHeard() if len(self._bid_keys) < SEALED_BIDS_MOST or self._is_on_chain(event):
+                self._bid_keys.setdefault((event.bidder, event.commitment), event.key)
             case BundleFailed(name="bundles", reason=reason):
                 self._is_hopeless, self.problem = True, reason
             case BundleFetched(name="model") | BundleFailed(name="model"):
@@ -230,34 +231,45 @@ class UserBrain(Brain):
     # --- the auction ------------------------------------------------------------------------------------------------
 
     def _open_bids(self, view: JobView) -> None:
-        """All at once when all are known; what is known at a sixth, and again at half of the window."""
+        """All at once when all are known; else what is known at a sixth and at half of the window, and what came since.
+
+        The last occasion, at five sixths, is for keys that came late: without one there is no such call.
+        """
         known = self.openings(view)
-        missing = [bid for bid in view.unopened if bid.commitment not in known]
-        openings = tuple(known[bid.commitment] for bid in view.unopened if bid.commitment in known)
+        unopened = [(bid.bidder, bid.commitment) for bid in view.unopened]
+        openings = {name: known[name] for name in unopened if name in known}
         window = self.identity.timing.revealing_s
         start = view.deadline - window
         if not openings:
             return
-        if not missing:
+        is_last = self.at(start + 5 * window // 6)
+        is_news = not self._shown.issuperset(openings) or "reveal|last" in self._asked
+        if len(openings) == len(unopened):
             self._reveal("all", openings)
+        elif is_last and is_news:
+            self._reveal("last", openings)
         elif self.at(start + window // 2):
             self._reveal("half", openings)
         elif self.at(start + window // 6):
             self._reveal("sixth", openings)
 
-    def _reveal(self, occasion: str, openings: tuple[Opening, ...]) -> None:
-        for first in range(0, len(openings), OPENINGS_AT_ONCE):
+    def _reveal(self, occasion: str, openings: dict[BidName, Opening]) -> None:
+        names = tuple(openings)
+        for first in range(0, len(names), OPENINGS_AT_ONCE):
             key = f"reveal|{occasion}" if first == 0 else f"reveal|{occasion}|{first}"
-            self.call(key, RevealBids(self.job_id, openings[first : first + OPENINGS_AT_ONCE]))
+            batch = names[first : first + OPENINGS_AT_ONCE]
+            if self.call(key, RevealBids(self.job_id, tuple(openings[name] for name in batch))):
+                self._shown.update(batch)
 
-    def _is_on_chain(self, commitment: bytes) -> bool:
-        return self.view is not None and any(bid.commitment == commitment for bid in self.view.bids)
+    def _is_on_chain(self, said: BidHeard | BidKeyHeard) -> bool:
+        return self.view is not None and self.view.has_bid(said.bidder, said.commitment)
 
-    def openings(self, view: JobView) -> dict[bytes, Opening]:
+    def openings(self, view: JobView) -> dict[BidName, Opening]:
         """The openings that the gossiped keys give, each checked against its commitment on chain."""
         found = {}
         for bid in view.bids:
-            heard, key = self._sealed_bids.get((bid.bidder, bid.commitment)), self._bid_keys.get(bid.commitment)
+            name = bid.bidder, bid.commitment
+            heard, key = self._sealed_bids.get(name), self._bid_keys.get(name)
             if heard is None or key is None:
                 continue
             try:
@@ -266,7 +278,7 @@ class UserBrain(Brain):
                 continue
             opening = opening_from_bytes(plain, bid.bidder)
             if bid_commitment(self.identity.domain, self.job_id, opening) == bid.commitment:
-                found[bid.commitment] = opening
+                found[name] = opening
         return found
 
     # --- the committee and the model --------------------------------------------------------------------------------

@@ -13,6 +13,9 @@ from morphware.protocol.units import Address, JobId, Timestamp, Wei
 
 _NEVER: Final = Timestamp(0)
 
+BidName = tuple[Address, bytes]
+"""What names a bid: bidder and commitment. A copied commitment is another bid, and one that nobody can open."""
+
 
 @dataclass(slots=True)
 class JobView:
@@ -25,7 +28,7 @@ class JobView:
     state: State = State.NONE
     deadline: Timestamp = _NEVER
     bids: list[ce.BidCommitted] = field(default_factory=list)
-    opened: dict[bytes, ce.BidOpened] = field(default_factory=dict)
+    opened: dict[BidName, ce.BidOpened] = field(default_factory=dict)
     award: ce.JobAwarded | None = None
     keys_box: bytes | None = None
     model: ce.ModelSubmitted | None = None
@@ -47,10 +50,10 @@ class JobView:
             case ce.StateChanged():
                 self.state, self.deadline = event.state, event.deadline
             case ce.BidCommitted():
-                if all(bid.commitment != event.commitment for bid in self.bids):
+                if not self.has_bid(event.bidder, event.commitment):
                     self.bids.append(event)
             case ce.BidOpened():
-                self.opened[event.commitment] = event
+                self.opened[event.bidder, event.commitment] = event
             case ce.JobAwarded():
                 self.award = event
             case ce.KeysPosted():
@@ -106,7 +109,11 @@ class JobView:
     @property
     def unopened(self) -> list[ce.BidCommitted]:
         """Bids whose openings the chain has not seen."""
-        return [bid for bid in self.bids if bid.commitment not in self.opened]
+        return [bid for bid in self.bids if (bid.bidder, bid.commitment) not in self.opened]
+
+    def has_bid(self, bidder: Address, commitment: bytes) -> bool:
+        """Whether the chain holds this very bid: somebody else's copy of its commitment does not count."""
+        return any((bid.bidder, bid.commitment) == (bidder, commitment) for bid in self.bids)
 
     @property
     def bond_wei(self) -> Wei:

@@ -26,6 +26,7 @@ from morphware.protocol.calls import (
     PostModelKeys,
     RevealBids,
     SubmitModel,
+    Terms,
 )
 from morphware.protocol.codec import Malformed, decode, encode
 from morphware.protocol.commitments import bid_commitment, keccak
@@ -34,13 +35,15 @@ from morphware.protocol.effects import FetchBundle, Publish, SealModel, Train
 from morphware.protocol.events import (
     BundleFailed,
     BundleFetched,
+    CallRefused,
     Event,
     ModelSealed,
     Started,
     TrainingEnded,
 )
+from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.messages import BidKey, BidSealed, JobSpec, ModelManifest, ModelReady
-from morphware.protocol.metrics import KNOWN_METRICS
+from morphware.protocol.metrics import KNOWN_METRICS, MetricDefinition
 from morphware.protocol.states import State
 from morphware.protocol.units import JobId, Timestamp, Wei
 from morphware.protocol.view import JobView, opening_bytes
@@ -49,6 +52,16 @@ DECOYS_MOST: Final = 3
 HOUR_S: Final = 3600
 HAND_IN_SHARE: Final = 10
 """A tenth of the training window is kept for sealing and submitting the model."""
+HAND_IN_LEAST_S: Final = 12
+"""In short windows this is kept: ``now`` lags behind by a block and by finality, and the call needs a block, too."""
+HAND_IN_SHARE_MOST: Final = 3
+"""Yet no more than a third of the window, however short."""
+LEAST_TRAINING_S: Final = 10
+"""No model is trained and handed in within a shorter window: the bond would be lost, whatever the price."""
+WORK_MOST: Final = 50
+"""The price follows the estimate and the work follows the window: one may not be so many times the other."""
+WORK_LEAST_S: Final = 60
+"""A window is measured against this estimate at least, so that short jobs may have ample windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,7 @@ class WorkerBrain(Brain):
         self._start: Started | None = None
         self._spec: JobSpec | None = None
         self._fetched: set[str] = set()
+        self._opens_singly = False
         self._is_data_bad = False
         self._has_declined = False
         self._is_trained = False
@@ -117,6 +131,8 @@ class WorkerBrain(Brain):
         match event:
             case Started():
                 self._start = event
+            case CallRefused(error="UnknownCommitment") if event.effect_id.split("#")[0] == "reveal":
+                self._opens_singly = True  # one opening that the chain does not know spoils its whole call
             case BundleFetched():
                 self._fetched.add(event.name)
             case BundleFailed():
@@ -164,10 +180,10 @@ class WorkerBrain(Brain):
             if not self.stays_out_because:
                 self.bids = self._draw_up_bids(view, self._start)
         for bid in self.bids:
-            if all(known.commitment != bid.commitment for known in view.bids):
-                self.call(f"commit|{bid.index}", Commit(self.job_id, bid.commitment))
-            else:
+            if view.has_bid(self.identity.account, bid.commitment):
                 self._show_sealed(bid)
+            else:
+                self.call(f"commit|{bid.index}", Commit(self.job_id, bid.commitment))
 
     def _show_sealed(self, bid: Bid) -> None:
         sealed = seal_bid(opening_bytes(bid.opening), bid.key, bid.nonce, self.job_id + bid.commitment)
@@ -178,7 +194,6 @@ class WorkerBrain(Brain):
         spec = self._read_spec(view)
         if spec is None:
             return "the specification cannot be read"
-        cost = self.policy.cost_wei(view.terms.estimated_s)
         if view.user == self.identity.account:
             return "it is this account's own job"
         if start.is_busy:
@@ -187,7 +202,9 @@ class WorkerBrain(Brain):
             return f"the metric {spec.metric} is not known here"
         if spec.memory_bytes > self.policy.memory_bytes or spec.disk_bytes > self.policy.disk_bytes:
             return "it needs more memory or disk than this worker offers"
-        if cost > view.terms.reserve_wei:
+        if (reason := _hopeless_terms(view.terms, KNOWN_METRICS[spec.metric])) is not None:
+            return reason
+        if self.policy.cost_wei(view.terms.estimated_s) > view.terms.reserve_wei:
             return "the reserve is below this worker's cost"
         if start.free_wei < view.bond_wei:
             return "the free balance does not cover the bond"
@@ -226,15 +243,20 @@ class WorkerBrain(Brain):
         return tuple(bids)
 
     def _open_bids(self, view: JobView) -> None:
-        on_chain = {bid.commitment for bid in view.bids}
-        mine = [bid for bid in self.bids if bid.commitment in on_chain]
+        account = self.identity.account
+        mine = [bid for bid in self.bids if view.has_bid(account, bid.commitment)]
         for bid in mine:
             self._show_sealed(bid)  # unless it was: the commitment may have become final as bidding ended
             self.ask(Publish(f"key|{bid.index}", BidKey(commitment=bid.commitment, key=bid.key)))
-        unopened = tuple(bid.opening for bid in mine if bid.commitment not in view.opened)
+        unopened = [bid for bid in mine if (account, bid.commitment) not in view.opened]
         window = self.identity.timing.revealing_s
-        if unopened and self.at(view.deadline - window + window // 3):
-            self.call("reveal", RevealBids(self.job_id, unopened))
+        if not unopened or not self.at(view.deadline - window + window // 3):
+            return
+        if not self._opens_singly:
+            self.call("reveal", RevealBids(self.job_id, tuple(bid.opening for bid in unopened)))
+            return
+        for bid in unopened:
+            self.call(f"reveal|{bid.index}", RevealBids(self.job_id, (bid.opening,)))
 
     # --- the training -----------------------------------------------------------------------------------------------
 
@@ -271,7 +293,7 @@ class WorkerBrain(Brain):
         spec, bid = self._read_spec(view), self._winning_bid()
         if spec is None or bid is None:
             return
-        until = Timestamp(view.deadline - max(2, view.terms.training_s // HAND_IN_SHARE))
+        until = Timestamp(view.deadline - hand_in_s(view.terms.training_s))
         self.ask(Train("train", spec.entry, until, spec.memory_bytes, spec.disk_bytes, view.user))
         if self._is_trained:
             self.ask(SealModel("seal", model_key(self.x, self.y, self.job_id)))
@@ -305,3 +327,21 @@ class WorkerBrain(Brain):
             except Malformed as error:
                 self.problem = f"The job's specification cannot be read: {error}."
         return self._spec
+
+
+def hand_in_s(training_s: int) -> int:
+    """What of a training window is kept for sealing and submitting the model."""
+    return max(training_s // HAND_IN_SHARE, min(HAND_IN_LEAST_S, training_s // HAND_IN_SHARE_MOST))
+
+
+def _hopeless_terms(terms: Terms, metric: MetricDefinition) -> str | None:
+    """Why no worker gains by these terms, whatever its price; None if one may."""
+    if max(terms.bidding_s, terms.training_s, terms.testing_s) > WINDOW_MOST_S:
+        return "a window is longer than 30 days"
+    if terms.training_s < max(terms.estimated_s, LEAST_TRAINING_S):
+        return "the training window is too short for the work"
+    if terms.training_s > WORK_MOST * max(WORK_LEAST_S, terms.estimated_s):
+        return "the training window is far longer than the estimate that is paid for"
+    if terms.threshold_e6 > metric.best_e6:
+        return "no model can reach the threshold"
+    return None

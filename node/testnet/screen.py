@@ -19,6 +19,7 @@ from morphware.node.testnet.progress import JobProgress
 from morphware.node.testnet.wording import duration, number, shown, size, tokens, with_symbol
 from morphware.protocol.states import Outcome
 from morphware.protocol.units import FINGERPRINT_SCALE
+from morphware.protocol.view import BidName
 
 WIDE: Final = 76
 """From this many columns on, two columns of sections fit."""
@@ -138,9 +139,9 @@ class Screen:
         shut = len(view.unopened)
         rows: list[tuple[Text, ...]] = []
         second = self._second()
-        cheapest = sorted(view.bids, key=lambda bid: _price(view.opened.get(bid.commitment)))
+        cheapest = sorted(view.bids, key=lambda bid: _price(view.opened.get((bid.bidder, bid.commitment))))
         for bid in cheapest:
-            opened = view.opened.get(bid.commitment)
+            opened = view.opened.get((bid.bidder, bid.commitment))
             name = Text(progress.name(bid.bidder))
             if opened is None:
                 rows.append((name, Text("sealed", QUIET), Text("")))
@@ -151,7 +152,7 @@ class Screen:
                 and bid.bidder == view.award.winner
                 and opened.price_wei == view.award.bid_wei
             )
-            note = "winner" if is_winner else "second" if bid.commitment == second else ""
+            note = "winner" if is_winner else "second" if (bid.bidder, bid.commitment) == second else ""
             kind = Text(note or ("bid" if opened.is_authentic else "decoy"), GOOD if is_winner else QUIET)
             name.stylize(f"bold {GOOD}" if is_winner else "" if opened.is_authentic else QUIET)
             rows.append((name, Text(tokens(opened.price_wei), "" if opened.is_authentic else QUIET), kind))
@@ -162,15 +163,15 @@ class Screen:
             title += f", {shut} still shut"
         return _Section(title, len(rows), lambda _w, most: _table(rows, most, ("left", "right", "left")))
 
-    def _second(self) -> bytes | None:
-        """The commitment that set the price, if a bid did and not the reserve."""
+    def _second(self) -> BidName | None:
+        """The bid that set the price, if one did and not the reserve."""
         view = self._progress.view
         if view is None or view.award is None:
             return None
-        for commitment, bid in view.opened.items():
+        for name, bid in view.opened.items():
             is_price = bid.is_authentic and bid.price_wei == view.award.price_wei
             if is_price and bid.bidder != view.award.winner:
-                return commitment
+                return name
         return None
 
     def _transfers(self, is_plain: bool) -> "_Section":

@@ -409,7 +409,7 @@ class Marketplace:
             case BidSealed() as bid:
                 self._handle(node, ev.BidHeard(Address(envelope.author), bid.commitment, bid.nonce, bid.sealed))
             case BidKey() as key:
-                self._handle(node, ev.BidKeyHeard(key.commitment, key.key))
+                self._handle(node, ev.BidKeyHeard(Address(envelope.author), key.commitment, key.key))
             case _:
                 pass
 

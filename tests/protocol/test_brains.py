@@ -5,12 +5,15 @@ import dataclasses
 import pytest
 
 from morphware.protocol import calls
+from morphware.protocol import chain_events as ce
 from morphware.protocol import effects as fx
 from morphware.protocol import events as ev
 from morphware.protocol.messages import BidKey, BidSealed
+from morphware.protocol.metrics import KNOWN_METRICS, Direction, metric_to_e6
 from morphware.protocol.states import Outcome, State
-from morphware.protocol.units import Wei
+from morphware.protocol.units import Timestamp, Wei
 from morphware.protocol.verdicts import Accept, Reject
+from morphware.protocol.worker import WorkerBrain, hand_in_s
 from tests.protocol.marketplace import Marketplace
 from tests.protocol.marketplace_nodes import SUBMISSION, Faults, account_of
 
@@ -111,6 +114,59 @@ def test_a_job_that_does_not_suit_a_worker_is_left_alone(change: dict[str, objec
     assert reason in place.nodes["worker 0"].brain.stays_out_because  # type: ignore[attr-defined]
 
 
+def why_no_bids(**change: object) -> str:
+    """The reason of a worker that stays out of a job with these terms; empty if it bids."""
+    place = Marketplace(submission=dataclasses.replace(SUBMISSION, **change)).run_to(State.BIDDING)  # type: ignore[arg-type]
+    place.step()
+    brain = place.nodes["worker 0"].brain
+    assert isinstance(brain, WorkerBrain)
+    assert bool(brain.bids) is not bool(brain.stays_out_because)
+    return brain.stays_out_because
+
+
+@pytest.mark.parametrize(("estimated_s", "least_s"), [(0, 10), (1, 10), (10, 10), (20, 20), (3600, 3600)])
+def test_a_worker_does_not_stake_its_bond_on_a_window_that_is_too_short(estimated_s: int, least_s: int) -> None:
+    assert "too short" in why_no_bids(estimated_s=estimated_s, training_s=least_s - 1)
+    assert why_no_bids(estimated_s=estimated_s, training_s=least_s) == ""
+
+
+@pytest.mark.parametrize(("estimated_s", "most_s"), [(0, 3000), (60, 3000), (61, 3050), (3600, 180_000)])
+def test_a_worker_does_not_work_for_days_at_the_price_of_an_estimate(estimated_s: int, most_s: int) -> None:
+    assert "far longer" in why_no_bids(estimated_s=estimated_s, training_s=most_s + 1)
+    assert why_no_bids(estimated_s=estimated_s, training_s=most_s) == ""
+
+
+@pytest.mark.parametrize("window", ["bidding_s", "training_s", "testing_s"])
+def test_a_worker_does_not_lock_its_bond_for_more_than_thirty_days(window: str) -> None:
+    """A market that has no such rule of its own may still be out there."""
+    days = 30 * 24 * 3600
+    place = Marketplace(submission=dataclasses.replace(SUBMISSION, estimated_s=days // 10)).run_to(State.BIDDING)
+    [posted] = [event for _, event in place.history if isinstance(event, ce.JobPosted)]
+    for length_s, reason in ((days, ""), (days + 1, "a window is longer than 30 days")):
+        brain = place.makers["worker 0"]()
+        assert isinstance(brain, WorkerBrain)
+        windows: dict[str, object] = {"training_s": days, window: length_s}
+        terms = dataclasses.replace(posted.terms, **windows)  # type: ignore[arg-type]
+        brain.handle(dataclasses.replace(posted, terms=terms), place.moment)
+        brain.handle(ce.StateChanged(place.job_id, State.BIDDING, Timestamp(place.now + 9)), place.moment)
+        brain.handle(ev.Started(Wei(1000), is_busy=False), place.moment)
+        assert brain.stays_out_because == reason
+
+
+@pytest.mark.parametrize("metric", KNOWN_METRICS)
+def test_a_worker_does_not_bid_on_a_threshold_that_no_model_reaches(metric: str) -> None:
+    best_e6 = metric_to_e6(metric, 1.0 if KNOWN_METRICS[metric].direction is Direction.HIGHER_IS_BETTER else 0.0)
+    assert why_no_bids(metric=metric, threshold_e6=best_e6 + 1) == "no model can reach the threshold"
+    assert why_no_bids(metric=metric, threshold_e6=best_e6) == ""
+
+
+@pytest.mark.parametrize(
+    ("training_s", "kept_s"), [(10, 3), (15, 5), (30, 10), (60, 12), (120, 12), (600, 60), (2_592_000, 259_200)]
+)
+def test_training_does_not_take_the_time_that_handing_in_needs(training_s: int, kept_s: int) -> None:
+    assert hand_in_s(training_s) == kept_s
+
+
 # --- decoys ---------------------------------------------------------------------------------------------------------
 
 
@@ -120,7 +176,7 @@ def test_decoys_are_opened_refunded_and_never_win() -> None:
         place = Marketplace(seed, decoy_chance_256=256).run()
         assert settled(place) == (Outcome.PAID, {"user": -50, "worker 0": 40}, FEES, 0)
         assert place.winner == "worker 0"
-        opened = [place.view.opened[bid.commitment] for bid in place.view.bids]
+        opened = [place.view.opened[bid.bidder, bid.commitment] for bid in place.view.bids]
         assert sum(not bid.is_authentic for bid in opened) >= 3
         assert min(bid.price_wei for bid in opened if bid.is_authentic) == 30
         for name in place.workers:

@@ -18,7 +18,7 @@ from morphware.protocol.effects import Effect
 from morphware.protocol.events import Moment
 from morphware.protocol.messages import ModelManifest
 from morphware.protocol.states import Outcome, State, Verdict
-from morphware.protocol.units import NO_MODEL, NO_TEST, Timestamp, Wei
+from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Timestamp, Wei
 from morphware.protocol.view import opening_bytes
 from tests.protocol.marketplace import Marketplace
 from tests.protocol.marketplace_nodes import DOMAIN, TIMING, Faults, Node, account_of
@@ -266,6 +266,17 @@ def test_an_evaluation_that_ends_after_the_commitment_does_not_change_the_report
     assert report_commitment(DOMAIN, place.job_id, 0, report) == commit[0].call.commitment
 
 
+def test_a_model_that_hangs_the_test_does_not_get_its_worker_paid() -> None:
+    """Were it reported as NO_TEST, the fault would be the end user's."""
+    place = Marketplace(1)
+    place.faults.mute = dict.fromkeys(place.validators, frozenset({fx.Evaluate}))
+    place.run()
+    assert (place.is_over, place.outcome, place.view.verdict) == (True, Outcome.REJECTED, Verdict.FAIL)
+    assert {report.metric_e6 for report in place.view.revealed.values()} == {BAD_MODEL}
+    assert loses(place) == {"user": -10, "worker 0": -15}
+    assert "did not end in time" in place.nodes[place.committee[0]].brain.problem
+
+
 def test_a_validator_whose_commitment_came_too_late_reveals_nothing() -> None:
     place, node = _testing()
     name = node.name
@@ -337,7 +348,7 @@ def test_a_flood_of_bids_is_opened_in_calls_that_fit_a_block() -> None:
         sealed = seal_bid(opening_bytes(opening), bytes(32), bytes(24), place.job_id + commitment)
         user.handle(ce.BidCommitted(place.job_id, flooder, commitment, number + 3), place.moment, is_behind=True)
         user.handle(ev.BidHeard(flooder, commitment, bytes(24), sealed), place.moment, is_behind=True)
-        user.handle(ev.BidKeyHeard(commitment, bytes(32)), place.moment, is_behind=True)
+        user.handle(ev.BidKeyHeard(flooder, commitment, bytes(32)), place.moment, is_behind=True)
     later = Moment(Timestamp(place.view.deadline - TIMING.revealing_s // 2), place.block + 9)
     effects = [effect for effect in user.handle(ev.TimePassed(), later) if isinstance(effect, fx.Send)]
     openings = [effect.call.openings for effect in effects if isinstance(effect.call, calls.RevealBids)]

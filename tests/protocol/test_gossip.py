@@ -346,6 +346,16 @@ def test_a_key_is_heard_while_bids_are_opened_and_only_once() -> None:
     assert say(knowledge_of(State.AWARDED), KEY, "worker") == Ignore("the auction is over")
 
 
+def test_a_copier_s_key_does_not_shut_out_the_bidder_s() -> None:
+    """Whoever commits to a copy may show a key for it; it must not count as the one key that is heard of the bid."""
+    knowledge = knowledge_of(State.REVEALING)
+    knowledge.jobs[JOB].apply(ce.BidCommitted(JOB, ACCOUNTS["stranger"], COMMITMENT, 1))
+    copied = msgspec.structs.replace(KEY, key=b"x" * 32)
+    assert say(knowledge, copied, "stranger") == Accept()
+    assert say(knowledge, copied, "stranger", sequence=2) == Ignore("this bid's key was heard")
+    assert say(knowledge, KEY, "worker") == Accept()
+
+
 def test_a_key_of_another_s_bid_is_ignored() -> None:
     knowledge = knowledge_of(State.REVEALING)
     assert isinstance(say(knowledge, KEY, "stranger"), Ignore)

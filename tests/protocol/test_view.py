@@ -53,6 +53,20 @@ def test_events_told_twice_change_nothing() -> None:
     assert view == before
 
 
+def test_a_copied_commitment_does_not_hide_the_bid_that_it_copies() -> None:
+    place = Marketplace(1).run_to(State.BIDDING)
+    view = view_after(place)
+    owner, copier, commitment = account_of("owner"), account_of("copier"), bytes([7] * 32)
+    for sequence, bidder in enumerate((copier, owner, copier, owner)):
+        view.apply(ce.BidCommitted(place.job_id, bidder, commitment, sequence))
+    assert [bid.bidder for bid in view.bids] == [copier, owner]
+    assert view.has_bid(owner, commitment)
+    assert not view.has_bid(BIDDER, commitment)
+    view.apply(ce.BidOpened(place.job_id, owner, commitment, Wei(30), True, 20))
+    assert [bid.bidder for bid in view.unopened] == [copier]
+    assert set(view.opened) == {(owner, commitment)}
+
+
 def test_another_job_s_events_and_node_records_change_nothing() -> None:
     one, other = Marketplace(1).run(), Marketplace(2).run()
     view = view_after(one, 5)
