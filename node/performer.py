@@ -289,7 +289,7 @@ class Performer:
             while isinstance(world, ExceptionGroup):
                 world = world.exceptions[0]
             if isinstance(world, MorphwareError | OSError):
-                raise world from error  # this machine's failure: there may be time for another try
+                raise world from None  # this machine's failure: there may be time for another try
             log.exception("evaluation_broke", job_id=machine.job_id.hex(), account=self.account.hex())
             reason = f"the evaluation ended in {type(error).__name__}: {error}"[:MAX_REASON_CHARACTERS]
             return Evaluated(BAD_MODEL, 0, bytes(HASH_BYTES), reason)

@@ -1,6 +1,7 @@
 """The Runner port on bubblewrap: train in a sandbox, predict in another that never sees the labels, score outside."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from morphware.node.runner.errors import SandboxUnavailable, raise_for_host
 from morphware.node.runner.inspect import defined_functions
 from morphware.node.runner.sandbox import Binding, SandboxReport, View, probe
 from morphware.node.runner.supervise import LogBounds, Phase, Plan, supervise
-from morphware.node.runner.watchdog import Floors, offer
+from morphware.node.runner.watchdog import Floors, Offers, offer_disk, offer_memory
 from morphware.node.runner.workspace import Workspace, workspace
 from morphware.protocol.metrics import KNOWN_METRICS, metric_to_e6
 from morphware.protocol.predictions import NO_PREDICTIONS
@@ -176,8 +177,12 @@ class SandboxRunner:
     ) -> RunResult:
         if not _is_inside(entry):
             return RunResult(None, f"{entry} is not a path inside the job's code", 0.0, 0, "")
-        offered = offer(limits.memory_bytes, self._settings.floors)
-        limits = replace(limits, memory_bytes=offered.memory_bytes)
+        floors = self._settings.floors
+        offers = Offers(
+            offer_memory(limits.memory_bytes, floors),
+            offer_disk(limits.disk_bytes, floors, shutil.disk_usage(work.folder).free),
+        )
+        limits = replace(limits, memory_bytes=offers.memory.size_bytes, disk_bytes=offers.disk.size_bytes)
         quarter = max(limits.memory_bytes // TMP_SHARE, 64 << 20)
         view = View(
             bindings=bindings,
@@ -192,10 +197,10 @@ class SandboxRunner:
             view=view,
             writable=[binding.source for binding in bindings if binding.is_writable],
             limits=limits,
-            offered=offered,
+            offers=offers,
             uid=work.uid,
             events=events,
-            floors=self._settings.floors,
+            floors=floors,
             log_bounds=self._settings.log_bounds,
         )
         result = await supervise(self._program, self._python, plan, on_metric, on_log)

@@ -17,7 +17,7 @@ from morphware.node.runner.metrics import MetricFeed, Source, Started, parse_out
 from morphware.node.runner.process import SandboxProcess
 from morphware.node.runner.sandbox import View, bubblewrap_arguments
 from morphware.node.runner.tensorboard import EventFolder
-from morphware.node.runner.watchdog import Floors, Offer, Usage, watch
+from morphware.node.runner.watchdog import Floors, Offers, Usage, watch
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class Plan:
     view: View
     writable: Sequence[Path]
     limits: Limits
-    offered: Offer
+    offers: Offers
     uid: int | None
     events: Path | None = None
     floors: Floors = field(default_factory=Floors)
@@ -84,7 +84,7 @@ async def supervise(
     )
     try:
         async with trio.open_nursery() as watching:
-            watching.start_soon(watch, process, plan.writable, plan.limits, plan.offered, plan.floors, run.usage)
+            watching.start_soon(watch, process, plan.writable, plan.limits, plan.offers, plan.floors, run.usage)
             async with trio.open_nursery() as reading:
                 reading.start_soon(process.meet_first)
                 reading.start_soon(run.read_output, process)

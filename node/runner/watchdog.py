@@ -23,6 +23,9 @@ IN_MEMORY_FILES: Final = 3 / 2
 """The two memory file systems inside may each hold a quarter of a job's memory on top of it."""
 FAIR_SHARE: Final = 4
 """A machine that offers a quarter of its memory has been fair, whatever the specification of a stranger promised."""
+LEAST_DISK_BYTES: Final = 16 << 20
+FAIR_DISK_BYTES: Final = 1 << 30
+"""Twice what an answer may have."""
 PERIOD_S: Final = 0.1
 DISK_EVERY: Final = 5
 """Folders are walked every fifth time."""
@@ -40,13 +43,22 @@ class Floors:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The memory that a job may use here and now. ``is_fair``: who needs more has itself to blame."""
+    """How much a job may use of something here and now. ``is_fair``: a job that needs more has failed by itself."""
 
-    memory_bytes: int
+    size_bytes: int
     is_fair: bool = True
 
+    def blames(self, used_bytes: int) -> bool:
+        """Whether it is the job's own failure that it took too much, or that the machine ran dry while it ran.
 
-def offer(
+        Silence costs an honest validator its stake, so a greedy job must fail: one that took more than a fair offer,
+        or held more than half of it at the end (other jobs of its maker may have helped).  Any other shortage is this
+        machine's, and the job is tried again.
+        """
+        return self.is_fair and used_bytes > self.size_bytes // 2
+
+
+def offer_memory(
     promised_bytes: int, floors: Floors, *, free_bytes: int | None = None, total_bytes: int | None = None
 ) -> Offer:
     """What was promised, or what this machine has above its floor: then a greedy job meets its own limit first.
@@ -56,10 +68,30 @@ def offer(
     """
     free = host_memory_bytes() if free_bytes is None else free_bytes
     total = _kilobytes("/proc/meminfo", (b"MemTotal:",)) << 10 if total_bytes is None else total_bytes
-    memory = min(promised_bytes, int((free - floors.memory_bytes) / IN_MEMORY_FILES))
-    if memory < min(promised_bytes, LEAST_OFFER_BYTES):
+    size = min(promised_bytes, int((free - floors.memory_bytes) / IN_MEMORY_FILES))
+    if size < min(promised_bytes, LEAST_OFFER_BYTES):
         raise SandboxFailed("This machine has too little free memory to start the job: free some.")
-    return Offer(memory, memory == promised_bytes or memory >= total // FAIR_SHARE)
+    return Offer(size, size == promised_bytes or size >= total // FAIR_SHARE)
+
+
+def offer_disk(promised_bytes: int, floors: Floors, free_bytes: int) -> Offer:
+    """The same for disk.
+
+    Raises:
+        SandboxFailed: there is too little for any job.
+    """
+    size = min(promised_bytes, free_bytes - floors.disk_bytes)
+    if size < min(promised_bytes, LEAST_DISK_BYTES):
+        raise SandboxFailed("This machine has too little free disk to start the job: free some.")
+    return Offer(size, size == promised_bytes or size >= FAIR_DISK_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """All that a job is offered."""
+
+    memory: Offer
+    disk: Offer
 
 
 @dataclass(slots=True)
@@ -72,20 +104,24 @@ class Usage:
     host_verdict: str = ""
 
     def judge_memory(self, used_bytes: int, offered: Offer, host_free_bytes: int, floors: Floors) -> None:
-        """Whose fault a shortage is: to report a greedy job costs an honest validator nothing, to fall silent does.
-
-        A job that takes more than a fair offer has failed, and so has one that held more than half of it when the host
-        ran dry: other jobs of its maker may have helped it.  Anything else is this machine's, which tries again.
-        """
+        """End the job if it, or others, took too much memory."""
         self.peak_memory_bytes = max(self.peak_memory_bytes, used_bytes)
-        is_over = used_bytes > offered.memory_bytes
-        if not is_over and host_free_bytes >= floors.memory_bytes:
+        self._judge("memory", used_bytes, offered, has_room=host_free_bytes >= floors.memory_bytes)
+
+    def judge_disk(self, used_bytes: int, offered: Offer, host_free_bytes: int, floors: Floors) -> None:
+        """End the job if it, or others, took too much disk."""
+        self.disk_bytes = used_bytes
+        self._judge("disk", used_bytes, offered, has_room=host_free_bytes >= floors.disk_bytes)
+
+    def _judge(self, what: str, used_bytes: int, offered: Offer, *, has_room: bool) -> None:
+        is_over = used_bytes > offered.size_bytes
+        if not is_over and has_room:
             return
-        if offered.is_fair and used_bytes > offered.memory_bytes // 2:
-            what = f"{offered.memory_bytes >> 20} MiB allowed" if is_over else "and the machine had no more"
-            self.verdict = f"memory: {used_bytes >> 20} MiB used, {what}"
+        if offered.blames(used_bytes):
+            bound = f"{offered.size_bytes >> 20} MiB allowed" if is_over else "and the machine had no more"
+            self.verdict = f"{what}: {used_bytes >> 20} MiB used, {bound}"
         else:
-            self.host_verdict = "This machine has too little free memory left to go on with the job: free some."
+            self.host_verdict = f"This machine has too little free {what} left to go on with the job: free some."
 
     def raise_for_host(self) -> None:
         """Raises ``SandboxFailed`` when the machine, not the job, was short of something."""
@@ -94,14 +130,14 @@ class Usage:
 
 
 async def watch(
-    process: SandboxProcess, folders: Sequence[Path], limits: Limits, offered: Offer, floors: Floors, usage: Usage
+    process: SandboxProcess, folders: Sequence[Path], limits: Limits, offers: Offers, floors: Floors, usage: Usage
 ) -> None:
     """Kill the job at the first limit that it breaks; runs until cancelled."""
     started = trio.current_time()
     turn = 0
     while True:
         with_disk = turn % DISK_EVERY == 0
-        await trio.to_thread.run_sync(_look, process.pid, folders, limits, offered, floors, usage, with_disk)
+        await trio.to_thread.run_sync(_look, process.pid, folders, offers, floors, usage, with_disk)
         if trio.current_time() - started > limits.wall_s:
             usage.verdict = usage.verdict or f"wall time: over {limits.wall_s:g} s"
         if usage.verdict or usage.host_verdict:
@@ -111,23 +147,15 @@ async def watch(
         await trio.sleep(PERIOD_S)
 
 
-def _look(
-    pid: int,
-    folders: Sequence[Path],
-    limits: Limits,
-    offered: Offer,
-    floors: Floors,
-    usage: Usage,
-    with_disk: bool,
-) -> None:
+def _look(pid: int, folders: Sequence[Path], offers: Offers, floors: Floors, usage: Usage, with_disk: bool) -> None:
     pids = process_tree(pid)
     hidden_disk, hidden_memory = hidden_bytes(pids)
     memory = resident_bytes(pids) + hidden_memory
     host_free = host_memory_bytes()
-    if memory > offered.memory_bytes or host_free < floors.memory_bytes:
+    if memory > offers.memory.size_bytes or host_free < floors.memory_bytes:
         # forked workers share pages that the quick sum counts once each
         memory = proportional_bytes(pids) + hidden_memory
-    usage.judge_memory(memory, offered, host_free, floors)
+    usage.judge_memory(memory, offers.memory, host_free, floors)
     if with_disk:
         count = 0
         disk = hidden_disk
@@ -139,11 +167,7 @@ def _look(
                 return
             disk += size
             count += entries
-            if shutil.disk_usage(folder).free < floors.disk_bytes:
-                usage.host_verdict = "This machine has too little free disk left to go on with the job: free some."
-        usage.disk_bytes = disk
-        if disk > limits.disk_bytes:
-            usage.verdict = f"disk: {disk >> 20} MiB used, {limits.disk_bytes >> 20} MiB allowed"
+        usage.judge_disk(disk, offers.disk, min(shutil.disk_usage(folder).free for folder in folders), floors)
         if count >= floors.files:
             usage.verdict = f"disk: more than {floors.files} files"
 

@@ -1,16 +1,16 @@
-"""Whose fault a shortage of memory is: neither is an innocent job blamed, nor does a greedy one silence a validator."""
+"""Whose fault a shortage is: neither is an innocent job blamed, nor does a greedy one silence a validator."""
 
 import pytest
 
 from morphware.node.runner.errors import SandboxFailed
-from morphware.node.runner.watchdog import Floors, Offer, Usage, offer
+from morphware.node.runner.watchdog import Floors, Offer, Usage, offer_disk, offer_memory
 
 GIB = 1 << 30
 FLOORS = Floors(memory_bytes=GIB)
 
 
 def offered(promised: int, free: int, total: int = 16 * GIB) -> Offer:
-    return offer(promised, FLOORS, free_bytes=free, total_bytes=total)
+    return offer_memory(promised, FLOORS, free_bytes=free, total_bytes=total)
 
 
 def judged(used: int, offered: Offer, free: int) -> Usage:
@@ -26,7 +26,7 @@ def test_a_job_is_offered_what_it_was_promised_where_that_is_there() -> None:
 def test_a_job_is_never_offered_what_would_break_the_floor() -> None:
     found = offered(1 << 60, free=13 * GIB)
     assert found == Offer(8 * GIB, is_fair=True)
-    assert found.memory_bytes * 3 // 2 + FLOORS.memory_bytes <= 13 * GIB
+    assert found.size_bytes * 3 // 2 + FLOORS.memory_bytes <= 13 * GIB
 
 
 def test_a_busy_machine_makes_no_fair_offer_and_a_full_one_none() -> None:
@@ -61,3 +61,16 @@ def test_a_job_that_holds_most_of_its_offer_when_the_machine_is_dry_has_failed()
     usage = judged(3 * GIB, Offer(4 * GIB), free=GIB - 1)
     assert usage.verdict.startswith("memory")
     assert not usage.host_verdict
+
+
+def test_disk_is_judged_as_memory_is() -> None:
+    assert offer_disk(4 * GIB, FLOORS, 16 * GIB) == Offer(4 * GIB)
+    assert offer_disk(1 << 60, FLOORS, 16 * GIB) == Offer(16 * GIB - FLOORS.disk_bytes)
+    assert not offer_disk(4 * GIB, FLOORS, GIB).is_fair
+    with pytest.raises(SandboxFailed):
+        offer_disk(4 * GIB, FLOORS, FLOORS.disk_bytes)
+    greedy, innocent = Usage(), Usage()
+    greedy.judge_disk(3 * GIB, Offer(4 * GIB), 0, FLOORS)
+    innocent.judge_disk(GIB, Offer(4 * GIB), 0, FLOORS)
+    assert greedy.verdict.startswith("disk")
+    assert innocent.host_verdict
