@@ -1,6 +1,6 @@
 """What a running node answers to programs on the same machine: one method a request of the control socket."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,9 +76,7 @@ class Requests:
         if "user" not in self.config.node.roles:
             raise BadInput('This node is no end user: start it with the role "user" to submit jobs.')
         wish = JobWish.from_plain(request["wish"])
-        if wish.bidding_s is None:  # a market that opens bids in seconds is a test: it takes them as fast
-            wish = replace(wish, bidding_s=self.parameters.timing.revealing_s)
-        staged = await trio.to_thread.run_sync(lambda: stage(wish))
+        staged = await trio.to_thread.run_sync(lambda: stage(wish, self.parameters.timing))
         stake, most = self.parameters.seat_stake_wei, self.parameters.seat_stake_wei * (wish.seats + 1) // 4
         if wish.reserve_wei > most:
             raise BadInput(

@@ -12,11 +12,12 @@ from morphware.node.artifacts.disk import require_space
 from morphware.node.errors import BadInput
 from morphware.node.machines import Sources
 from morphware.node.runner.inspect import JobInspection, check_data, check_metric, inspect_job
-from morphware.node.wishes import WINDOW_MOST_S, JobWish
+from morphware.node.wishes import JobWish
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.codec import Malformed, decode, encode
-from morphware.protocol.market import SPEC_MOST_BYTES
+from morphware.protocol.market import SPEC_MOST_BYTES, WINDOW_MOST_S
 from morphware.protocol.messages import JobSpec
+from morphware.protocol.parameters import Timing
 from morphware.protocol.units import WEI_MAX, Wei
 from morphware.protocol.user import Submission
 
@@ -26,7 +27,6 @@ MARGIN: Final = 3
 """Training may take three times the estimate before it is a fault: other machines are slower, and busy."""
 LEAST_TRAINING_S: Final = 60
 LEAST_TESTING_S: Final = 60
-USUAL_BIDDING_S: Final = 15 * 60
 USUAL_MAGNET: Final = "magnet:?" + "x" * 292
 """As long as a link with several addresses."""
 
@@ -67,7 +67,7 @@ class Staged:
         return sources
 
 
-def stage(wish: JobWish) -> Staged:
+def stage(wish: JobWish, timing: Timing) -> Staged:
     """Look at a wish and make a submission of it.
 
     Raises:
@@ -84,10 +84,12 @@ def stage(wish: JobWish) -> Staged:
         raise BadInput("There are not so many tokens: lower the reserve, or the fee.")
     estimated_s = max(1, wish.estimated_s)
     training_s = wish.training_s or max(LEAST_TRAINING_S, MARGIN * estimated_s)
-    testing_s = wish.testing_s or max(LEAST_TESTING_S, estimated_s)
-    bidding_s = wish.bidding_s or USUAL_BIDDING_S
+    testing_s = wish.testing_s or max(LEAST_TESTING_S, estimated_s, timing.report_reveal_s)
+    bidding_s = wish.bidding_s or timing.revealing_s
     if min(training_s, testing_s, bidding_s) < 1:
         raise BadInput("Every window has at least one second: correct the training, testing or bidding time.")
+    if testing_s < timing.report_reveal_s:
+        raise BadInput(f"This market gives a committee at least {timing.report_reveal_s} s to test: allow as much.")
     if max(training_s, testing_s, bidding_s) > WINDOW_MOST_S:
         raise BadInput("No window may be longer than 30 days: shorten the training, testing or bidding time.")
     submission = Submission(

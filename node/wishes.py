@@ -3,15 +3,13 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from morphware.node.errors import BadInput
+from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.units import Wei
-
-WINDOW_MOST_S: Final = 30 * 24 * 3600
-"""No window of a job is longer than 30 days."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ async def _a_job_whose_model_misses_the_threshold_is_rejected(market: Market, da
 
 async def _a_reserve_below_every_cost_finds_no_bids(market: Market, data: Path) -> None:
     before = await market.tokens()
-    job = await market.until_over(await market.submit(clouds_wish(data, reserve_wei=Wei(TOKEN))))
+    job = await market.until_over(await market.submit(clouds_wish(data, reserve_wei=Wei(TOKEN // 100))))
     assert job["outcome"] == "NO_BIDS"
     assert await market.tokens() == before, "everything went back"
 

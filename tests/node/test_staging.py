@@ -10,12 +10,21 @@ from typing import Any
 import pytest
 
 from morphware.node.artifacts.errors import DiskFull
+from morphware.node.cli.deploy import USUAL_TIMING
 from morphware.node.errors import BadInput
-from morphware.node.staging import LEAST_TESTING_S, LEAST_TRAINING_S, stage
-from morphware.node.wishes import WINDOW_MOST_S, JobWish
+from morphware.node.staging import LEAST_TESTING_S, LEAST_TRAINING_S, Staged
+from morphware.node.staging import stage as stage_for
+from morphware.node.testnet.network import TEST_TIMING
+from morphware.node.wishes import JobWish
+from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.units import WEI_MAX, Wei
 
 SCRIPT = "def predict(model_dir, test_dir):\n    return [0, 1]\n"
+
+
+def stage(wish: JobWish) -> Staged:
+    """Stage for a test chain's market."""
+    return stage_for(wish, TEST_TIMING)
 
 
 @pytest.fixture
@@ -284,3 +293,12 @@ def test_a_wish_without_a_part_is_refused_in_a_sentence(job: Path, key: str) -> 
 def test_what_is_no_wish_at_all_is_refused(plain: Any) -> None:
     with pytest.raises(BadInput):
         JobWish.from_plain(plain)
+
+
+def test_windows_follow_the_market_unless_the_wish_says_otherwise(job: Path) -> None:
+    usual = stage_for(wish_for(job, estimated_s=1), USUAL_TIMING).submission
+    assert usual.testing_s == USUAL_TIMING.report_reveal_s
+    assert usual.bidding_s == USUAL_TIMING.revealing_s
+    assert stage(wish_for(job, estimated_s=1)).submission.bidding_s == TEST_TIMING.revealing_s
+    with pytest.raises(BadInput, match="at least 1800 s to test"):
+        stage_for(wish_for(job, testing_s=60), USUAL_TIMING)
