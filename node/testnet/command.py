@@ -145,8 +145,8 @@ async def _keep(network: Network, console: Console) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         console.print(
             "\nThe market stays open until Ctrl-C. Submit to it from another terminal:\n"
-            f"  morphware submit SCRIPT --train DIR --test DIR --metric accuracy --threshold 0.9 --reserve 100 "
-            f"--estimated-minutes 0.5 --bidding-seconds {BIDDING_S} --data-folder {user.folder}",
+            "  morphware submit SCRIPT --train DIR --test DIR --metric accuracy --threshold 0.9 --reserve 100 "
+            f"--data-folder {user.folder}",
             soft_wrap=True,
             highlight=False,
         )

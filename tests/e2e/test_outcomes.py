@@ -9,7 +9,7 @@ import pytest
 from morphware.node.errors import BadInput
 from morphware.node.testnet.network import SEAT_STAKE_WEI
 from morphware.protocol.units import TOKEN, Wei
-from tests.e2e.market import Market, clouds_wish, open_market
+from tests.e2e.market import JOBS, Market, clouds_wish, open_market
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("show_logs")]
 RESERVE = 100 * TOKEN
@@ -99,18 +99,17 @@ async def _bad_input_is_answered_with_a_sentence(market: Market, folder: Path) -
 async def test_a_worker_that_dies_for_good_compensates_the_end_user(tmp_path: Path) -> None:
     async with open_market(tmp_path / "net") as market:
         before = await market.tokens()
-        job_id = await market.submit(clouds_wish(tmp_path / "data", training_s=15))
-        job = await market.until(job_id, lambda job: job["winner"] is not None)
+        patient = JOBS / "patient" / "train.py"
+        job_id = await market.submit(clouds_wish(tmp_path / "data", program=patient, training_s=20))
+        job = await market.until(job_id, lambda job: job["state"] == "TRAINING")
         winner = market.name(job["winner"]["account"])
         await market.network.end(winner, signal.SIGKILL)
         job = await market.until_over(job_id)
         after = await market.tokens()
         bond = RESERVE // 2
-        if job["outcome"] == "WORKER_FAULT":
-            assert after["user-1"] - before["user-1"] == bond // 2
-            assert before[winner] - after[winner] == bond
-        else:  # it died before it had accepted the data
-            assert job["outcome"] == "MUTUAL_ABORT"
+        assert job["outcome"] == "WORKER_FAULT"
+        assert after["user-1"] - before["user-1"] == bond // 2
+        assert before[winner] - after[winner] == bond
         assert sum(before.values()) - sum(after.values()) == int(job["burned_wei"]) == bond // 2
 
 
