@@ -227,13 +227,7 @@ class Runner(Protocol):
         ...
 
 
-# --- clock and chance -----------------------------------------------------------------------------------------------
-
-
-class Clock(Protocol):
-    """Wall-clock time; deadlines are compared with block timestamps, never with this."""
-
-    def now(self) -> float: ...
+# --- chance ---------------------------------------------------------------------------------------------------------
 
 
 class Entropy(Protocol):
