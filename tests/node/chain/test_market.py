@@ -75,7 +75,7 @@ def terms(seats: int = 1, reserve_wei: int = 10 * TOKEN) -> calls.Terms:
         fingerprint_tolerance_e9=10**6,
         bidding_s=60,
         training_s=60,
-        testing_s=60,
+        testing_s=120,
         estimated_s=30,
         train_key_hash=b"\1" * 32,
         test_key_hash=b"\2" * 32,
