@@ -49,6 +49,8 @@ QUIET = {
     # The default of 60 s would make one early hang-up cost a minute; and a peer that is late is not given up.
     "min_reconnect_time": 1,
     "max_failcount": 30,
+    # Whoever asks only for the metadata takes nothing else yet: a seed must not hang up on it as on another seed.
+    "close_redundant_connections": False,
     # Everyone who is entitled gets a slot at once: committees are small, and choking pays off only in crowds.
     "unchoke_slots_limit": -1,
     "connections_limit": 200,
