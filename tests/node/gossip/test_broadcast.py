@@ -63,7 +63,8 @@ async def test_what_the_middle_does_not_accept_reaches_nobody_behind_it(start: A
         assert await right.hear() == b"accept this"
         assert right.received.statistics().current_buffer_used == 0
         counter = {b"ignore": "ignored", b"reject": "rejected", b"raise": "failed"}[word]
-        assert middle.gossip.counters[counter] == 1
+        # What was not accepted is not remembered as seen: its announcement at a heartbeat may fetch it again.
+        assert middle.gossip.counters[counter] >= 1
 
 
 async def test_a_peer_that_goes_on_being_rejected_is_banned_and_one_that_is_ignored_is_not(
