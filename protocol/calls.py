@@ -1,8 +1,22 @@
-"""Everything that an account can ask of the contracts, one frozen class a function, named and ordered as there."""
+"""Everything that an account can ask of the contracts, one frozen class a function, named and ordered as there.
+
+What a job committed to stands on chain as two hashes: of the three hashes in its terms (``secrets_root``), and of the
+winner's model (``model_root``).  Whoever shows one preimage brings the hashes beside it, so that the root can be built.
+"""
 
 from dataclasses import dataclass
+from enum import IntFlag
 
 from morphware.protocol.units import Address, JobId, Wei
+
+
+class Option(IntFlag):
+    """What a job may be besides ordinary."""
+
+    PUBLIC = 1
+    """The end user's keys are public from the start, so nobody can complain about them."""
+    LINEAR = 2
+    """A model between baseline and threshold is paid its share of the price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +26,8 @@ class Terms:
     ``threshold_e6`` and ``tolerance_e6`` are millionths of the metric; ``fingerprint_tolerance_e9`` is a share of the
     reference fingerprint in billionths.  ``train_key_hash`` commits to the 64 bytes (training key, code key) that the
     winner gets, ``test_key_hash`` to the 64 bytes (testing key, code key) that the committee gets, ``seed_hash`` to
-    the end user's 32-byte share of the committee's seed.
+    the end user's 32-byte share of the committee's seed.  ``options`` are bits of ``Option``; ``baseline_e6`` is what
+    a LINEAR job pays nothing for, and 0 in every other job.
     """
 
     reserve_wei: Wei
@@ -28,6 +43,8 @@ class Terms:
     train_key_hash: bytes
     test_key_hash: bytes
     seed_hash: bytes
+    options: int = 0
+    baseline_e6: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,34 @@ class Report:
     fingerprint_e9: int
     prediction_root: bytes
     salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBid:
+    """A sealed bid that somebody else may bring on chain; the signature is EIP-712's ``Commit``."""
+
+    bidder: Address
+    commitment: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReport:
+    """A sealed report that somebody else may bring on chain; the signature is EIP-712's ``CommitReport``."""
+
+    validator: Address
+    commitment: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRoot:
+    """The four words of a submitted model, whose hash stands on chain."""
+
+    model_hash: bytes
+    x_hash: bytes
+    y_hash: bytes
+    worker_seed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +123,20 @@ class Stake:
     """Turn free balance into ``count`` validator seats."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestUnstake:
+    """Announce that a seat leaves: it is not drawn any more, and its stake is free after the unbonding time."""
+
+    seat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unstake:
+    """Take a leaving seat's stake back, once the unbonding time is over."""
+
+    seat: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +172,14 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitBatch:
+    """Bring others' signed bids on chain; each bidder's own balance is locked."""
+
+    job_id: JobId
+    bids: tuple[SignedBid, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RevealBids:
     """Open bids; anybody may open anybody's."""
 
@@ -143,6 +210,23 @@ class Decline:
 
 
 @dataclass(frozen=True, slots=True)
+class ComplainKey:
+    """The winner could not open its keys or the data: the end user has to publish the keys."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class DiscloseKey:
+    """Answer the winner's complaint: publish the training key and the code key, 64 bytes."""
+
+    job_id: JobId
+    keys: bytes
+    seed_hash: bytes
+    test_key_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SubmitModel:
     """Commit to the trained model: hash, both key halves' hashes, the worker's seed share, the encoded manifest."""
 
@@ -160,6 +244,27 @@ class RevealSeed:
 
     job_id: JobId
     user_seed: bytes
+    train_key_hash: bytes
+    test_key_hash: bytes
+    model: ModelRoot
+
+
+@dataclass(frozen=True, slots=True)
+class ComplainX:
+    """The end user could not open x, its half of the model's key: the winner has to publish it."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class DiscloseX:
+    """Answer the end user's complaint: publish x."""
+
+    job_id: JobId
+    x: bytes
+    model_hash: bytes
+    y_hash: bytes
+    worker_seed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +292,43 @@ class CommitReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitReportBatch:
+    """Bring others' signed report commitments on chain."""
+
+    job_id: JobId
+    reports: tuple[SignedReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComplainKeys:
+    """A drawn validator could not open its keys: the end user, or else the winner, has to publish them."""
+
+    job_id: JobId
+    against_user: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiscloseTest:
+    """Answer a validator's complaint: publish the testing key and the code key, 64 bytes; anybody who has them may."""
+
+    job_id: JobId
+    keys: bytes
+    seed_hash: bytes
+    train_key_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DiscloseModel:
+    """Answer a validator's complaint: publish both halves of the model's key; anybody who has them may."""
+
+    job_id: JobId
+    x: bytes
+    y: bytes
+    model_hash: bytes
+    worker_seed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RevealReports:
     """Open reports; anybody may open anybody's."""
 
@@ -200,6 +342,23 @@ class Claim:
 
     job_id: JobId
     y: bytes
+    model_hash: bytes
+    x_hash: bytes
+    worker_seed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Appeal:
+    """Doubt a round's finding: a committee of twice the size tests again, and its fees are the appellant's bond."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class InspectAppeal:
+    """The end user opened the model it is about to pay for, and found it wanting: one more round."""
+
+    job_id: JobId
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,18 +372,29 @@ JobCall = (
     Post
     | Cancel
     | Commit
+    | CommitBatch
     | RevealBids
     | PostKeys
     | Acknowledge
     | Decline
+    | ComplainKey
+    | DiscloseKey
     | SubmitModel
     | RevealSeed
+    | ComplainX
+    | DiscloseX
     | PostTestKeys
     | PostModelKeys
     | CommitReport
+    | CommitReportBatch
+    | ComplainKeys
+    | DiscloseTest
+    | DiscloseModel
     | RevealReports
     | Claim
+    | Appeal
+    | InspectAppeal
     | Poke
 )
-AccountCall = Approve | Deposit | Withdraw | Stake | PublishNode
+AccountCall = Approve | Deposit | Withdraw | Stake | RequestUnstake | Unstake | PublishNode
 Call = JobCall | AccountCall

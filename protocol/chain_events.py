@@ -81,6 +81,14 @@ class KeysPosted:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyDisclosed:
+    """The training key and the code key, in clear: the winner had complained."""
+
+    job_id: JobId
+    keys: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSubmitted:
     """The winner committed to a model; ``seed_block`` is the block whose hash goes into the committee's seed."""
 
@@ -104,6 +112,14 @@ class CommitteeDrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class XDisclosed:
+    """The end user's half of the model's key, in clear: the end user had complained."""
+
+    job_id: JobId
+    x: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TestKeysPosted:
     """The committee's sealed boxes with the testing and code keys, in seat order."""
 
@@ -119,6 +135,34 @@ class ModelKeysPosted:
 
     job_id: JobId
     boxes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeysComplained:
+    """A validator could not open the keys of the end user, or else of the winner, who now has to publish them."""
+
+    job_id: JobId
+    validator: Address
+    against_user: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TestKeysDisclosed:
+    """The testing key and the code key, in clear."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    job_id: JobId
+    keys: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKeysDisclosed:
+    """Both halves of the model's key, in clear; y counts as claimed only once it is claimed."""
+
+    job_id: JobId
+    x: bytes
+    y: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +189,23 @@ class ReportRevealed:
 
 @dataclass(frozen=True, slots=True)
 class RoundTallied:
-    """A round's verdict with its lower-median metric and fingerprint (0 where the verdict is not about a metric)."""
+    """A round's own finding, NONE where it found nothing, with its lower medians (0 where it is not about a metric)."""
 
     job_id: JobId
     round: int
     verdict: Verdict
     metric_e6: int
     fingerprint_e9: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appealed:
+    """Somebody doubts the finding, and pays for a committee of ``seats``."""
+
+    job_id: JobId
+    appellant: Address
+    seats: int
+    bond_wei: Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +227,15 @@ class SeatSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class PokeRewarded:
+    """Whoever moved the silent job got a small part of what would have burned."""
+
+    job_id: JobId
+    poker: Address
+    amount_wei: Wei
+
+
+@dataclass(frozen=True, slots=True)
 class JobClosed:
     """The job ended; ``burned_wei`` is everything that it burned, ``price_wei`` what the winner was paid."""
 
@@ -190,15 +253,22 @@ JobEvent = (
     | BidOpened
     | JobAwarded
     | KeysPosted
+    | KeyDisclosed
     | ModelSubmitted
     | CommitteeDrawn
+    | XDisclosed
     | TestKeysPosted
     | ModelKeysPosted
+    | KeysComplained
+    | TestKeysDisclosed
+    | ModelKeysDisclosed
     | ReportCommitted
     | ReportRevealed
     | RoundTallied
+    | Appealed
     | Claimed
     | SeatSettled
+    | PokeRewarded
     | JobClosed
 )
 ChainEvent = NodePublished | JobEvent

@@ -13,7 +13,7 @@
 4. Finality.  CLOSED has no row.  A job pays out exactly once, on entering it.
 
 ``TABLE`` is the whole of it as data: ``market.py`` looks each call up here before anything else, and holds what came
-out against ``leads_to`` afterwards.  ``LATER`` lists the rows that disputes and appeals will add.
+out against ``leads_to`` afterwards.
 """
 
 from dataclasses import dataclass, field
@@ -52,9 +52,12 @@ class Row:
     leads_to: tuple[State, ...]
 
 
+RESOLVED: Final = (State.CLAIMABLE, State.CLOSED)
+
 TABLE: Final = (
     Row(State.BIDDING, calls.Cancel, Party.USER, (State.CLOSED,)),
     Row(State.BIDDING, calls.Commit, Party.ANYBODY, (State.BIDDING,)),
+    Row(State.BIDDING, calls.CommitBatch, Party.ANYBODY, (State.BIDDING,)),
     Row(State.BIDDING, calls.Poke, Party.ANYBODY, (State.REVEALING, State.CLOSED)),
     Row(State.REVEALING, calls.RevealBids, Party.ANYBODY, (State.REVEALING, State.AWARDED, State.CLOSED)),
     Row(State.REVEALING, calls.Poke, Party.ANYBODY, (State.AWARDED, State.CLOSED)),
@@ -62,53 +65,43 @@ TABLE: Final = (
     Row(State.AWARDED, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
     Row(State.KEYED, calls.Acknowledge, Party.WINNER, (State.TRAINING,)),
     Row(State.KEYED, calls.Decline, Party.WINNER, (State.CLOSED,)),
+    Row(State.KEYED, calls.ComplainKey, Party.WINNER, (State.KEY_DISPUTE,)),
     Row(State.KEYED, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
+    Row(State.KEY_DISPUTE, calls.DiscloseKey, Party.USER, (State.KEYED,)),
+    Row(State.KEY_DISPUTE, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
     Row(State.TRAINING, calls.SubmitModel, Party.WINNER, (State.SEED,)),
     Row(State.TRAINING, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
     Row(State.SEED, calls.RevealSeed, Party.USER, (State.KEYING, State.CLOSED)),
     Row(State.SEED, calls.Poke, Party.ANYBODY, (State.CLAIMABLE,)),
     Row(State.KEYING, calls.PostTestKeys, Party.USER, (State.KEYING, State.VCOMMIT)),
     Row(State.KEYING, calls.PostModelKeys, Party.WINNER, (State.KEYING, State.VCOMMIT)),
+    Row(State.KEYING, calls.ComplainX, Party.USER, (State.X_DISPUTE,)),
     Row(State.KEYING, calls.Poke, Party.ANYBODY, (State.CLAIMABLE, State.CLOSED)),
+    Row(State.X_DISPUTE, calls.DiscloseX, Party.WINNER, (State.KEYING,)),
+    Row(State.X_DISPUTE, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
     Row(State.VCOMMIT, calls.CommitReport, Party.VALIDATOR, (State.VCOMMIT, State.VREVEAL)),
-    Row(State.VCOMMIT, calls.Poke, Party.ANYBODY, (State.VREVEAL, State.CLOSED)),
-    Row(State.VREVEAL, calls.RevealReports, Party.ANYBODY, (State.VREVEAL, State.TALLIED, State.CLOSED)),
-    Row(State.VREVEAL, calls.Poke, Party.ANYBODY, (State.TALLIED, State.CLOSED)),
-    Row(State.TALLIED, calls.Poke, Party.ANYBODY, (State.CLAIMABLE, State.CLOSED)),
-    Row(State.CLAIMABLE, calls.Claim, Party.ANYBODY, (State.CLOSED,)),
+    Row(State.VCOMMIT, calls.CommitReportBatch, Party.ANYBODY, (State.VCOMMIT, State.VREVEAL)),
+    Row(State.VCOMMIT, calls.PostTestKeys, Party.USER, (State.VCOMMIT,)),
+    Row(State.VCOMMIT, calls.PostModelKeys, Party.WINNER, (State.VCOMMIT,)),
+    Row(State.VCOMMIT, calls.ComplainKeys, Party.VALIDATOR, (State.DISCLOSE,)),
+    Row(State.VCOMMIT, calls.Poke, Party.ANYBODY, (State.VREVEAL, State.DRAWING, *RESOLVED)),
+    Row(State.DISCLOSE, calls.DiscloseTest, Party.ANYBODY, (State.VCOMMIT,)),
+    Row(State.DISCLOSE, calls.DiscloseModel, Party.ANYBODY, (State.VCOMMIT,)),
+    Row(State.DISCLOSE, calls.Poke, Party.ANYBODY, RESOLVED),
+    Row(State.VREVEAL, calls.RevealReports, Party.ANYBODY, (State.VREVEAL, State.TALLIED)),
+    Row(State.VREVEAL, calls.Poke, Party.ANYBODY, (State.TALLIED, State.DRAWING, *RESOLVED)),
+    Row(State.TALLIED, calls.Appeal, Party.ANYBODY, (State.DRAWING,)),
+    Row(State.TALLIED, calls.Poke, Party.ANYBODY, RESOLVED),
+    Row(State.DRAWING, calls.Poke, Party.ANYBODY, (State.VCOMMIT, *RESOLVED)),
+    Row(State.CLAIMABLE, calls.Claim, Party.ANYBODY, (State.INSPECT, State.CLOSED)),
     Row(State.CLAIMABLE, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
+    Row(State.INSPECT, calls.InspectAppeal, Party.USER, (State.DRAWING,)),
+    Row(State.INSPECT, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
 )
+"""A row that leads to CLOSED may, where more seats have to be settled than fit one call, stay where it is until further
+pokes have settled them: the outcome is set, and the deadline is past."""
 
 RULES: Final = {(row.state, row.call): row for row in TABLE}
-
-
-@dataclass(frozen=True, slots=True)
-class LaterRow:
-    """A row of a later version: its call has no class yet."""
-
-    state: State
-    call: str
-    party: Party
-    leads_to: tuple[State, ...]
-
-
-LATER: Final = (
-    LaterRow(State.KEYED, "complain_key", Party.WINNER, (State.KEY_DISPUTE,)),
-    LaterRow(State.KEY_DISPUTE, "disclose_key", Party.USER, (State.KEYED,)),
-    LaterRow(State.KEY_DISPUTE, "poke", Party.ANYBODY, (State.CLOSED,)),
-    LaterRow(State.KEYING, "complain_x", Party.USER, (State.X_DISPUTE,)),
-    LaterRow(State.X_DISPUTE, "disclose_x", Party.WINNER, (State.KEYING,)),
-    LaterRow(State.X_DISPUTE, "poke", Party.ANYBODY, (State.CLOSED,)),
-    LaterRow(State.VCOMMIT, "complain_keys", Party.VALIDATOR, (State.DISCLOSE,)),
-    LaterRow(State.DISCLOSE, "disclose", Party.ANYBODY, (State.VCOMMIT,)),
-    LaterRow(State.DISCLOSE, "poke", Party.ANYBODY, (State.CLAIMABLE, State.CLOSED)),
-    LaterRow(State.VREVEAL, "poke", Party.ANYBODY, (State.DRAWING,)),
-    LaterRow(State.TALLIED, "appeal", Party.ANYBODY, (State.DRAWING,)),
-    LaterRow(State.DRAWING, "poke", Party.ANYBODY, (State.VCOMMIT,)),
-    LaterRow(State.CLAIMABLE, "claim", Party.ANYBODY, (State.INSPECT,)),
-    LaterRow(State.INSPECT, "inspect_appeal", Party.USER, (State.DRAWING,)),
-    LaterRow(State.INSPECT, "poke", Party.ANYBODY, (State.CLOSED,)),
-)
 
 
 @dataclass(slots=True)

@@ -17,5 +17,6 @@ class Timing:
     appeal_s: int
     claim_s: int
     inspect_s: int
+    draw_s: int
     unbonding_s: int
     seed_blocks: int

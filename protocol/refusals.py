@@ -77,7 +77,7 @@ class BadTerms:
 
 @dataclass(frozen=True, slots=True)
 class NotEnoughSeats:
-    """A job needs as many free seats in the registry as it wants validators."""
+    """The registry has fewer free seats than a job, or an appeal, needs."""
 
     available: int
     needed: int
@@ -99,7 +99,7 @@ class CommitmentExists:
 
 @dataclass(frozen=True, slots=True)
 class UnknownCommitment:
-    """Nobody committed to what was opened; nothing of its batch is opened either."""
+    """A batch opened nothing: nobody committed to its first element, or it is open already."""
 
     commitment: bytes
 
@@ -150,6 +150,64 @@ class SeedBlockPending:
     current: int
 
 
+@dataclass(frozen=True, slots=True)
+class AlreadyDisclosed:
+    """What the complaint is about is public."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class WrongAccused:
+    """The complaint was about the other side's keys."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class NoAppealLeft:
+    """The job had all its appeals, or the next committee would be too large."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class NothingTaken:
+    """Not one element of a relayed batch could be taken."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class SeatNotYours:
+    """Only its owner can let a seat leave; the zero address owns what does not exist."""
+
+    seat: int
+    owner: Address
+
+
+@dataclass(frozen=True, slots=True)
+class SeatBusy:
+    """The seat sits on a committee."""
+
+    seat: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatBonding:
+    """The seat is leaving, and its unbonding time is not over."""
+
+    seat: int
+    free_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class SeatNotLeaving:
+    """The seat's leaving was not announced."""
+
+    seat: int
+
+
 Refusal = (
     WrongState
     | TooLate
@@ -169,4 +227,12 @@ Refusal = (
     | WrongBoxCount
     | BoxTooLarge
     | SeedBlockPending
+    | AlreadyDisclosed
+    | WrongAccused
+    | NoAppealLeft
+    | NothingTaken
+    | SeatNotYours
+    | SeatBusy
+    | SeatBonding
+    | SeatNotLeaving
 )
