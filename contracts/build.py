@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any, Final
 
 FOLDER: Final = Path(__file__).resolve().parent
+Unit = tuple[tuple[str, str], ...]
+
 CONTRACTS: Final = ("MorphwareToken", "Market")
+BASELINES: Final = ("BlindAuction", "NaiveAuction")
+"""What ``morphware bench gas`` measures the market against; compiled apart, as sources share one numbering in solc's
+intermediate representation, so that a word in one would move bytes in another."""
+UNITS: Final[tuple[Unit, ...]] = (
+    tuple((name, f"src/{name}.sol") for name in CONTRACTS),
+    tuple((name, f"src/baselines/{name}.sol") for name in BASELINES),
+)
+"""What is compiled together: pairs of a contract and its file."""
 SETTINGS: Final[dict[str, Any]] = {
     "evmVersion": "cancun",
     "optimizer": {"enabled": True, "runs": 200},
@@ -43,28 +53,29 @@ def compile_all(folder: Path) -> dict[str, dict[str, Any]]:
         FileNotFoundError: the npm packages or ``node`` are missing.
         RuntimeError: solc refuses the sources; its messages are in the text.
     """
-    sources = _sources(folder)
-    output = _solc(folder, sources)
     version = json.loads((folder / "node_modules" / "solc" / "package.json").read_text("utf-8"))["version"]
-    source_hash = _hash(sources)
     artifacts = {}
-    for name in CONTRACTS:
-        compiled = output["contracts"][f"src/{name}.sol"][name]
-        artifacts[name] = {
-            "contractName": name,
-            "compiler": version,
-            "settings": SETTINGS,
-            "sourceHash": source_hash,
-            "abi": compiled["abi"],
-            "bytecode": "0x" + compiled["evm"]["bytecode"]["object"],
-            "deployedBytecode": "0x" + compiled["evm"]["deployedBytecode"]["object"],
-        }
+    for unit in UNITS:
+        sources = _sources(folder, unit)
+        output = _solc(folder, sources, unit)
+        source_hash = _hash(sources)
+        for name, file in unit:
+            compiled = output["contracts"][file][name]
+            artifacts[name] = {
+                "contractName": name,
+                "compiler": version,
+                "settings": SETTINGS,
+                "sourceHash": source_hash,
+                "abi": compiled["abi"],
+                "bytecode": "0x" + compiled["evm"]["bytecode"]["object"],
+                "deployedBytecode": "0x" + compiled["evm"]["deployedBytecode"]["object"],
+            }
     return artifacts
 
 
-def _sources(folder: Path) -> dict[str, str]:
-    """Our sources and whatever they import, under the names that solc knows them by."""
-    pending = [f"src/{name}.sol" for name in CONTRACTS]
+def _sources(folder: Path, unit: Unit) -> dict[str, str]:
+    """A unit's sources and whatever they import, under the names that solc knows them by."""
+    pending = [file for _, file in unit]
     found: dict[str, str] = {}
     while pending:
         name = pending.pop()
@@ -91,11 +102,11 @@ def _hash(sources: dict[str, str]) -> str:
     return digest.hexdigest()
 
 
-def _solc(folder: Path, sources: dict[str, str]) -> dict[str, Any]:
+def _solc(folder: Path, sources: dict[str, str], unit: Unit) -> dict[str, Any]:
     request = {
         "language": "Solidity",
         "sources": {name: {"content": text} for name, text in sources.items()},
-        "settings": SETTINGS | {"outputSelection": {f"src/{name}.sol": {name: OUTPUTS} for name in CONTRACTS}},
+        "settings": SETTINGS | {"outputSelection": {file: {name: OUTPUTS} for name, file in unit}},
     }
     completed = subprocess.run(
         [node(), str(folder / "solc-wrap.js"), "--standard-json"],
