@@ -94,7 +94,7 @@ interface IMarketTypes {
         uint32 inspectSeconds; // INSPECT: the user tests the model itself
         uint32 drawSeconds; // DRAWING: at least this long until a later round's committee is drawn
         uint32 unbondingSeconds; // a leaving seat waits for its stake
-        uint32 seedBlocks; // blocks, not seconds: from the model's or an appeal's to the one whose hash goes into the seed
+        uint32 seedBlocks; // blocks, not seconds: from the model, or an appeal, to the one that goes into the seed
     }
 
     /// @notice What the market knows of a job; its state is NONE if there is no such job.
@@ -122,7 +122,7 @@ interface IMarketTypes {
         address winner; // whose bid is best so far
         uint96 price; // wei, from the award on
         uint96 burned; // wei, so far
-        int256 held; // wei: reserve, fees, bonds; between the calls of a long settlement also slashes less fees: maybe < 0
+        int256 held; // wei: reserve, fees, bonds; during a long settlement also slashes less fees: may be < 0
         int64 threshold; // millionths
         int64 baseline; // millionths
         uint64 tolerance; // millionths
