@@ -62,17 +62,12 @@ contract BlindAuction {
         if (block.timestamp < auction.biddingEnd) revert TooEarly(auction.biddingEnd);
         if (block.timestamp >= auction.revealEnd) revert TooLate(auction.revealEnd);
         SealedBid[] storage bids = auction.bids[msg.sender];
-        uint256 count = bids.length;
-        if (values.length != count || fakes.length != count || secrets.length != count) revert WrongLength(count);
-        uint256 bond = auction.reserve / 2;
+        if (values.length != bids.length || fakes.length != bids.length || secrets.length != bids.length) {
+            revert WrongLength(bids.length);
+        }
         uint256 refund;
-        for (uint256 i = 0; i < count; ++i) {
-            SealedBid storage sealedBid = bids[i];
-            if (sealedBid.seal != keccak256(abi.encodePacked(values[i], fakes[i], secrets[i]))) continue;
-            uint256 deposit = sealedBid.deposit;
-            refund += deposit;
-            if (!fakes[i] && deposit >= bond && _place(auction, msg.sender, values[i], bond)) refund -= bond;
-            sealedBid.seal = 0; // so that nobody is sent the same deposit twice
+        for (uint256 i = 0; i < values.length; ++i) {
+            refund += _unseal(auction, bids[i], values[i], fakes[i], secrets[i]);
         }
         _send(msg.sender, refund);
     }
@@ -100,6 +95,18 @@ contract BlindAuction {
     /// @notice Who leads, or has won, and at what price in wei.
     function leader(uint256 id) external view returns (address bidder, uint96 price) {
         return (_auctions[id].lowestBidder, _auctions[id].lowestBid);
+    }
+
+    /// @return refund What the bidder gets back at once: his deposit, less the bond if the bid leads now; wei.
+    function _unseal(Auction storage auction, SealedBid storage sealedBid, uint96 value, bool fake, bytes32 secret)
+        private
+        returns (uint256 refund)
+    {
+        if (sealedBid.seal != keccak256(abi.encodePacked(value, fake, secret))) return 0;
+        refund = sealedBid.deposit;
+        uint256 bond = auction.reserve / 2;
+        if (!fake && refund >= bond && _place(auction, msg.sender, value, bond)) refund -= bond;
+        sealedBid.seal = 0; // so that nobody is sent the same deposit twice
     }
 
     /// @dev Whether the bid leads now. Whom it outbids gets his bond into his returns.
