@@ -1,29 +1,34 @@
-"""The rules from the first bid to the trained model: one function for each row of the table and for each deadline."""
+"""The rules of the sealed-bid auction: one function for each row of the table and for each deadline."""
+
+from typing import Final
 
 from morphware.protocol.auction import eligible_bid, enter, price_of
-from morphware.protocol.calls import Commit, PostKeys, RevealBids, SubmitModel
-from morphware.protocol.chain_events import BidCommitted, BidOpened, JobAwarded, JobEvent, KeysPosted, ModelSubmitted
-from morphware.protocol.commitments import bid_commitment, salt_of
-from morphware.protocol.job import Model, SealedBid
+from morphware.protocol.calls import Commit, CommitBatch, Opening, RevealBids
+from morphware.protocol.chain_events import BidCommitted, BidOpened, JobAwarded, JobEvent
+from morphware.protocol.commitments import bid_commitment
+from morphware.protocol.job import SealedBid
 from morphware.protocol.ledger import Burned, Escrow, Free, Move, Part
 from morphware.protocol.refusals import (
     AlreadyBid,
+    BadTerms,
     BoxTooLarge,
     CommitmentExists,
     InsufficientBalance,
+    NothingTaken,
+    Refusal,
     UnknownCommitment,
     UserMayNotBid,
-    WrongPreimage,
 )
+from morphware.protocol.signatures import commit_digest, is_signed_by
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.turn import Result, Turn
-from morphware.protocol.units import Address
+from morphware.protocol.units import HASH_BYTES, Address
 
-BOX_MOST_BYTES = 512
-"""A sealed box with two 32-byte keys has 112 bytes; the rest is room for another cipher."""
+MOST_BATCH: Final = 64
+"""Elements of one batch: more would not fit a block that others want to be in, too."""
 
-MODEL_MOST_BYTES = 8 * 1024
-"""An encoded manifest: a magnet link, a size, hashes and two boxes."""
+NO_COMMITMENT: Final = bytes(HASH_BYTES)
+"""The contract's storage says "none" with it, so nobody may commit to it."""
 
 
 def cancel(turn: Turn) -> Result:
@@ -39,20 +44,41 @@ def commit(turn: Turn, call: Commit) -> Result:
     Bids are told apart by bidder, too: else whoever copied a commitment on its way, and was first, would keep the
     original out.  A copy is worthless: the bidder is in the hash, so nobody can open it, and its bond burns.
     """
+    return _refused(turn, turn.caller, call.commitment) or [_lock(turn, turn.caller, call.commitment)]
+
+
+def commit_batch(turn: Turn, call: CommitBatch) -> Result:
+    """Anybody may bring signed bids on chain; what could not be taken from the bidder itself is passed over."""
     job = turn.job
-    if turn.caller == job.user:
+    if len(call.bids) > MOST_BATCH:
+        return BoxTooLarge(len(call.bids), MOST_BATCH)
+    events: list[JobEvent] = []
+    for bid in call.bids:
+        digest = commit_digest(turn.domain, job.job_id, bid.bidder, bid.commitment)
+        if is_signed_by(bid.bidder, digest, bid.signature) and _refused(turn, bid.bidder, bid.commitment) is None:
+            events.append(_lock(turn, bid.bidder, bid.commitment))
+    return events or NothingTaken(job.job_id)
+
+
+def _refused(turn: Turn, bidder: Address, commitment: bytes) -> Refusal | None:
+    job = turn.job
+    if bidder == job.user:
         return UserMayNotBid(job.user)
-    key = (turn.caller, call.commitment)
-    if key in job.bids:
-        return CommitmentExists(call.commitment)
-    balance = turn.ledger.free(turn.caller)
-    if balance < job.bond_wei:
-        return InsufficientBalance(turn.caller, balance, job.bond_wei)
-    turn.ledger.apply([Move(Free(turn.caller), Escrow(job.job_id, Part.BID_BONDS), job.bond_wei)])
+    if commitment == NO_COMMITMENT:
+        return BadTerms("commitment")
+    if (bidder, commitment) in job.bids:
+        return CommitmentExists(commitment)
+    balance = turn.ledger.free(bidder)
+    return InsufficientBalance(bidder, balance, job.bond_wei) if balance < job.bond_wei else None
+
+
+def _lock(turn: Turn, bidder: Address, commitment: bytes) -> BidCommitted:
+    job = turn.job
+    turn.ledger.apply([Move(Free(bidder), Escrow(job.job_id, Part.BID_BONDS), job.bond_wei)])
     sequence = len(job.bids)
-    job.bids[key] = SealedBid(sequence)
+    job.bids[bidder, commitment] = SealedBid(sequence)
     job.unopened += 1
-    return [BidCommitted(job.job_id, turn.caller, call.commitment, sequence)]
+    return BidCommitted(job.job_id, bidder, commitment, sequence)
 
 
 def end_bidding(turn: Turn) -> Result:
@@ -65,100 +91,52 @@ def end_bidding(turn: Turn) -> Result:
 def reveal_bids(turn: Turn, call: RevealBids) -> Result:
     """An opened bid gets its bond back, unless it is the best so far; the best's bond stays until it is dethroned.
 
-    What is open already is skipped, so that two relayers cannot spoil each other's batches; one unknown opening
-    spoils its whole batch.  When the last is open there is nothing to wait for.
+    What is unknown or open already is passed over, so that nobody can spoil another's batch; a batch that opens
+    nothing is refused.  When the last is open there is nothing to wait for.
     """
     job = turn.job
+    if len(call.openings) > MOST_BATCH:
+        return BoxTooLarge(len(call.openings), MOST_BATCH)
     opened = [(bid_commitment(turn.domain, job.job_id, opening), opening) for opening in call.openings]
-    for commitment, opening in opened:
-        if (opening.bidder, commitment) not in job.bids:
-            return UnknownCommitment(commitment)
     events: list[JobEvent] = []
     for commitment, opening in opened:
-        sealed = job.bids[opening.bidder, commitment]
-        if sealed.is_open:
-            continue
-        sealed.is_open = True
-        job.unopened -= 1
-        released: Address | None = opening.bidder
-        bid = eligible_bid(job.terms, opening, sealed.sequence)
-        if bid is not None:
-            before = job.standing.best
-            job.standing = enter(job.standing, bid)
-            if job.standing.best is bid:
-                released = before.bidder if before else None
-        if released is not None:
-            turn.ledger.apply([Move(Escrow(job.job_id, Part.BID_BONDS), Free(released), job.bond_wei)])
-        events.append(
-            BidOpened(
-                job.job_id,
-                opening.bidder,
-                commitment,
-                opening.price_wei,
-                opening.is_authentic,
-                opening.estimated_s,
-            )
-        )
+        sealed = job.bids.get((opening.bidder, commitment))
+        if sealed is not None and not sealed.is_open:
+            events.append(_open(turn, opening, commitment, sealed))
+    if not events:
+        return UnknownCommitment(opened[0][0] if opened else NO_COMMITMENT)
     return events if job.unopened else [*events, *award(turn)]
+
+
+def _open(turn: Turn, opening: Opening, commitment: bytes, sealed: SealedBid) -> BidOpened:
+    job = turn.job
+    sealed.is_open = True
+    job.unopened -= 1
+    released: Address | None = opening.bidder
+    bid = eligible_bid(job.terms, opening, sealed.sequence)
+    if bid is not None:
+        before = job.standing.best
+        job.standing = enter(job.standing, bid)
+        if job.standing.best is bid:
+            released = before.bidder if before else None
+    if released is not None:
+        turn.ledger.apply([Move(Escrow(job.job_id, Part.BID_BONDS), Free(released), job.bond_wei)])
+    return BidOpened(
+        job.job_id, opening.bidder, commitment, opening.price_wei, opening.is_authentic, opening.estimated_s
+    )
 
 
 def award(turn: Turn) -> list[JobEvent]:
     """The auction ends: bonds of unopened bids burn, and are paid to nobody whom hiding a bid could have served."""
     job = turn.job
-    bonds = Escrow(job.job_id, Part.BID_BONDS)
-    turn.ledger.apply([Move(bonds, Burned(job.job_id), job.unopened * job.bond_wei)])
+    bonds = Move(Escrow(job.job_id, Part.BID_BONDS), Burned(job.job_id), job.unopened * job.bond_wei)
     best = job.standing.best
     if best is None:
         return turn.close(Outcome.NO_BIDS)
+    rewards = turn.burn([bonds], spared_wei=0)
     job.price_wei = price_of(job.standing, job.terms.reserve_wei)
     return [
         JobAwarded(job.job_id, best.bidder, best.price_wei, job.price_wei, job.unopened),
         turn.enter(State.AWARDED, turn.timing.keys_s),
+        *rewards,
     ]
-
-
-def post_keys(turn: Turn, call: PostKeys) -> Result:
-    """The end user hands over the keys of the training data and the code."""
-    if len(call.box) > BOX_MOST_BYTES:
-        return BoxTooLarge(len(call.box), BOX_MOST_BYTES)
-    return [KeysPosted(turn.job.job_id, call.box), turn.enter(State.KEYED, turn.timing.acknowledge_s)]
-
-
-def acknowledge(turn: Turn) -> Result:
-    """The winner accepts the data, and has as long to train as its bid said."""
-    best = turn.job.standing.best
-    assert best is not None
-    return [turn.enter(State.TRAINING, best.estimated_s)]
-
-
-def abort(turn: Turn) -> Result:
-    """A winner that declines or stays silent may be right or wrong: both sides burn the same small amount."""
-    return turn.close(Outcome.MUTUAL_ABORT)
-
-
-def submit_model(turn: Turn, call: SubmitModel) -> Result:
-    """The winner commits to the model, and shows its share of the seed, which its bid committed to."""
-    job = turn.job
-    best = job.standing.best
-    assert best is not None
-    salt = salt_of(call.worker_seed)
-    if salt != best.salt:
-        return WrongPreimage(best.salt, salt)
-    if len(call.model) > MODEL_MOST_BYTES:
-        return BoxTooLarge(len(call.model), MODEL_MOST_BYTES)
-    seed_block = turn.block + turn.timing.seed_blocks
-    job.model = Model(call.model_hash, call.x_hash, call.y_hash, call.worker_seed, seed_block)
-    return [
-        ModelSubmitted(job.job_id, call.model_hash, call.x_hash, call.y_hash, call.worker_seed, seed_block, call.model),
-        turn.enter(State.SEED, turn.timing.seed_s),
-    ]
-
-
-def fault_user(turn: Turn) -> Result:
-    """The end user withheld the keys: half of its bond compensates the winner."""
-    return turn.close(Outcome.USER_FAULT)
-
-
-def fault_worker(turn: Turn) -> Result:
-    """The winner did not deliver: half of its bond compensates the end user."""
-    return turn.close(Outcome.WORKER_FAULT)

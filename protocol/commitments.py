@@ -11,7 +11,7 @@ from typing import Final
 
 from eth_hash.auto import keccak as _keccak
 
-from morphware.protocol.calls import Opening, Report
+from morphware.protocol.calls import ModelRoot, Opening, Report, Terms
 from morphware.protocol.units import ADDRESS_BYTES, HASH_BYTES, INT64_MAX, INT64_MIN, WEI_MAX, Address, JobId
 
 WORD_BYTES: Final = 32
@@ -83,6 +83,23 @@ def key_hash(key: bytes) -> bytes:
     return keccak(key)
 
 
+def secrets_root(seed_hash: bytes, train_key_hash: bytes, test_key_hash: bytes) -> bytes:
+    """The three hashes of a job's terms as one word, which is all that the market keeps of them."""
+    return keccak(_bytes32(seed_hash) + _bytes32(train_key_hash) + _bytes32(test_key_hash))
+
+
+def terms_root(terms: Terms) -> bytes:
+    """The root of what the end user committed to."""
+    return secrets_root(terms.seed_hash, terms.train_key_hash, terms.test_key_hash)
+
+
+def model_root(model: ModelRoot) -> bytes:
+    """What the winner committed to as one word."""
+    return keccak(
+        _bytes32(model.model_hash) + _bytes32(model.x_hash) + _bytes32(model.y_hash) + _bytes32(model.worker_seed)
+    )
+
+
 def salt_of(worker_seed: bytes) -> bytes:
     """A bid's salt is the hash of the worker's share of the seed: opening the bid does not show the share."""
     return keccak(_bytes32(worker_seed))
@@ -91,6 +108,11 @@ def salt_of(worker_seed: bytes) -> bytes:
 def seed_of(user_seed: bytes, worker_seed: bytes, blockhash: bytes, job_id: JobId) -> bytes:
     """The committee's seed: nobody knows it before both shares and a block later than the model are public."""
     return keccak(_bytes32(user_seed) + _bytes32(worker_seed) + _bytes32(blockhash) + _bytes32(job_id))
+
+
+def next_seed_of(blockhash: bytes, job_id: JobId) -> bytes:
+    """The seed of a later committee: a block after the appeal, so nobody can know all rounds when the first begins."""
+    return keccak(_bytes32(blockhash) + _bytes32(job_id))
 
 
 def draw_word(seed: bytes, round_number: int, attempt: int) -> int:

@@ -1,102 +1,43 @@
-"""Who tests a model, what the tests found, and whose test was coherent: draw, tally, assessment.
+"""What a committee's tests found, and whose test was coherent.
 
-**Seats.**  A validator stakes a fixed amount a seat, and may own many.  Free seats stand in one ordered list; drawn
-seats leave it and come back at its end, in the committee's order.
+**Tally.**  A quorum is a strict majority of the seats; without one a round finds nothing.  If more than half of the
+reports carry the same code, the verdict is that code; else the lower median of the metrics is held against the
+threshold, or, in a LINEAR job, against the baseline.
 
-**Draw.**  The seed picks positions of the list, one hash an attempt, without repetition.  A seat may serve iff it was
-staked before the job was posted and its owner is neither the end user, nor the winner, nor already on the committee.
-Attempts are bounded, so that a list full of ineligible seats cannot make the draw dear; a committee is odd, so a draw
-that falls short keeps the largest odd number.
+**Coherence** is judged when the job closes, over all of its rounds (``assess``):
 
-**Tally.**  A quorum is a strict majority of the seats; without one there is no verdict at all.  If more than half of
-the reports carry the same code, the verdict is that code; else the lower median of the metrics is held against the
-threshold.
+- a metric report is coherent iff its metric and its fingerprint are near to the medians of the last round whose verdict
+  was about a metric.  Outside of the tolerances it is slashed, but only if that round was the last one drawn: an appeal
+  that was cut off proves nobody wrong.  Where no round measured anything, every metric report is coherent;
+- a code report is coherent iff the code was its own round's verdict and the last one that any round found.  Else it is
+  a strike, and only the third strike is slashed: who cannot fetch a file may be right about it;
+- silence is slashed, save in a round that a party's default cut short: its validators had nothing to report.
 
-**Coherence.**  A metric report is coherent iff both its metric and its fingerprint are near to the lower medians of all
-metric reports.  A code report is coherent iff it is the verdict.  Only coherent reports are paid.  Only silence is
-slashed in this version: slashing an outlier needs the appeals that could prove the majority wrong.
+Only coherent reports are paid, and all the same: the fee, or an equal share of what there is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from morphware.protocol.calls import Report, Terms
-from morphware.protocol.commitments import draw_word
+from morphware.protocol.calls import Option, Report, Terms
+from morphware.protocol.registry import STRIKES_MOST, Registry, Strikes
 from morphware.protocol.states import Verdict
 from morphware.protocol.units import BPS, FINGERPRINT_SCALE, NO_MODEL, NO_TEST, Address, Timestamp, Wei, is_code
-
-MOST_DRAWS: Final = 256
-"""Attempts of one draw, at a hash and a few storage words each: the bound on what a call can cost."""
 
 FINGERPRINT_SLACK_E9: Final = 1_000
 """Absolute tolerance in billionths, so that a fingerprint near zero does not demand equality to the bit."""
 
-NO_SHOW_BPS: Final = 2_000
+OUTLIER_BPS: Final = 5_000
+"""A refuted seat loses half of its stake."""
+
+SILENCE_BPS: Final = 2_000
 """A silent seat loses a fifth of its stake."""
 
+STRIKES_BPS: Final = 1_000
+"""A seat with too many refuted codes loses a tenth of its stake."""
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """A validator's chair: who owns it, and since when."""
-
-    owner: Address
-    since: Timestamp
-
-
-@dataclass(slots=True)
-class Registry:
-    """All seats by number, and the ordered list of those that are free to be drawn."""
-
-    seats: dict[int, Seat] = field(default_factory=dict)
-    free: list[int] = field(default_factory=list)
-    next_seat: int = 0
-
-    def add(self, owner: Address, now: Timestamp) -> int:
-        """A new seat stands at the end of the free list."""
-        seat = self.next_seat
-        self.next_seat += 1
-        self.seats[seat] = Seat(owner, now)
-        self.free.append(seat)
-        return seat
-
-    def dissolve(self, seat: int) -> None:
-        """A drawn seat that stayed silent does not come back."""
-        del self.seats[seat]
-
-
-def draw(
-    free: Sequence[int], may_serve: Callable[[int, Sequence[int]], bool], seed: bytes, round_number: int, wanted: int
-) -> tuple[list[int], list[int]]:
-    """The drawn seats, and the free list that the draw leaves behind.
-
-    Refused seats are swapped behind the part of the list that is still in play, and picked ones are replaced by its
-    last: no position is asked twice, and the contract does the same in storage without moving the whole list.
-
-    Args:
-        free: the ordered free list.
-        may_serve: says whether a seat may serve beside those picked so far.
-        wanted: how many seats, odd.
-    """
-    left = list(free)
-    picked: list[int] = []
-    in_play = len(left)
-    for attempt in range(MOST_DRAWS):
-        if len(picked) == wanted or in_play == 0:
-            break
-        position = draw_word(seed, round_number, attempt) % in_play
-        seat = left[position]
-        if may_serve(seat, picked):
-            picked.append(seat)
-            left[position] = left[in_play - 1]
-            left[in_play - 1] = left[-1]
-            left.pop()
-        else:
-            left[position], left[in_play - 1] = left[in_play - 1], left[position]
-        in_play -= 1
-    if picked and len(picked) % 2 == 0:
-        left.append(picked.pop())
-    return picked, left
+CODES: Final = {NO_MODEL: Verdict.NO_MODEL, NO_TEST: Verdict.NO_TEST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +48,43 @@ class Tally:
     metric_e6: int = 0
     fingerprint_e9: int = 0
 
+    @property
+    def is_measured(self) -> bool:
+        """The verdict is about a metric."""
+        return self.verdict in (Verdict.PASS, Verdict.FAIL)
 
-def tally(reports: Sequence[Report], seats: int, threshold_e6: int) -> Tally:
-    """The verdict of a round; NONE without a quorum, and where the codes are split and nobody measured anything."""
-    if 2 * len(reports) <= seats:
+
+@dataclass(slots=True)
+class Round:
+    """One drawn committee: its seats in the order of the draw, what they committed to, and what was opened."""
+
+    seats: dict[int, Address]
+    commitments: dict[Address, bytes] = field(default_factory=dict)
+    reports: dict[Address, Report] = field(default_factory=dict)
+    has_test_keys: bool = False
+    has_model_keys: bool = False
+    is_aborted: bool = False
+
+    @property
+    def validators(self) -> tuple[Address, ...]:
+        """The owners of the drawn seats, in the order of the draw."""
+        return tuple(self.seats.values())
+
+    def tally(self, terms: Terms) -> Tally:
+        """What the round found by itself."""
+        return tally(list(self.reports.values()), len(self.seats), terms)
+
+
+def has_quorum(reports: int, seats: int) -> bool:
+    """A strict majority of the seats reported: a larger quorum would let a minority block an appeal."""
+    return 2 * reports > seats
+
+
+def tally(reports: Sequence[Report], seats: int, terms: Terms) -> Tally:
+    """The finding of a round; NONE without a quorum, and where the codes are split and nobody measured anything."""
+    if not has_quorum(len(reports), seats):
         return Tally(Verdict.NONE)
-    for code, verdict in ((NO_MODEL, Verdict.NO_MODEL), (NO_TEST, Verdict.NO_TEST)):
+    for code, verdict in CODES.items():
         if 2 * sum(report.metric_e6 == code for report in reports) > len(reports):
             return Tally(verdict)
     measured = [report for report in reports if not is_code(report.metric_e6)]
@@ -120,25 +92,18 @@ def tally(reports: Sequence[Report], seats: int, threshold_e6: int) -> Tally:
         return Tally(Verdict.NONE)
     metric = _lower_median([report.metric_e6 for report in measured])
     fingerprint = _lower_median([report.fingerprint_e9 for report in measured])
-    return Tally(Verdict.PASS if metric >= threshold_e6 else Verdict.FAIL, metric, fingerprint)
+    is_linear = bool(terms.options & Option.LINEAR)
+    has_passed = metric > terms.baseline_e6 if is_linear else metric >= terms.threshold_e6
+    return Tally(Verdict.PASS if has_passed else Verdict.FAIL, metric, fingerprint)
 
 
-def is_coherent(report: Report, found: Tally, terms: Terms) -> bool:
-    """The report agrees with what its round found, within the job's tolerances; without a verdict none does."""
-    match found.verdict:
-        case Verdict.NONE:
-            return False
-        case Verdict.NO_MODEL:
-            return report.metric_e6 == NO_MODEL
-        case Verdict.NO_TEST:
-            return report.metric_e6 == NO_TEST
-        case Verdict.PASS | Verdict.FAIL:
-            slack = abs(found.fingerprint_e9) * terms.fingerprint_tolerance_e9 // FINGERPRINT_SCALE
-            return (
-                not is_code(report.metric_e6)
-                and abs(report.metric_e6 - found.metric_e6) <= terms.tolerance_e6
-                and abs(report.fingerprint_e9 - found.fingerprint_e9) <= slack + FINGERPRINT_SLACK_E9
-            )
+def is_near(report: Report, reference: Tally, terms: Terms) -> bool:
+    """Both numbers of a metric report lie within the job's tolerances of a round's medians."""
+    slack = abs(reference.fingerprint_e9) * terms.fingerprint_tolerance_e9 // FINGERPRINT_SCALE
+    return (
+        abs(report.metric_e6 - reference.metric_e6) <= terms.tolerance_e6
+        and abs(report.fingerprint_e9 - reference.fingerprint_e9) <= slack + FINGERPRINT_SLACK_E9
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +112,9 @@ class SeatResult:
 
     seat: int
     owner: Address
-    stake_wei: Wei
     fee_wei: Wei
     slash_wei: Wei
+    strikes: Strikes | None = None
 
     @property
     def is_dissolved(self) -> bool:
@@ -157,22 +122,58 @@ class SeatResult:
         return self.slash_wei > 0
 
 
+class Finding:
+    """What all the rounds of a job found together: the reference that every report is held against."""
+
+    def __init__(self, rounds: Sequence[Round], terms: Terms) -> None:
+        self._terms = terms
+        self._tallies = [each.tally(terms) for each in rounds]
+        self.last = next((each.verdict for each in reversed(self._tallies) if each.verdict), Verdict.NONE)
+        measured = [(index, each) for index, each in enumerate(self._tallies) if each.is_measured]
+        self.reference = measured[-1][1] if measured else None
+        self.is_sure = bool(measured) and measured[-1][0] == len(rounds) - 1
+
+    def is_coherent(self, round_number: int, report: Report) -> bool:
+        """The report is to be paid."""
+        code = CODES.get(report.metric_e6)
+        if code is not None:
+            return self._tallies[round_number].verdict is code and self.last is code
+        return self.reference is None or is_near(report, self.reference, self._terms)
+
+
 def assess(
-    seats: Mapping[int, Address], reports: Mapping[Address, Report], found: Tally, terms: Terms, stake_wei: Wei
+    rounds: Sequence[Round], terms: Terms, stake_wei: Wei, registry: Registry, funds_wei: int, now: Timestamp
 ) -> list[SeatResult]:
-    """The result of every seat of a round that ran to its end: a fee for coherence, a slash for silence."""
-    results = []
-    for seat, owner in seats.items():
-        report = reports.get(owner)
-        slash = stake_wei * NO_SHOW_BPS // BPS if report is None else 0
-        fee = terms.fee_wei if report is not None and is_coherent(report, found, terms) else 0
-        results.append(SeatResult(seat, owner, stake_wei, Wei(fee), Wei(slash)))
-    return results
+    """The result of every seat of every round, in the order of the draws.
 
-
-def excuse(seats: Mapping[int, Address], stake_wei: Wei) -> list[SeatResult]:
-    """The result of every seat of a round that a party's default cut short: its validators neither earn nor lose."""
-    return [SeatResult(seat, owner, stake_wei, Wei(0), Wei(0)) for seat, owner in seats.items()]
+    Args:
+        funds_wei: what there is for fees besides the slashes: the job's own fees and the appellants' bonds.
+        now: when the job ends; strikes count by it.
+    """
+    finding = Finding(rounds, terms)
+    coherent: set[int] = set()
+    slashes: dict[int, int] = {}
+    strikes: dict[int, Strikes] = {}
+    for number, each in enumerate(rounds):
+        for seat, owner in each.seats.items():
+            report = each.reports.get(owner)
+            if report is None:
+                slashes[seat] = 0 if each.is_aborted else stake_wei * SILENCE_BPS // BPS
+            elif finding.is_coherent(number, report):
+                coherent.add(seat)
+            elif is_code(report.metric_e6):
+                strikes[seat] = registry.struck(seat, now)
+                if strikes[seat].count >= STRIKES_MOST:
+                    slashes[seat] = stake_wei * STRIKES_BPS // BPS
+            elif finding.is_sure:
+                slashes[seat] = stake_wei * OUTLIER_BPS // BPS
+    funds = funds_wei + sum(slashes.values())
+    fee = Wei(min(terms.fee_wei, funds // len(coherent)) if coherent else 0)
+    return [
+        SeatResult(seat, owner, fee if seat in coherent else Wei(0), Wei(slashes.get(seat, 0)), strikes.get(seat))
+        for each in rounds
+        for seat, owner in each.seats.items()
+    ]
 
 
 def _lower_median(values: Sequence[int]) -> int:

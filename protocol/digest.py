@@ -6,7 +6,9 @@ openings, and of this machine and the contract's own view of a job on the same t
 
 from collections.abc import Iterator
 
-from morphware.protocol.commitments import keccak
+from morphware.protocol.commitments import keccak, model_root
+from morphware.protocol.committee import Round
+from morphware.protocol.job import Party
 from morphware.protocol.ledger import Escrow, Part
 from morphware.protocol.market import Market
 from morphware.protocol.units import JobId
@@ -21,7 +23,7 @@ def _values(market: Market, job_id: JobId) -> Iterator[int | bytes]:
     job = market.jobs.get(job_id)
     if job is None:
         return
-    yield from (job.job_id, job.user, job.posted_at, job.state, job.deadline, job.outcome)
+    yield from (job.job_id, job.user, job.posted_at, job.seat_span, job.state, job.deadline, job.outcome)
     yield from (len(job.bids), job.unopened)
     for (bidder, commitment), sealed in job.bids.items():
         yield from (commitment, bidder, sealed.is_open)
@@ -30,17 +32,25 @@ def _values(market: Market, job_id: JobId) -> Iterator[int | bytes]:
         yield from (best.bidder, best.price_wei, best.sequence, best.estimated_s, best.salt)
     yield from (job.standing.second_wei or 0, job.price_wei)
     if job.model is not None:
-        model = job.model
-        yield from (model.model_hash, model.x_hash, model.y_hash, model.worker_seed, model.seed_block)
-    yield from (job.round, job.has_test_keys, job.has_model_keys, len(job.seats))
-    for seat, owner in job.seats.items():
-        yield from (seat, owner, job.report_commitments.get(owner, b""))
-        report = job.reports.get(owner)
-        if report is not None:
-            yield from (report.metric_e6, report.fingerprint_e9, report.prediction_root)
-    yield from (job.tally.verdict, job.tally.metric_e6, job.tally.fingerprint_e9, job.y or b"")
+        yield from (model_root(job.model.root), job.model.seed_block)
+    yield from (job.is_train_key_public, job.is_test_key_public, job.is_x_public, job.is_model_public)
+    yield from (job.accused is Party.USER, job.accused is Party.WINNER, job.y or b"", job.verdict)
+    for each in job.rounds:
+        yield from _round(each)
+    yield from (len(job.appellants), job.redraws, job.next_seats, job.draw_block, len(job.unsettled))
+    for appellant in job.appellants:
+        yield from (appellant.account, appellant.seats, appellant.verdict)
     yield from (market.ledger.balance(Escrow(job_id, part)) for part in Part)
     yield market.ledger.burned_by(job_id)
+
+
+def _round(each: Round) -> Iterator[int | bytes]:
+    yield from (len(each.seats), each.has_test_keys, each.has_model_keys, each.is_aborted)
+    for seat, owner in each.seats.items():
+        yield from (seat, owner, each.commitments.get(owner, b""))
+        report = each.reports.get(owner)
+        if report is not None:
+            yield from (report.metric_e6, report.fingerprint_e9, report.prediction_root)
 
 
 def _word(value: int | bytes) -> bytes:

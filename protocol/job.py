@@ -2,7 +2,13 @@
 
     BIDDING --deadline--> REVEALING --all open, or deadline--> AWARDED --post_keys--> KEYED --acknowledge--> TRAINING
        --submit_model--> SEED --reveal_seed--> KEYING --both sides' boxes--> VCOMMIT --all, or deadline--> VREVEAL
-       --all, or deadline--> TALLIED --deadline--> CLAIMABLE --claim--> CLOSED
+       --all, or deadline--> TALLIED --deadline--> CLAIMABLE --claim--> INSPECT --deadline--> CLOSED
+
+    disputes    KEYED --complain_key--> KEY_DISPUTE --disclose_key--> KEYED
+                KEYING --complain_x--> X_DISPUTE --disclose_x--> KEYING
+                VCOMMIT --complain_keys--> DISCLOSE --disclose_test, disclose_model--> VCOMMIT
+    appeals     TALLIED --appeal--> DRAWING, INSPECT --inspect_appeal--> DRAWING --poke--> VCOMMIT of the next round
+    redraw      VREVEAL --too few reports--> DRAWING
 
 1. Time.  An action is valid iff ``now < deadline``, and ``poke`` iff ``now >= deadline``: at every instant exactly one
    of them is.  Nothing happens by itself; anybody may poke.
@@ -22,15 +28,14 @@ from typing import Final
 
 from morphware.protocol import calls
 from morphware.protocol.auction import Standing
-from morphware.protocol.calls import Report, Terms
-from morphware.protocol.committee import Tally
+from morphware.protocol.calls import ModelRoot, Option, Terms
+from morphware.protocol.committee import Round, SeatResult
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 
 NOBODY: Final = Address(bytes(20))
 NO_DEADLINE: Final = Timestamp(0)
 NO_PRICE: Final = Wei(0)
-NO_TALLY: Final = Tally(Verdict.NONE)
 
 
 class Party(Enum):
@@ -116,11 +121,17 @@ class SealedBid:
 class Model:
     """What the winner committed to, and the block whose hash goes into the committee's seed."""
 
-    model_hash: bytes
-    x_hash: bytes
-    y_hash: bytes
-    worker_seed: bytes
+    root: ModelRoot
     seed_block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appellant:
+    """Who doubted a finding, how many seats it paid for, and the verdict that it doubted."""
+
+    account: Address
+    seats: int
+    verdict: Verdict
 
 
 @dataclass(slots=True)
@@ -131,6 +142,7 @@ class Job:
     user: Address
     terms: Terms
     posted_at: Timestamp
+    seat_span: int
     state: State = State.BIDDING
     deadline: Timestamp = NO_DEADLINE
     outcome: Outcome = Outcome.NONE
@@ -141,14 +153,20 @@ class Job:
     price_wei: Wei = NO_PRICE
 
     model: Model | None = None
-    round: int = 0
-    seats: dict[int, Address] = field(default_factory=dict)
-    has_test_keys: bool = False
-    has_model_keys: bool = False
-    report_commitments: dict[Address, bytes] = field(default_factory=dict)
-    reports: dict[Address, Report] = field(default_factory=dict)
-    tally: Tally = NO_TALLY
     y: bytes | None = None
+    is_train_key_public: bool = False
+    is_test_key_public: bool = False
+    is_x_public: bool = False
+    is_model_public: bool = False
+    accused: Party | None = None
+
+    rounds: list[Round] = field(default_factory=list)
+    verdict: Verdict = Verdict.NONE
+    appellants: list[Appellant] = field(default_factory=list)
+    redraws: int = 0
+    next_seats: int = 0
+    draw_block: int = 0
+    unsettled: list[SeatResult] = field(default_factory=list)
 
     @property
     def bond_wei(self) -> Wei:
@@ -161,6 +179,22 @@ class Job:
         return NOBODY if self.standing.best is None else self.standing.best.bidder
 
     @property
+    def round(self) -> int:
+        """The index of the round drawn last; 0 before the first."""
+        return max(0, len(self.rounds) - 1)
+
+    @property
     def committee(self) -> tuple[Address, ...]:
-        """The drawn validators, in the order of their seats."""
-        return tuple(self.seats.values())
+        """The validators drawn last, in the order of the draw."""
+        return self.rounds[-1].validators if self.rounds else ()
+
+    @property
+    def submitted(self) -> Model:
+        """The winner's model, where the table says that there is one."""
+        assert self.model is not None
+        return self.model
+
+    @property
+    def is_linear(self) -> bool:
+        """Pays for what the model has reached of the way from baseline to threshold."""
+        return bool(self.terms.options & Option.LINEAR)

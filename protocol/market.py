@@ -6,7 +6,8 @@ as the argument ``now``, and what a deadline brings about is done by whoever pok
 
 Every call on a job passes the same gates in the same order, and only then reaches its rule:
 
-1. the job's state has a row for the call in ``job.TABLE`` (else WrongState; an unknown job is in state NONE);
+1. the job's state has a row for the call in ``job.TABLE`` (else WrongState; an unknown job is in state NONE), and the
+   first committee gets its keys before it tests, not later;
 2. an action is before the deadline (else TooLate), a poke is not (else TooEarly);
 3. the caller is the party that the row names (else WrongCaller).
 
@@ -16,14 +17,13 @@ no transaction could be encoded from them.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, assert_never
+from typing import Final
 
-from morphware.protocol import bidding, calls, testing
-from morphware.protocol.calls import Call, JobCall, Post, Terms
-from morphware.protocol.chain_events import ChainEvent, JobPosted, NodePublished
+from morphware.protocol import calls, rules
+from morphware.protocol.calls import Call, JobCall, Option, Post, Terms
+from morphware.protocol.chain_events import ChainEvent, JobPosted, NodePublished, StateChanged
 from morphware.protocol.commitments import Domain, job_id_of
-from morphware.protocol.committee import Registry
-from morphware.protocol.job import RULES, Job, Party
+from morphware.protocol.job import NOBODY, RULES, Job, Party
 from morphware.protocol.ledger import Escrow, Free, Ledger, Move, Part, SeatStake
 from morphware.protocol.refusals import (
     BadTerms,
@@ -32,13 +32,18 @@ from morphware.protocol.refusals import (
     JobExists,
     NotEnoughSeats,
     Refusal,
+    SeatBonding,
+    SeatBusy,
+    SeatNotLeaving,
+    SeatNotYours,
     TooEarly,
     TooLate,
     WrongCaller,
     WrongState,
 )
-from morphware.protocol.states import State
-from morphware.protocol.turn import Parameters, Result, Turn
+from morphware.protocol.registry import NEVER, SPARSEST, Registry, Seat
+from morphware.protocol.states import Outcome, State
+from morphware.protocol.turn import Parameters, Turn
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 
 SPEC_MOST_BYTES: Final = 8 * 1024
@@ -50,6 +55,8 @@ ADDRESS_MOST_BYTES: Final = 200
 
 SEATS_MOST: Final = 11
 """The largest first committee: its settlement has to fit one transaction."""
+
+BOXES: Final = (calls.PostTestKeys, calls.PostModelKeys)
 
 WINDOW_MOST_S: Final = 30 * 24 * 3600
 """The longest window that a job may set: bonds and seats are held through all of them."""
@@ -82,6 +89,10 @@ class Market:
                 return self._withdraw(caller, call.amount_wei)
             case calls.Stake():
                 return self._stake(caller, call.count, now)
+            case calls.RequestUnstake():
+                return self._request_unstake(caller, call.seat, now)
+            case calls.Unstake():
+                return self._unstake(caller, call.seat, now)
             case calls.PublishNode():
                 return _publish(caller, call)
             case Post():
@@ -107,8 +118,43 @@ class Market:
             self.ledger.apply([Move(Free(caller), SeatStake(self.registry.add(caller, now)), each)])
         return []
 
+    def _request_unstake(self, caller: Address, seat: int, now: Timestamp) -> list[ChainEvent] | Refusal:
+        """The seat is not drawn any more; if it sits already, it does so to the end."""
+        record = self._own_seat(caller, seat)
+        if not isinstance(record, Seat):
+            return record
+        if record.free_at != NEVER:
+            return SeatBonding(seat, record.free_at)
+        self.registry.leave(seat, Timestamp(now + self.parameters.timing.unbonding_s))
+        return []
+
+    def _unstake(self, caller: Address, seat: int, now: Timestamp) -> list[ChainEvent] | Refusal:
+        """A seat that has waited long enough, and serves no job, becomes free balance."""
+        record = self._own_seat(caller, seat)
+        if not isinstance(record, Seat):
+            return record
+        if record.free_at == NEVER:
+            return SeatNotLeaving(seat)
+        if record.is_busy:
+            return SeatBusy(seat)
+        if now < record.free_at:
+            return SeatBonding(seat, record.free_at)
+        self.registry.dissolve(seat)
+        self.ledger.apply([Move(SeatStake(seat), Free(caller), self.parameters.seat_stake_wei)])
+        return []
+
+    def _own_seat(self, caller: Address, seat: int) -> Seat | Refusal:
+        record = self.registry.seats.get(seat)
+        if record is None or record.owner != caller:
+            return SeatNotYours(seat, NOBODY if record is None else record.owner)
+        return record
+
     def _post(self, caller: Address, call: Post, now: Timestamp) -> list[ChainEvent] | Refusal:
-        """A job is posted with its reserve, its fees and the user's bond, all of which it must be able to cover."""
+        """A job is posted with its reserve, its fees and the user's bond, all of which it must be able to cover.
+
+        There have to be seats for its committee and for the first appeal: a job without committees would be a free way
+        out for a user and its own worker.  And not too few of all numbers may be free seats, or draws would miss.
+        """
         terms = call.terms
         bad_field = self._bad_field(terms)
         if bad_field is not None:
@@ -118,9 +164,12 @@ class Market:
         job_id = job_id_of(self.domain, caller, terms.seed_hash)
         if job_id in self.jobs:
             return JobExists(job_id)
-        if len(self.registry.free) < terms.seats:
-            return NotEnoughSeats(len(self.registry.free), terms.seats)
-        job = Job(job_id, caller, terms, posted_at=now)
+        free, numbers = self.registry.free_seats, self.registry.next_seat
+        for needed in (2 * terms.seats + 1, -(-numbers // SPARSEST)):
+            if free < needed:
+                return NotEnoughSeats(free, needed)
+        job = Job(job_id, caller, terms, posted_at=now, seat_span=numbers)
+        job.is_train_key_public = job.is_test_key_public = bool(terms.options & Option.PUBLIC)
         fees = terms.seats * terms.fee_wei
         needed = terms.reserve_wei + fees + job.bond_wei
         balance = self.ledger.free(caller)
@@ -135,14 +184,14 @@ class Market:
             )
         )
         self.jobs[job_id] = job
-        turn = self._turn(job, caller, now, block=0)
-        return [JobPosted(job_id, caller, terms, call.spec), turn.enter(State.BIDDING, terms.bidding_s)]
+        job.deadline = Timestamp(now + terms.bidding_s)
+        return [JobPosted(job_id, caller, terms, call.spec), StateChanged(job_id, job.state, job.deadline)]
 
     def _bad_field(self, terms: Terms) -> str | None:
         """The first field that breaks a rule.
 
         The rule of stakes makes a captured bare majority of the committee lose at least the reserve: half of the stake
-        of (seats + 1) / 2 seats, which is what later versions slash of outliers.
+        of (seats + 1) / 2 seats, which is what is slashed of outliers.
 
         A committee that has no time to test is slashed for its silence, and the winner is paid its slashes: it has no
         less time than what the market itself finds enough for sending one transaction.
@@ -162,7 +211,11 @@ class Market:
             return "testingSeconds"
         if self.parameters.seat_stake_wei * (terms.seats + 1) < 4 * terms.reserve_wei:
             return "reserve"
-        return None
+        if terms.options & ~(Option.PUBLIC | Option.LINEAR):
+            return "options"
+        if terms.options & Option.LINEAR:
+            return "baseline" if terms.baseline_e6 >= terms.threshold_e6 else None
+        return None if terms.baseline_e6 == 0 else "baseline"
 
     def _act(self, caller: Address, call: JobCall, now: Timestamp, block: int) -> list[ChainEvent] | Refusal:
         """The gates of the table, then the rule, then the table once more."""
@@ -171,7 +224,7 @@ class Market:
         if job is None:
             return WrongState(call.job_id, State.NONE)
         row = RULES.get((job.state, type(call)))
-        if row is None:
+        if row is None or (job.state is State.VCOMMIT and job.round == 0 and isinstance(call, BOXES)):
             return WrongState(job.job_id, job.state)
         if isinstance(call, calls.Poke):
             if now < job.deadline:
@@ -181,14 +234,16 @@ class Market:
         wanted = {Party.USER: job.user, Party.WINNER: job.winner}.get(row.party, caller)
         if caller != wanted:
             return WrongCaller(caller, wanted)
-        result = _apply(self._turn(job, caller, now, block), call)
+        is_poke = isinstance(call, calls.Poke)
+        turn = Turn(
+            self.domain, self.parameters, self.ledger, self.registry, self.blockhash, job, caller, is_poke, now, block
+        )
+        result = rules.apply(turn, call)
         if isinstance(result, list):
-            assert job.state in row.leads_to, f"{row} does not lead to {job.state.name}"
+            state = job.state if job.outcome is Outcome.NONE else State.CLOSED
+            assert state in row.leads_to, f"{row} does not lead to {state.name}"
             return [*result]
         return result
-
-    def _turn(self, job: Job, caller: Address, now: Timestamp, block: int) -> Turn:
-        return Turn(self.domain, self.parameters, self.ledger, self.registry, self.blockhash, job, caller, now, block)
 
 
 def _publish(caller: Address, call: calls.PublishNode) -> list[ChainEvent] | Refusal:
@@ -198,69 +253,3 @@ def _publish(caller: Address, call: calls.PublishNode) -> list[ChainEvent] | Ref
         if len(address.encode()) > ADDRESS_MOST_BYTES:
             return BoxTooLarge(len(address.encode()), ADDRESS_MOST_BYTES)
     return [NodePublished(caller, call.encryption_key, call.peer_key, call.addresses)]
-
-
-def _apply(turn: Turn, call: JobCall) -> Result:
-    """The rule of each row."""
-    match call:
-        case calls.Cancel():
-            return bidding.cancel(turn)
-        case calls.Commit():
-            return bidding.commit(turn, call)
-        case calls.RevealBids():
-            return bidding.reveal_bids(turn, call)
-        case calls.PostKeys():
-            return bidding.post_keys(turn, call)
-        case calls.Acknowledge():
-            return bidding.acknowledge(turn)
-        case calls.Decline():
-            return bidding.abort(turn)
-        case calls.SubmitModel():
-            return bidding.submit_model(turn, call)
-        case calls.RevealSeed():
-            return testing.reveal_seed(turn, call)
-        case calls.PostTestKeys():
-            return testing.post_test_keys(turn, call)
-        case calls.PostModelKeys():
-            return testing.post_model_keys(turn, call)
-        case calls.CommitReport():
-            return testing.commit_report(turn, call)
-        case calls.RevealReports():
-            return testing.reveal_reports(turn, call)
-        case calls.Claim():
-            return testing.claim(turn, call)
-        case calls.Poke():
-            return _time_out(turn)
-        case calls.Post():
-            raise AssertionError("a job is posted before it has a turn")
-        case _:
-            assert_never(call)
-
-
-def _time_out(turn: Turn) -> Result:
-    """What silence until the deadline means in each state."""
-    match turn.job.state:
-        case State.BIDDING:
-            return bidding.end_bidding(turn)
-        case State.REVEALING:
-            return bidding.award(turn)
-        case State.AWARDED:
-            return bidding.fault_user(turn)
-        case State.KEYED:
-            return bidding.abort(turn)
-        case State.TRAINING:
-            return bidding.fault_worker(turn)
-        case State.SEED:
-            return testing.withhold_seed(turn)
-        case State.KEYING:
-            return testing.end_keying(turn)
-        case State.VCOMMIT:
-            return testing.end_report_commits(turn)
-        case State.VREVEAL:
-            return testing.end_report_reveals(turn)
-        case State.TALLIED:
-            return testing.resolve(turn)
-        case State.CLAIMABLE:
-            return testing.forgo_claim(turn)
-        case _:
-            raise AssertionError(f"the table lets nobody poke {turn.job.state.name}")

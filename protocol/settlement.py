@@ -1,27 +1,35 @@
 """Who gets what for each outcome: pure functions from a finished job to the moves that empty its escrow.
 
-With R the reserve, B = D = R / 2 the winner's and the end user's bonds, p the price, and F a fee:
+With R the reserve, B = D = R / 2 the winner's and the end user's bonds, p the price, and "pool" the appellants' bonds
+and all slashes:
 
 | outcome | winner | end user | burned |
 |---|---|---|---|
 | CANCELLED, NO_BIDS | - | R + fees + D | - |
 | USER_FAULT | B + D/2 | R + fees | D/2 |
 | MUTUAL_ABORT | B - x | R + fees + D - x | 2x, x = min(B/4, D) |
-| WORKER_FAULT | - | R + fees + D + B/2 | B/2 |
-| PAID on PASS | B + p | R - p + fees + D | - |
-| PAID on NO_TEST | B + p | R - p + fees | D |
-| REJECTED | B - 30% | R + fees + D | 30% of B |
-| INCONCLUSIVE | B + min(p, slashes) | R + fees + D | other slashes |
+| WORKER_FAULT | - | R + fees + D + B/2 | B/2, pool |
+| PAID on PASS | B + p | R - p + fees + D | pool |
+| PAID on NO_TEST | B + p | R - p + fees | D, pool |
+| REJECTED | B - 30% | R + fees + D | 30% of B, pool |
+| INCONCLUSIVE | B + min(p, pool) | R + fees + D | rest of the pool |
 
-"fees" is what the coherent validators left of it.  Bonds of unopened bids were burned at the award.  Shares are rounded
-down and the remainder is burned.  Every way out after the award but a fair one burns something: nobody, alone or with
-his counterparty, profits from a failure that he can cause.
+"fees" is what the coherent validators left of it: they are paid from the fees first and from the pool then.  What is
+left of the pool refunds, in the order of the appeals, the bonds of those who doubted another verdict than the last one.
+Bonds of unopened bids were burned at the award.  Shares are rounded down and the remainder is burned.  Every way out
+after the award but a fair one burns something: nobody, alone or with his counterparty, profits from a failure that he
+can cause.
+
+A LINEAR job pays of p the part that the metric has reached of the way from baseline to threshold.
+
+Whoever pokes a silent job into its award or its end gets a small part of what would have burned: less than the two
+parties could get out of it by staging a failure, so nobody stages one for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
-from morphware.protocol.committee import SeatResult
+from morphware.protocol.committee import SeatResult, Tally
 from morphware.protocol.job import Job
 from morphware.protocol.ledger import Bucket, Burned, Escrow, Free, Move, Part, SeatStake
 from morphware.protocol.states import Outcome, Verdict
@@ -31,36 +39,55 @@ COMPENSATION_BPS: Final = 5_000
 """The part of a faulty side's bond that the other side gets; the rest burns, or two friends could stage faults."""
 
 MUTUAL_ABORT_BPS: Final = 2_500
-"""The part of the bid bond that each side burns when nobody can tell whose fault it was."""
+"""The part of the bid bond that each side burns when nobody could tell whose fault it was."""
 
 REJECTED_BPS: Final = 3_000
 """The part of the winner's bond that an honest failure burns: a free failure would be a free way out for a shill."""
 
+BOUNTY_BPS: Final = 10
+"""The part of what a poke burns that goes to the poker."""
 
-def settle(job: Job, outcome: Outcome, results: Sequence[SeatResult]) -> list[Move]:
-    """Every move that ends a job: seats first, then the pool, the two parties, and the remainders."""
-    return [*release_seats(job, results), *settle_parties(job, outcome, results)]
+SWEEP: Final = 24
+"""Seats that are settled in one call: the bound on what closing may cost it."""
 
 
-def release_seats(job: Job, results: Sequence[SeatResult]) -> list[Move]:
-    """A coherent validator gets its fee; a slash goes to the pool, and a dissolved seat's rest to its owner."""
-    moves = []
-    for result in results:
-        moves.append(Move(_escrow(job, Part.FEES), Free(result.owner), result.fee_wei))
-        moves.append(Move(SeatStake(result.seat), _escrow(job, Part.POOL), result.slash_wei))
-        if result.is_dissolved:
-            moves.append(Move(SeatStake(result.seat), Free(result.owner), result.stake_wei - result.slash_wei))
+def seize(job: Job, results: Sequence[SeatResult]) -> list[Move]:
+    """All slashes go to the pool at once, when the job's end is fixed; the seats are let go of later, a few a call."""
+    return [
+        Move(SeatStake(result.seat), _escrow(job, Part.POOL), result.slash_wei)
+        for result in results
+        if result.slash_wei
+    ]
+
+
+def release_seat(job: Job, result: SeatResult, stake_wei: int, fees_left_wei: int) -> list[Move]:
+    """A coherent validator gets its fee, from the fees and then from the pool; a dissolved seat's owner the rest."""
+    from_fees = min(result.fee_wei, fees_left_wei)
+    moves = [
+        Move(_escrow(job, Part.FEES), Free(result.owner), from_fees),
+        Move(_escrow(job, Part.POOL), Free(result.owner), result.fee_wei - from_fees),
+    ]
+    if result.is_dissolved:
+        moves.append(Move(SeatStake(result.seat), Free(result.owner), stake_wei - result.slash_wei))
     return [move for move in moves if move.amount_wei]
 
 
-def settle_parties(job: Job, outcome: Outcome, results: Sequence[SeatResult]) -> list[Move]:
-    """What the winner and the end user get or lose; the row of the table above."""
-    pool = Wei(sum(result.slash_wei for result in results))
-    fees = Wei(job.terms.seats * job.terms.fee_wei - sum(result.fee_wei for result in results))
-    purse = _Purse(job, fees, pool)
+def paid_price(job: Job, reference: Tally | None) -> Wei:
+    """What a paid winner is paid: the price, or its earned part in a LINEAR job."""
+    if not job.is_linear or job.verdict is not Verdict.PASS:
+        return job.price_wei
+    assert reference is not None
+    whole = job.terms.threshold_e6 - job.terms.baseline_e6
+    reached = min(reference.metric_e6 - job.terms.baseline_e6, whole)
+    return Wei(job.price_wei * reached // whole)
+
+
+def settle_parties(job: Job, outcome: Outcome, held: Mapping[Part, int], paid_wei: Wei) -> list[Move]:
+    """What the winner, the end user and the appellants get of what the job still holds, and what burns."""
+    purse = _Purse(job, held)
     match outcome:
         case Outcome.CANCELLED | Outcome.NO_BIDS:
-            pass
+            purse.burn_rest(Part.BID_BONDS)
         case Outcome.USER_FAULT:
             purse.pay(Part.USER_BOND, job.winner, job.bond_wei * COMPENSATION_BPS // BPS)
             purse.burn_rest(Part.USER_BOND)
@@ -74,45 +101,67 @@ def settle_parties(job: Job, outcome: Outcome, results: Sequence[SeatResult]) ->
             purse.pay(Part.BID_BONDS, job.user, job.bond_wei * COMPENSATION_BPS // BPS)
             purse.burn_rest(Part.BID_BONDS)
         case Outcome.PAID:
-            if job.tally.verdict is Verdict.NO_TEST:
+            if job.verdict is Verdict.NO_TEST:
                 purse.burn_rest(Part.USER_BOND)
-            purse.pay(Part.RESERVE, job.winner, job.price_wei)
+            purse.pay(Part.RESERVE, job.winner, paid_wei)
             purse.pay_rest(Part.BID_BONDS, job.winner)
         case Outcome.REJECTED:
             purse.burn(Part.BID_BONDS, job.bond_wei * REJECTED_BPS // BPS)
             purse.pay_rest(Part.BID_BONDS, job.winner)
         case Outcome.INCONCLUSIVE:
             purse.pay_rest(Part.BID_BONDS, job.winner)
-            purse.pay(Part.POOL, job.winner, min(pool, job.price_wei))
         case Outcome.NONE:
             raise AssertionError("a job does not end without an outcome")
         case _:
             assert_never(outcome)
+    for appellant in job.appellants:
+        if job.verdict not in (Verdict.NONE, appellant.verdict):
+            purse.pay_most(Part.POOL, appellant.account, appellant.seats * job.terms.fee_wei)
+    if outcome is Outcome.INCONCLUSIVE:
+        purse.pay_most(Part.POOL, job.winner, job.price_wei)
     purse.burn_rest(Part.POOL)
     for part in (Part.RESERVE, Part.FEES, Part.USER_BOND):
         purse.pay_rest(part, job.user)
     return purse.moves
 
 
+def bounty(burned_wei: int, spared_wei: int) -> Wei:
+    """What a poke earns that burns so much; of what the parties burn themselves by a staged exit, nothing."""
+    return Wei(max(0, burned_wei - spared_wei) * BOUNTY_BPS // BPS)
+
+
+def divert(moves: Sequence[Move], account: Address, amount_wei: int) -> list[Move]:
+    """The same moves, but an amount of what they burn goes to an account."""
+    diverted = []
+    for move in moves:
+        part = min(move.amount_wei, amount_wei) if isinstance(move.target, Burned) else 0
+        amount_wei -= part
+        diverted += [Move(move.source, move.target, move.amount_wei - part), Move(move.source, Free(account), part)]
+    assert amount_wei == 0, "no more can be diverted than burns"
+    return [move for move in diverted if move.amount_wei]
+
+
+def burned_by(moves: Sequence[Move]) -> int:
+    """How much the moves burn."""
+    return sum(move.amount_wei for move in moves if isinstance(move.target, Burned))
+
+
 class _Purse:
     """A job's escrow while it is being paid out, so that "the rest" needs no arithmetic at each outcome."""
 
-    def __init__(self, job: Job, fees_wei: Wei, pool_wei: Wei) -> None:
+    def __init__(self, job: Job, held: Mapping[Part, int]) -> None:
         self.moves: list[Move] = []
         self._job = job
-        self._left: dict[Part, int] = {
-            Part.RESERVE: job.terms.reserve_wei,
-            Part.FEES: fees_wei,
-            Part.USER_BOND: job.bond_wei,
-            Part.BID_BONDS: 0 if job.standing.best is None else job.bond_wei,
-            Part.POOL: pool_wei,
-        }
+        self._left = dict(held)
 
     def pay(self, part: Part, account: Address, amount_wei: int) -> None:
         self._take(part, Free(account), amount_wei)
 
     def burn(self, part: Part, amount_wei: int) -> None:
         self._take(part, Burned(self._job.job_id), amount_wei)
+
+    def pay_most(self, part: Part, account: Address, amount_wei: int) -> None:
+        self.pay(part, account, min(amount_wei, self._left[part]))
 
     def pay_rest(self, part: Part, account: Address) -> None:
         self.pay(part, account, self._left[part])

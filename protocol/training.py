@@ -1,0 +1,64 @@
+"""The rules from the award to the submitted model: the keys' hand-over, the winner's choice, and its model."""
+
+from typing import Final
+
+from morphware.protocol.calls import ModelRoot, PostKeys, SubmitModel
+from morphware.protocol.chain_events import KeysPosted, ModelSubmitted
+from morphware.protocol.commitments import salt_of
+from morphware.protocol.job import Model
+from morphware.protocol.refusals import BoxTooLarge, WrongPreimage
+from morphware.protocol.states import Outcome, State
+from morphware.protocol.turn import Result, Turn
+
+BOX_MOST_BYTES: Final = 512
+"""A sealed box with two 32-byte keys has 112 bytes; the rest is room for another cipher."""
+
+MODEL_MOST_BYTES: Final = 8 * 1024
+"""An encoded manifest: a magnet link, a size, hashes and two boxes."""
+
+
+def post_keys(turn: Turn, call: PostKeys) -> Result:
+    """The end user hands over the keys of the training data and the code."""
+    if len(call.box) > BOX_MOST_BYTES:
+        return BoxTooLarge(len(call.box), BOX_MOST_BYTES)
+    return [KeysPosted(turn.job.job_id, call.box), turn.enter(State.KEYED, turn.timing.acknowledge_s)]
+
+
+def acknowledge(turn: Turn) -> Result:
+    """The winner accepts the data, and has as long to train as its bid said."""
+    best = turn.job.standing.best
+    assert best is not None
+    return [turn.enter(State.TRAINING, best.estimated_s)]
+
+
+def abort(turn: Turn) -> Result:
+    """A winner that declines or stays silent may be right or wrong: both sides burn the same small amount."""
+    return turn.close(Outcome.MUTUAL_ABORT)
+
+
+def submit_model(turn: Turn, call: SubmitModel) -> Result:
+    """The winner commits to the model, and shows its share of the seed, which its bid committed to."""
+    job = turn.job
+    best = job.standing.best
+    assert best is not None
+    salt = salt_of(call.worker_seed)
+    if salt != best.salt:
+        return WrongPreimage(best.salt, salt)
+    if len(call.model) > MODEL_MOST_BYTES:
+        return BoxTooLarge(len(call.model), MODEL_MOST_BYTES)
+    seed_block = turn.block + turn.timing.seed_blocks
+    job.model = Model(ModelRoot(call.model_hash, call.x_hash, call.y_hash, call.worker_seed), seed_block)
+    return [
+        ModelSubmitted(job.job_id, call.model_hash, call.x_hash, call.y_hash, call.worker_seed, seed_block, call.model),
+        turn.enter(State.SEED, turn.timing.seed_s),
+    ]
+
+
+def fault_user(turn: Turn) -> Result:
+    """The end user withheld the keys: half of its bond compensates the winner."""
+    return turn.close(Outcome.USER_FAULT)
+
+
+def fault_worker(turn: Turn) -> Result:
+    """The winner did not deliver: half of its bond compensates the end user."""
+    return turn.close(Outcome.WORKER_FAULT)
