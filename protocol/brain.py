@@ -16,20 +16,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from morphware.protocol import chain_events as ce
-from morphware.protocol.calls import JobCall, Poke
+from morphware.protocol.calls import Appeal, InspectAppeal, JobCall, Poke
 from morphware.protocol.commitments import Domain
-from morphware.protocol.crypto import Unsealable, derive, seal
-from morphware.protocol.effects import Effect, Finish, Send
-from morphware.protocol.events import CallRefused, Event, Moment
+from morphware.protocol.crypto import Unopenable, Unsealable, derive, seal, unseal
+from morphware.protocol.effects import Effect, Finish, Fund, Send
+from morphware.protocol.events import CallRefused, Event, Funded, Moment
+from morphware.protocol.interests import Stake, appeal_bond_wei, is_appeal_left, pays
 from morphware.protocol.parameters import Timing
 from morphware.protocol.states import State
-from morphware.protocol.units import Address, JobId, Timestamp
+from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from morphware.protocol.view import JobView, view_of
 
 ATTEMPTS: Final = 5
 """A posting that was refused so often is given up; nothing is at stake before it."""
 RETRY_S: Final = 3
 RETRY_MOST_S: Final = 300
+NOTHING_STAKED: Final = Wei(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Identity:
     """Who the brain acts for, where, and whom it can look up (addresses to X25519 public keys).
 
     ``torrent`` is the host and port at which this node serves artifacts; ``patience_s`` is how long it leaves a late
-    job to those with more at stake before it pokes itself.
+    job to those with more at stake before it pokes itself; ``seat_stake_wei`` is what a validator's seat holds.
     """
 
     domain: Domain
@@ -47,6 +49,7 @@ class Identity:
     encryption_keys: Mapping[Address, bytes]
     patience_s: int = 30
     torrent: tuple[str, int] = ("", 0)
+    seat_stake_wei: Wei = NOTHING_STAKED
 
 
 class Brain(ABC):
@@ -66,6 +69,9 @@ class Brain(ABC):
         self._wakes: list[Timestamp] = []
         self._wanted: list[Effect] = []
         self._now = Moment(Timestamp(0), 0)
+        self._entered_block = 0
+        self._funded: dict[str, Wei] = {}
+        self._bond_wei = Wei(0)
 
     def handle(self, event: Event, now: Moment, *, is_behind: bool = False) -> tuple[Effect, ...]:
         """Fold an event in and return the effects that are wanted from now on and were not asked for before.
@@ -73,7 +79,7 @@ class Brain(ABC):
         ``is_behind`` says that newer blocks are known to exist: the event is folded in, and nothing is wanted yet.
         """
         self._now = now
-        self._wanted, self._wakes = [], []
+        self._wanted, self._wakes, self._bond_wei = [], [], Wei(0)
         if isinstance(event, ce.JobPosted):
             if event.job_id == self.job_id and self.view is None:
                 self.view = view_of(event)
@@ -81,6 +87,8 @@ class Brain(ABC):
             self._view_apply(event)
         if isinstance(event, CallRefused):
             self._note_refusal(event)
+        if isinstance(event, Funded):
+            self._funded[event.effect_id] = event.free_wei
         self.learn(event)
         if is_behind:
             return ()
@@ -94,6 +102,11 @@ class Brain(ABC):
     def deadline(self) -> Timestamp | None:
         """The next moment at which time alone may make this brain want something."""
         return min(self._wakes, default=None)
+
+    @property
+    def promised_wei(self) -> Wei:
+        """Free balance that this role is about to lock, so that no other job of the account counts on it."""
+        return self._bond_wei
 
     @property
     @abstractmethod
@@ -163,16 +176,49 @@ class Brain(ABC):
         return self._refused.get(key, (0, 0))[0] >= ATTEMPTS
 
     def poke_when_late(self, view: JobView) -> None:
-        """Move the job once its deadline has passed; each role waits a little longer than the one before it."""
+        """Move the job once its deadline has passed; each role waits a little longer than the one before it.
+
+        A job with many seats is closed in several steps: each settles some of them, and the next is due at once.
+        """
         is_alive = view.state not in (State.NONE, State.CLOSED)
         late_at = view.deadline + self.poke_rank * self.identity.patience_s
-        if is_alive and self.is_concerned and self.at(late_at):
-            self.call(f"poke|{view.state.name}|{view.deadline}", Poke(self.job_id))
+        if not (is_alive and self.is_concerned and self.at(late_at)):
+            return
+        if view.state is State.DRAWING and self._now.block <= self._entered_block + self.identity.timing.seed_blocks:
+            self.at(self.now + 1)  # the committee comes out of a block that is not there yet
+            return
+        self.call(f"poke|{view.state.name}|{view.deadline}|{len(view.settled)}", Poke(self.job_id))
+
+    def appeal(self, view: JobView, stake: Stake) -> None:
+        """Doubt the finding, if that pays: have the bond ready, then appeal; in INSPECT only the end user may."""
+        bond_wei = appeal_bond_wei(view)
+        if not is_appeal_left(view) or not pays(stake, bond_wei):
+            return
+        key = f"appeal|{len(view.rounds)}"
+        fund = f"fund|{_effect_id(key, self._refused.get(key, (0, 0))[0])}"
+        self._bond_wei = bond_wei
+        self.ask(Fund(fund, bond_wei, "An appeal"))
+        free_wei = self._funded.get(fund)
+        if free_wei is None:
+            return
+        if free_wei < bond_wei:
+            self.problem = "An appeal against the committee's finding would pay, but the account lacks its bond."
+            return
+        self.call(key, InspectAppeal(self.job_id) if view.state is State.INSPECT else Appeal(self.job_id))
+
+    def open_box(self, box: bytes | None) -> bytes:
+        """What a sealed box for this account holds; empty if it does not open."""
+        try:
+            return unseal(box or b"", self.identity.encryption_secret)
+        except Unopenable:
+            return b""
 
     def _view_apply(self, event: Event) -> None:
         assert self.view is not None
-        if isinstance(event, _CHAIN_EVENTS):
+        if isinstance(event, ce.ChainEvent):
             self.view.apply(event)
+        if isinstance(event, ce.StateChanged) and event.job_id == self.job_id:
+            self._entered_block = self._now.block
 
     def _note_refusal(self, event: CallRefused) -> None:
         """Only the refusal of the newest attempt counts: an older one, told again, changes nothing."""
@@ -186,24 +232,3 @@ class Brain(ABC):
 
 def _effect_id(key: str, attempts: int) -> str:
     return key if attempts == 0 else f"{key}#{attempts}"
-
-
-_CHAIN_EVENTS: Final = (
-    ce.NodePublished,
-    ce.JobPosted,
-    ce.StateChanged,
-    ce.BidCommitted,
-    ce.BidOpened,
-    ce.JobAwarded,
-    ce.KeysPosted,
-    ce.ModelSubmitted,
-    ce.CommitteeDrawn,
-    ce.TestKeysPosted,
-    ce.ModelKeysPosted,
-    ce.ReportCommitted,
-    ce.ReportRevealed,
-    ce.RoundTallied,
-    ce.Claimed,
-    ce.SeatSettled,
-    ce.JobClosed,
-)

@@ -25,6 +25,7 @@ U16 = Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)]
 U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 U64 = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """Sequence numbers and times stay below 2**63, so that every store can hold them."""
+I64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 ShortText = Annotated[str, msgspec.Meta(max_length=200)]
 
 

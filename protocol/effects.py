@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.calls import JobCall
 from morphware.protocol.messages import Body
-from morphware.protocol.units import Address, Timestamp
+from morphware.protocol.units import Address, Timestamp, Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,18 @@ class Evaluate:
 
 
 @dataclass(frozen=True, slots=True)
+class Fund:
+    """Have so much free balance in the market, from the wallet where it is missing. Answer: ``Funded``.
+
+    ``purpose`` says what for, in words that fit before "needs so many tokens".
+    """
+
+    id: str
+    amount_wei: Wei
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The job is over for this role: write its canonical log line and let its resources go."""
 
@@ -109,4 +121,4 @@ class Finish:
     summary: str
 
 
-Effect = Send | Publish | SealBundles | Prefetch | FetchBundle | Train | SealModel | Evaluate | Finish
+Effect = Send | Publish | SealBundles | Prefetch | FetchBundle | Train | SealModel | Evaluate | Fund | Finish

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.calls import Report
 from morphware.protocol.chain_events import ChainEvent
 from morphware.protocol.units import Address, Timestamp, Wei
 
@@ -64,6 +65,14 @@ class BidKeyHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportHeard:
+    """A validator gossiped the opening of its report in a round."""
+
+    round: int
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
 class BundlesSealed:
     """The end user's three folders are sealed and served."""
 
@@ -112,6 +121,14 @@ class Evaluated:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Funded:
+    """The account's free balance that is not promised to anything else, now that it was asked for."""
+
+    effect_id: str
+    free_wei: Wei
+
+
 LocalEvent = (
     TimePassed
     | Started
@@ -119,11 +136,13 @@ LocalEvent = (
     | CallRefused
     | BidHeard
     | BidKeyHeard
+    | ReportHeard
     | BundlesSealed
     | BundleFetched
     | BundleFailed
     | TrainingEnded
     | ModelSealed
     | Evaluated
+    | Funded
 )
 Event = ChainEvent | LocalEvent

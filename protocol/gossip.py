@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from morphware.protocol.codec import MESSAGE_BYTES_MAX, Malformed, decode, wei_to_bytes
-from morphware.protocol.commitments import Domain, keccak
+from morphware.protocol.commitments import Domain, keccak, report_commitment
 from morphware.protocol.crypto import sha256_of
 from morphware.protocol.messages import (
     BODIES,
@@ -26,6 +26,7 @@ from morphware.protocol.messages import (
     ModelReady,
     NodeRecord,
     ReportNotice,
+    ReportOpening,
     is_genuine,
     message_id,
 )
@@ -33,7 +34,7 @@ from morphware.protocol.records import is_record_signed
 from morphware.protocol.states import State
 from morphware.protocol.units import Address, JobId
 from morphware.protocol.verdicts import Accept, Ignore, Reject, Verdict
-from morphware.protocol.view import JobView
+from morphware.protocol.view import JobView, RoundView, report_of
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -51,7 +52,7 @@ TOPICS: Final[dict[str, frozenset[MessageType]]] = {
     "nodes": frozenset({MessageType.NODE_RECORD}),
     "jobs": frozenset({MessageType.JOB_ANNOUNCE}),
     "bids": frozenset({MessageType.BID_SEALED, MessageType.BID_KEY}),
-    "val": frozenset({MessageType.MODEL_READY, MessageType.REPORT_NOTICE}),
+    "val": frozenset({MessageType.MODEL_READY, MessageType.REPORT_NOTICE, MessageType.REPORT_OPENING}),
 }
 SHARDED: Final = frozenset({"bids", "val"})
 
@@ -166,6 +167,8 @@ def _judge_body(envelope: Envelope, body: Body, knowledge: Knowledge, now: float
             return _judge_model(envelope, body, knowledge)
         case ReportNotice():
             return _judge_notice(envelope, body, knowledge)
+        case ReportOpening():
+            return _judge_opening(envelope, body, knowledge)
 
 
 def _judge_record(envelope: Envelope, record: NodeRecord, knowledge: Knowledge, now: float) -> Verdict:
@@ -252,14 +255,41 @@ def _judge_model(envelope: Envelope, ready: ModelReady, knowledge: Knowledge) ->
 
 def _judge_notice(envelope: Envelope, notice: ReportNotice, knowledge: Knowledge) -> Verdict:
     """REPORT_NOTICE: its author sits on the job's committee and says no metric."""
+    newest = _committee_of(envelope, notice.round, knowledge)
+    return Accept() if isinstance(newest, RoundView) else newest
+
+
+def _judge_opening(envelope: Envelope, opening: ReportOpening, knowledge: Knowledge) -> Verdict:
+    """REPORT_OPENING: commitments can no longer be made, and the opening is the one to its author's.
+
+    A node that is a block behind its peers has not seen the last commitment yet.  An early opening is let drop: whoever
+    shows its numbers before the others have committed is heard by nobody, and whoever forwarded it may just be ahead.
+    """
+    newest = _committee_of(envelope, opening.round, knowledge)
+    if not isinstance(newest, RoundView):
+        return newest
+    if knowledge.jobs[JobId(envelope.job)].state is not State.VREVEAL:
+        return Ignore("reports are not being opened")
+    author = Address(envelope.author)
+    if author in newest.revealed:
+        return Ignore("the report is open")
+    report = report_of(author, opening.metric_e6, opening.fingerprint_e9, opening.prediction_root, opening.salt)
+    commitment = report_commitment(knowledge.domain, JobId(envelope.job), opening.round, report)
+    if newest.committed.get(author) != commitment:
+        return Reject("it does not open its author's commitment")
+    return Accept()
+
+
+def _committee_of(envelope: Envelope, round_number: int, knowledge: Knowledge) -> RoundView | Verdict:
+    """The newest round, which the message must be about, and its author be drawn for."""
     view = knowledge.jobs.get(JobId(envelope.job))
-    if view is None or view.committee is None:
+    if view is None or view.round is None:
         return Ignore("no committee is drawn yet")
+    if round_number != view.round.number:
+        return Ignore("it is about another round")  # perhaps one whose draw we have not seen yet
     if envelope.author not in view.validators:
         return Reject("its author is not on the committee")
-    if notice.round != view.committee.round:
-        return Ignore("another round's notice")
-    return Accept()
+    return view.round
 
 
 def _remember(envelope: Envelope, body: Body, knowledge: Knowledge, now: float) -> None:

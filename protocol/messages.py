@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from morphware.protocol.artifacts import SealedFile
-from morphware.protocol.codec import U8, U16, U32, U64, AddressBytes, Hash, ShortText, WeiBytes, encode
+from morphware.protocol.codec import I64, U8, U16, U32, U64, AddressBytes, Hash, ShortText, WeiBytes, encode
 from morphware.protocol.crypto import is_signed_by, sign
 
 VERSION: Final = 1
@@ -33,6 +33,7 @@ class MessageType(IntEnum):
     BID_KEY = 4
     MODEL_READY = 6
     REPORT_NOTICE = 7
+    REPORT_OPENING = 8
 
 
 class Envelope(Wire, frozen=True):
@@ -108,6 +109,16 @@ class ReportNotice(Wire, frozen=True):
     torrent_port: U16
 
 
+class ReportOpening(Wire, frozen=True):
+    """The opening of a validator's report, once everybody's commitment is final: one call may open them all."""
+
+    round: U8
+    metric_e6: I64
+    fingerprint_e9: I64
+    prediction_root: Hash
+    salt: Hash
+
+
 class JobSpec(Wire, frozen=True):
     """What a job is: posted on chain in this encoding, with the magnet links of the three sealed files.
 
@@ -137,7 +148,7 @@ class ModelManifest(Wire, frozen=True):
     x_box: Annotated[bytes, msgspec.Meta(min_length=80, max_length=80)]
 
 
-Body = NodeRecord | JobAnnounce | BidSealed | BidKey | ModelReady | ReportNotice
+Body = NodeRecord | JobAnnounce | BidSealed | BidKey | ModelReady | ReportNotice | ReportOpening
 
 BODIES: Final[dict[int, type[Body]]] = {
     MessageType.NODE_RECORD: NodeRecord,
@@ -146,6 +157,7 @@ BODIES: Final[dict[int, type[Body]]] = {
     MessageType.BID_KEY: BidKey,
     MessageType.MODEL_READY: ModelReady,
     MessageType.REPORT_NOTICE: ReportNotice,
+    MessageType.REPORT_OPENING: ReportOpening,
 }
 TYPE_OF: Final[dict[type[Body], MessageType]] = {body: MessageType(number) for number, body in BODIES.items()}
 LIFETIME_S: Final[dict[MessageType, int]] = {
@@ -155,6 +167,7 @@ LIFETIME_S: Final[dict[MessageType, int]] = {
     MessageType.BID_KEY: 3600,
     MessageType.MODEL_READY: 600,
     MessageType.REPORT_NOTICE: 600,
+    MessageType.REPORT_OPENING: 600,
 }
 
 

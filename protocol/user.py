@@ -6,9 +6,13 @@
 | BIDDING | announces the job to whoever joined late |
 | REVEALING | opens every bid whose key was gossiped, in one batch if all are in time |
 | AWARDED | seals training and code keys to the winner |
+| KEY_DISPUTE | publishes training and code keys, for the winner could not open its box |
 | SEED | reveals its seed share once the seed's block is past |
-| KEYING | seals testing and code keys to each drawn validator |
-| CLAIMABLE, CLOSED | with y public, opens the model |
+| KEYING | complains if its half of the model's key is none; seals testing and code keys to each drawn validator |
+| VCOMMIT | seals the same keys to the validators of every further round |
+| DISCLOSE | publishes testing and code keys, if it is the one accused |
+| CLAIMABLE, INSPECT, CLOSED | with y public, opens the model |
+| INSPECT, TALLIED | tests the model itself, and appeals if it is far worse than what the committee found |
 
 Secrets: the three bundle keys and the seed share are derived from the job's seed, which is stored before the posting.
 """
@@ -16,9 +20,14 @@ Secrets: the three bundle keys and the seed share are derived from the job's see
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from morphware.protocol.bidding import MOST_BATCH
 from morphware.protocol.brain import Brain, Identity
 from morphware.protocol.calls import (
+    ComplainX,
+    DiscloseKey,
+    DiscloseTest,
     Opening,
+    Option,
     Post,
     PostKeys,
     PostTestKeys,
@@ -26,10 +35,11 @@ from morphware.protocol.calls import (
     RevealSeed,
     Terms,
 )
-from morphware.protocol.codec import Malformed, decode, encode, wei_to_bytes
+from morphware.protocol.codec import encode, wei_to_bytes
 from morphware.protocol.commitments import bid_commitment, job_id_of, keccak
-from morphware.protocol.crypto import Unopenable, derive, model_key, sha256_of, unseal, unseal_bid
-from morphware.protocol.effects import FetchBundle, Finish, Prefetch, Publish, SealBundles
+from morphware.protocol.crypto import KEY_BYTES, Unopenable, derive, model_key, sha256_of, unseal_bid
+from morphware.protocol.documents import read_manifest
+from morphware.protocol.effects import Evaluate, FetchBundle, Finish, Prefetch, Publish, SealBundles
 from morphware.protocol.events import (
     BidHeard,
     BidKeyHeard,
@@ -37,11 +47,13 @@ from morphware.protocol.events import (
     BundleFetched,
     BundlesSealed,
     CallRefused,
+    Evaluated,
     Event,
 )
-from morphware.protocol.messages import JobAnnounce, JobSpec, ModelManifest
+from morphware.protocol.interests import user_stake
+from morphware.protocol.messages import JobAnnounce, JobSpec
 from morphware.protocol.states import Outcome, State
-from morphware.protocol.units import JobId, Wei
+from morphware.protocol.units import BAD_MODEL, JobId, Timestamp, Wei
 from morphware.protocol.view import BidName, JobView, opening_from_bytes
 
 ANNOUNCE_S: Final = 15
@@ -50,8 +62,10 @@ SEALED_BIDS_MOST: Final = 4096
 """Sealed bids kept for one job; one costs a bond of half the reserve on chain, so an honest job never has as many."""
 HOPELESS: Final = frozenset({"BadTerms", "BoxTooLarge", "InsufficientBalance", "NotEnoughSeats"})
 """Refusals of a posting that time does not mend."""
-OPENINGS_AT_ONCE: Final = 100
-"""Bids opened by one call, so that it fits a block however many decoys there are."""
+COMPLAIN_SHARE: Final = 2
+"""A complaint has half of the keying window to get through: without its own keys in time, the end user loses all."""
+INSPECT_SHARE: Final = 4
+"""A quarter of the window is kept for the appeal that the own test may lead to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,8 @@ class Submission:
     disk_bytes: int = 4 << 30
     requirements: tuple[str, ...] = ()
     environment: str = "python3, CPU, fp32"
+    baseline_e6: int | None = None
+    """A job that pays a model between this and the threshold its share; None pays all at the threshold or nothing."""
 
     @property
     def escrow_wei(self) -> Wei:
@@ -106,6 +122,14 @@ class UserBrain(Brain):
         self._bid_keys: dict[BidName, bytes] = {}
         self._shown: set[BidName] = set()
         self._is_model_settled = False
+        self._has_model = False
+        self._test_until = Timestamp(0)
+        self._own_metric_e6: int | None = None
+
+    @property
+    def promised_wei(self) -> Wei:
+        """What posting will lock, until it has; later an appeal's bond."""
+        return self.submission.escrow_wei if self.view is None else super().promised_wei
 
     @property
     def is_concerned(self) -> bool:
@@ -125,8 +149,12 @@ class UserBrain(Brain):
                 self._bid_keys.setdefault((event.bidder, event.commitment), event.key)
             case BundleFailed(name="bundles", reason=reason):
                 self._is_hopeless, self.problem = True, reason
-            case BundleFetched(name="model") | BundleFailed(name="model"):
-                self._is_model_settled = True
+            case BundleFetched(name="model"):
+                self._is_model_settled = self._has_model = True
+            case BundleFailed(name="model"):
+                self._is_model_settled, self._own_metric_e6, self.problem = True, BAD_MODEL, event.reason
+            case Evaluated() if event.metric_e6 != BAD_MODEL or self.now < self._test_until:
+                self._own_metric_e6 = event.metric_e6  # else its time was up, which proves nothing
             case _:
                 pass
 
@@ -144,15 +172,26 @@ class UserBrain(Brain):
                 case State.AWARDED if view.winner is not None:
                     box = self.seal_for(view.winner, self.train_key + self.code_key, "data")
                     self.call("keys", PostKeys(self.job_id, box))
-                case State.SEED if view.model is not None:
-                    self._reveal_seed(view.model.seed_block)
-                case State.KEYING if view.test_boxes is None:
+                case State.KEY_DISPUTE:
+                    keys = self.train_key + self.code_key
+                    seed_hash, test_key_hash = view.terms.seed_hash, view.terms.test_key_hash
+                    self.call("disclose-train", DiscloseKey(self.job_id, keys, seed_hash, test_key_hash))
+                case State.SEED:
+                    self._reveal_seed(view)
+                case State.KEYING:
+                    if not self._complains(view):
+                        self._hand_out_keys(view)
+                case State.VCOMMIT if view.test_keys is None and not view.is_public:
+                    self._hand_out_keys(view)
+                case State.DISCLOSE if view.is_user_accused:
                     keys = self.test_key + self.code_key
-                    boxes = tuple(self.seal_for(validator, keys, "test") for validator in view.validators)
-                    self.call("test-keys", PostTestKeys(self.job_id, boxes))
+                    seed_hash, train_key_hash = view.terms.seed_hash, view.terms.train_key_hash
+                    self.call("disclose-test", DiscloseTest(self.job_id, keys, seed_hash, train_key_hash))
+                case State.TALLIED | State.INSPECT:
+                    self._inspect(view)
                 case _:
                     pass
-        if (manifest := self._manifest(view)) is not None:
+        if (manifest := read_manifest(view)) is not None:
             self.ask(Prefetch("prefetch|model", "model", manifest.file))
         self._take_model(view)
         self.poke_when_late(view)
@@ -191,6 +230,9 @@ class UserBrain(Brain):
             train_key_hash=keccak(self.train_key + self.code_key),
             test_key_hash=keccak(self.test_key + self.code_key),
             seed_hash=keccak(self.user_seed),
+            options=(Option.PUBLIC if wish.privacy == "public" else 0)
+            | (Option.LINEAR if wish.baseline_e6 is not None else 0),
+            baseline_e6=wish.baseline_e6 or 0,
         )
 
     def spec(self, bundles: BundlesSealed) -> JobSpec:
@@ -255,9 +297,9 @@ class UserBrain(Brain):
 
     def _reveal(self, occasion: str, openings: dict[BidName, Opening]) -> None:
         names = tuple(openings)
-        for first in range(0, len(names), OPENINGS_AT_ONCE):
+        for first in range(0, len(names), MOST_BATCH):
             key = f"reveal|{occasion}" if first == 0 else f"reveal|{occasion}|{first}"
-            batch = names[first : first + OPENINGS_AT_ONCE]
+            batch = names[first : first + MOST_BATCH]
             if self.call(key, RevealBids(self.job_id, tuple(openings[name] for name in batch))):
                 self._shown.update(batch)
 
@@ -283,35 +325,68 @@ class UserBrain(Brain):
 
     # --- the committee and the model --------------------------------------------------------------------------------
 
-    def _reveal_seed(self, seed_block: int) -> None:
-        if self.block > seed_block:
-            self.call("seed", RevealSeed(self.job_id, self.user_seed))
+    def _reveal_seed(self, view: JobView) -> None:
+        root, terms = view.model_root, view.terms
+        if view.model is None or root is None:
+            return
+        if self.block > view.model.seed_block:
+            call = RevealSeed(self.job_id, self.user_seed, terms.train_key_hash, terms.test_key_hash, root)
+            self.call("seed", call)
         else:
             self.at(self.now + 1)
 
-    def _manifest(self, view: JobView) -> ModelManifest | None:
-        if view.model is None:
-            return None
-        try:
-            return decode(view.model.model, ModelManifest)
-        except Malformed as error:
-            self.problem = f"The worker's model manifest cannot be read: {error}."
-            return None
+    def _complains(self, view: JobView) -> bool:
+        """Whether to demand x in clear before handing out keys: the box is none, and there is a model to open."""
+        newest, window = view.round, self.identity.timing.keying_s
+        is_first = newest is not None and newest.test_boxes is None
+        if not is_first or view.x is not None or read_manifest(view) is None or self._x(view) is not None:
+            return False
+        if self.at(view.deadline - window + window // COMPLAIN_SHARE):
+            return False
+        self.call("complain-x", ComplainX(self.job_id))
+        return True
+
+    def _hand_out_keys(self, view: JobView) -> None:
+        """A sealed box for each validator of the newest round, once a round."""
+        newest = view.round
+        if newest is None or newest.test_boxes is not None:
+            return
+        keys = self.test_key + self.code_key
+        boxes = tuple(self.seal_for(validator, keys, "test") for validator in newest.validators)
+        self.call(f"test-keys|{newest.number}", PostTestKeys(self.job_id, boxes))
+
+    def _x(self, view: JobView) -> bytes | None:
+        """The end user's half of the model's key, as disclosed, or from its box."""
+        if view.x is not None:
+            return view.x
+        manifest = read_manifest(view)
+        x = b"" if manifest is None else self.open_box(manifest.x_box)
+        is_right = view.model is not None and len(x) == KEY_BYTES and keccak(x) == view.model.x_hash
+        return x if is_right else None
 
     def _take_model(self, view: JobView) -> None:
-        manifest = self._manifest(view)
-        if view.y is None or view.model is None:
+        y = view.y or (view.model_keys[1] if view.model_keys else None)
+        if y is None or view.model is None:
             return
+        manifest, x = read_manifest(view), self._x(view)
         if manifest is None:
-            self._is_model_settled = True  # there is nothing to take home, and there never will be
+            self.problem, self._is_model_settled = "The worker's model manifest cannot be read.", True
             return
-        try:
-            x = unseal(manifest.x_box, self.identity.encryption_secret)
-        except Unopenable as error:
-            self.problem, self._is_model_settled = f"The model's key does not open: {error}.", True
+        if x is None:
+            self.problem = "The box for the end user does not hold the half of the model's key that was committed to."
+            self._is_model_settled = True
             return
-        if keccak(x) != view.model.x_hash:
-            self.problem, self._is_model_settled = "The model's key is not the one that was committed to.", True
-            return
-        key = model_key(x, view.y, self.job_id)
+        key = model_key(x, y, self.job_id)
         self.ask(FetchBundle("model", "model", manifest.file, key, view.model.model_hash))
+
+    def _inspect(self, view: JobView) -> None:
+        """Test the model as a validator does, as soon as it is there, and doubt a finding that is far too good."""
+        window = self.identity.timing.inspect_s if view.state is State.INSPECT else self.identity.timing.appeal_s
+        until = Timestamp(view.deadline - max(1, window // INSPECT_SHARE))
+        if self._has_model and self._own_metric_e6 is None and self.now < until:
+            wish = self.submission
+            effect = Evaluate("evaluate", wish.entry, wish.metric, until, wish.memory_bytes, wish.disk_bytes)
+            if self.ask(effect):
+                self._test_until = until
+        if self._own_metric_e6 is not None:
+            self.appeal(view, user_stake(view, self._own_metric_e6))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from morphware.protocol import chain_events as ce
-from morphware.protocol.calls import Opening, Report, Terms
+from morphware.protocol.calls import ModelRoot, Opening, Option, Report, Terms
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 
@@ -15,6 +15,42 @@ _NEVER: Final = Timestamp(0)
 
 BidName = tuple[Address, bytes]
 """What names a bid: bidder and commitment. A copied commitment is another bid, and one that nobody can open."""
+
+
+@dataclass(slots=True)
+class RoundView:
+    """One drawn committee and what it said. ``restarts`` counts the keys that were disclosed while it tested.
+
+    A disclosure clears the commitments: everybody may test again, with keys that now fit.
+    """
+
+    committee: ce.CommitteeDrawn
+    test_boxes: tuple[bytes, ...] | None = None
+    model_boxes: tuple[bytes, ...] | None = None
+    committed: dict[Address, bytes] = field(default_factory=dict)
+    revealed: dict[Address, ce.ReportRevealed] = field(default_factory=dict)
+    tally: ce.RoundTallied | None = None
+    restarts: int = 0
+
+    @property
+    def number(self) -> int:
+        """Counts from 0; a redraw and an appeal each make a new round."""
+        return self.committee.round
+
+    @property
+    def validators(self) -> tuple[Address, ...]:
+        """The round's committee, in seat order."""
+        return self.committee.validators
+
+    @property
+    def size(self) -> int:
+        """Its seats."""
+        return len(self.committee.validators)
+
+    def restart(self) -> None:
+        """Keys were disclosed: what was committed to before counts no more."""
+        self.committed.clear()
+        self.restarts += 1
 
 
 @dataclass(slots=True)
@@ -31,13 +67,14 @@ class JobView:
     opened: dict[BidName, ce.BidOpened] = field(default_factory=dict)
     award: ce.JobAwarded | None = None
     keys_box: bytes | None = None
+    train_keys: bytes | None = None
     model: ce.ModelSubmitted | None = None
-    committee: ce.CommitteeDrawn | None = None
-    test_boxes: tuple[bytes, ...] | None = None
-    model_boxes: tuple[bytes, ...] | None = None
-    committed: dict[Address, bytes] = field(default_factory=dict)
-    revealed: dict[Address, ce.ReportRevealed] = field(default_factory=dict)
-    tally: ce.RoundTallied | None = None
+    x: bytes | None = None
+    rounds: list[RoundView] = field(default_factory=list)
+    complaint: ce.KeysComplained | None = None
+    test_keys: bytes | None = None
+    model_keys: tuple[bytes, bytes] | None = None
+    appeals: list[ce.Appealed] = field(default_factory=list)
     y: bytes | None = None
     settled: dict[Address, ce.SeatSettled] = field(default_factory=dict)
     closed: ce.JobClosed | None = None
@@ -58,28 +95,76 @@ class JobView:
                 self.award = event
             case ce.KeysPosted():
                 self.keys_box = event.box
+            case ce.KeyDisclosed():
+                self.train_keys = event.keys
             case ce.ModelSubmitted():
                 self.model = event
-            case ce.CommitteeDrawn():
-                self.committee = event
-            case ce.TestKeysPosted():
-                self.test_boxes = event.boxes
-            case ce.ModelKeysPosted():
-                self.model_boxes = event.boxes
-            case ce.ReportCommitted():
-                self.committed[event.validator] = event.commitment
-            case ce.ReportRevealed():
-                self.revealed[event.validator] = event
-            case ce.RoundTallied():
-                self.tally = event
+            case ce.XDisclosed():
+                self.x = event.x
+            case ce.KeysComplained():
+                self.complaint = event
+            case ce.Appealed():
+                self.appeals.append(event)
             case ce.Claimed():
                 self.y = event.y
             case ce.SeatSettled():
                 self.settled[event.validator] = event
             case ce.JobClosed():
                 self.closed = event
-            case ce.JobPosted():
+            case ce.CommitteeDrawn():
+                self._begin_round(event)
+            case ce.TestKeysDisclosed() if self.test_keys is None:
+                self.test_keys = event.keys
+                self._restart_round()
+            case ce.ModelKeysDisclosed() if self.model_keys is None:
+                self.x, self.model_keys = event.x, (event.x, event.y)
+                self._restart_round()
+            case ce.TestKeysPosted() | ce.ModelKeysPosted() | ce.ReportCommitted() | ce.ReportRevealed():
+                self._apply_to_round(event)
+            case ce.RoundTallied():
+                self._apply_to_round(event)
+            case ce.JobPosted() | ce.PokeRewarded() | ce.TestKeysDisclosed() | ce.ModelKeysDisclosed():
                 pass
+
+    def _begin_round(self, event: ce.CommitteeDrawn) -> None:
+        if event.round == len(self.rounds):
+            self.rounds.append(RoundView(event))
+
+    def _restart_round(self) -> None:
+        if self.round is not None:
+            self.round.restart()
+
+    def _apply_to_round(
+        self,
+        event: ce.TestKeysPosted | ce.ModelKeysPosted | ce.ReportCommitted | ce.ReportRevealed | ce.RoundTallied,
+    ) -> None:
+        """What concerns a committee: boxes are the newest one's, reports and tallies name theirs."""
+        if isinstance(event, ce.TestKeysPosted | ce.ModelKeysPosted):
+            found = self.round
+        else:
+            found = self.rounds[event.round] if 0 <= event.round < len(self.rounds) else None
+        if found is None:
+            return
+        match event:
+            case ce.TestKeysPosted():
+                found.test_boxes = event.boxes
+            case ce.ModelKeysPosted():
+                found.model_boxes = event.boxes
+            case ce.ReportCommitted():
+                found.committed[event.validator] = event.commitment
+            case ce.ReportRevealed():
+                found.revealed[event.validator] = event
+            case ce.RoundTallied():
+                found.tally = event
+
+    @property
+    def round(self) -> RoundView | None:
+        """The newest round; None before the first committee is drawn."""
+        return self.rounds[-1] if self.rounds else None
+
+    def round_of(self, validator: Address) -> RoundView | None:
+        """The round in which an account sits: nobody serves twice in a job."""
+        return next((each for each in self.rounds if validator in each.validators), None)
 
     @property
     def is_over(self) -> bool:
@@ -92,8 +177,20 @@ class JobView:
         return self.closed.outcome if self.closed else Outcome.NONE
 
     @property
+    def tally(self) -> ce.RoundTallied | None:
+        """The newest finding: a round without a quorum, or with none, leaves the one before it standing."""
+        found = (each.tally for each in reversed(self.rounds))
+        return next((tally for tally in found if tally is not None and tally.verdict is not Verdict.NONE), None)
+
+    @property
+    def reference(self) -> ce.RoundTallied | None:
+        """What metric reports of all rounds are held against: the newest finding that is about a metric."""
+        found = (each.tally for each in reversed(self.rounds))
+        return next((tally for tally in found if tally and tally.verdict in (Verdict.PASS, Verdict.FAIL)), None)
+
+    @property
     def verdict(self) -> Verdict:
-        """What the committee found; NONE before the tally."""
+        """What the committees found; NONE before a tally that found something."""
         return self.tally.verdict if self.tally else Verdict.NONE
 
     @property
@@ -103,8 +200,33 @@ class JobView:
 
     @property
     def validators(self) -> tuple[Address, ...]:
-        """The drawn committee, in seat order."""
-        return self.committee.validators if self.committee else ()
+        """The newest committee, in seat order."""
+        return self.round.validators if self.round else ()
+
+    @property
+    def everybody_drawn(self) -> tuple[Address, ...]:
+        """Every round's committee, in order."""
+        return tuple(validator for each in self.rounds for validator in each.validators)
+
+    @property
+    def committed(self) -> dict[Address, bytes]:
+        """The newest committee's commitments."""
+        return self.round.committed if self.round else {}
+
+    @property
+    def revealed(self) -> dict[Address, ce.ReportRevealed]:
+        """The newest committee's open reports."""
+        return self.round.revealed if self.round else {}
+
+    @property
+    def is_user_accused(self) -> bool:
+        """In DISCLOSE: whether the end user has to publish its keys, and not the winner."""
+        return self.complaint is not None and self.complaint.against_user
+
+    @property
+    def is_public(self) -> bool:
+        """The end user's keys stand in the specification from the start."""
+        return bool(self.terms.options & Option.PUBLIC)
 
     @property
     def unopened(self) -> list[ce.BidCommitted]:
@@ -114,6 +236,12 @@ class JobView:
     def has_bid(self, bidder: Address, commitment: bytes) -> bool:
         """Whether the chain holds this very bid: somebody else's copy of its commitment does not count."""
         return any((bid.bidder, bid.commitment) == (bidder, commitment) for bid in self.bids)
+
+    @property
+    def model_root(self) -> ModelRoot | None:
+        """The four words of the submitted model, that calls on it bring along."""
+        model = self.model
+        return None if model is None else ModelRoot(model.model_hash, model.x_hash, model.y_hash, model.worker_seed)
 
     @property
     def bond_wei(self) -> Wei:

@@ -4,9 +4,14 @@
 |---|---|
 | BIDDING | commits to its bid and, sometimes, to decoys; gossips the ciphertexts |
 | REVEALING | gossips the bids' keys; opens its own bids if nobody did by a third of the window |
-| KEYED | opens the keys, fetches and checks code and training set, then accepts, or declines what does not fit |
+| KEYED | opens the keys, or complains; fetches and checks code and training set, then accepts or declines |
 | TRAINING | trains, seals the model, commits to it on chain |
 | KEYING | seals both halves of the model's key to each drawn validator |
+| X_DISPUTE | publishes x, for the end user could not open its box |
+| VCOMMIT | seals the key to the validators of every further round |
+| DISCLOSE | publishes both halves, if it is the one accused |
+| VREVEAL | opens all reports in one call, once it has heard every opening |
+| TALLIED | if the testing keys are public, tests a model that was failed, and appeals if it was failed wrongly |
 | CLAIMABLE | publishes y, which pays it |
 
 A bid is the worker's true cost: in a second-price auction nothing else pays better.  Secrets: salts, one-time keys,
@@ -21,31 +26,45 @@ from morphware.protocol.calls import (
     Acknowledge,
     Claim,
     Commit,
+    ComplainKey,
     Decline,
+    DiscloseModel,
+    DiscloseX,
     Opening,
     PostModelKeys,
+    Report,
     RevealBids,
+    RevealReports,
     SubmitModel,
     Terms,
 )
-from morphware.protocol.codec import Malformed, decode, encode
-from morphware.protocol.commitments import bid_commitment, keccak
-from morphware.protocol.crypto import BID_NONCE_BYTES, KEY_BYTES, Unopenable, model_key, seal_bid, unseal
-from morphware.protocol.effects import FetchBundle, Publish, SealModel, Train
+from morphware.protocol.codec import encode
+from morphware.protocol.commitments import bid_commitment, keccak, report_commitment
+from morphware.protocol.crypto import BID_NONCE_BYTES, KEY_BYTES, model_key, seal_bid
+from morphware.protocol.documents import (
+    are_test_keys,
+    are_train_keys,
+    public_test_keys,
+    public_train_keys,
+    read_spec,
+)
+from morphware.protocol.effects import Evaluate, FetchBundle, Publish, SealModel, Train
 from morphware.protocol.events import (
     BundleFailed,
     BundleFetched,
-    CallRefused,
+    Evaluated,
     Event,
     ModelSealed,
+    ReportHeard,
     Started,
     TrainingEnded,
 )
+from morphware.protocol.interests import winner_stake
 from morphware.protocol.market import WINDOW_MOST_S
-from morphware.protocol.messages import BidKey, BidSealed, JobSpec, ModelManifest, ModelReady
+from morphware.protocol.messages import BidKey, BidSealed, ModelManifest, ModelReady
 from morphware.protocol.metrics import KNOWN_METRICS, MetricDefinition
-from morphware.protocol.states import State
-from morphware.protocol.units import JobId, Timestamp, Wei
+from morphware.protocol.states import State, Verdict
+from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from morphware.protocol.view import JobView, opening_bytes
 
 DECOYS_MOST: Final = 3
@@ -58,6 +77,8 @@ HAND_IN_SHARE_MOST: Final = 3
 """Yet no more than a third of the window, however short."""
 LEAST_TRAINING_S: Final = 10
 """No model is trained and handed in within a shorter window: the bond would be lost, whatever the price."""
+TEST_SHARE: Final = 4
+"""A quarter of the window is kept for the appeal that the own test may lead to."""
 WORK_MOST: Final = 50
 """The price follows the estimate and the work follows the window: one may not be so many times the other."""
 WORK_LEAST_S: Final = 60
@@ -104,13 +125,22 @@ class WorkerBrain(Brain):
         self.x = self.secret("x")
         self.y = self.secret("y")
         self._start: Started | None = None
-        self._spec: JobSpec | None = None
         self._fetched: set[str] = set()
-        self._opens_singly = False
         self._is_data_bad = False
         self._has_declined = False
         self._is_trained = False
         self._model: ModelSealed | None = None
+        self._openings: dict[Address, Report] = {}
+        self._own_metric_e6: int | None = None
+
+    @property
+    def promised_wei(self) -> Wei:
+        """The bonds of bids that are not on chain yet; later an appeal's."""
+        view = self.view
+        if view is None or view.state is not State.BIDDING:
+            return super().promised_wei
+        account = self.identity.account
+        return Wei(view.bond_wei * sum(not view.has_bid(account, bid.commitment) for bid in self.bids))
 
     @property
     def is_winner(self) -> bool:
@@ -131,16 +161,18 @@ class WorkerBrain(Brain):
         match event:
             case Started():
                 self._start = event
-            case CallRefused(error="UnknownCommitment") if event.effect_id.split("#")[0] == "reveal":
-                self._opens_singly = True  # one opening that the chain does not know spoils its whole call
             case BundleFetched():
                 self._fetched.add(event.name)
-            case BundleFailed():
+            case BundleFailed(name="code" | "train"):
                 self._is_data_bad, self.problem = True, event.reason
             case TrainingEnded():
                 self._is_trained, self.problem = True, event.reason
             case ModelSealed():
                 self._model = event
+            case ReportHeard():
+                self._note_opening(event)
+            case Evaluated() if not event.reason:
+                self._own_metric_e6 = event.metric_e6
             case _:
                 pass
 
@@ -160,12 +192,16 @@ class WorkerBrain(Brain):
                     self._train(view)
                 case State.SEED if self.is_winner:
                     self._announce_model()
-                case State.KEYING if self.is_winner and view.model_boxes is None:
-                    keys = self.x + self.y
-                    boxes = tuple(self.seal_for(validator, keys, "model") for validator in view.validators)
-                    self.call("model-keys", PostModelKeys(self.job_id, boxes))
-                case State.CLAIMABLE if self.is_winner:
-                    self.call("claim", Claim(self.job_id, self.y))
+                case State.KEYING if self.is_winner:
+                    self._hand_out_keys(view)
+                case State.VCOMMIT if self.is_winner and view.model_keys is None:
+                    self._hand_out_keys(view)
+                case State.X_DISPUTE | State.DISCLOSE | State.CLAIMABLE if self.is_winner:
+                    self._show_key(view)
+                case State.VREVEAL if self.is_winner:
+                    self._open_reports(view)
+                case State.TALLIED if self.is_winner:
+                    self._test_again(view)
                 case _:
                     pass
         self.poke_when_late(view)
@@ -191,9 +227,11 @@ class WorkerBrain(Brain):
 
     def _reason_to_stay_out(self, view: JobView, start: Started) -> str:
         """Why this worker does not bid; empty if it does."""
-        spec = self._read_spec(view)
+        spec = read_spec(view)
         if spec is None:
             return "the specification cannot be read"
+        if view.is_public and not _are_public_keys_right(view):
+            return "its public keys are not those that it commits to"
         if view.user == self.identity.account:
             return "it is this account's own job"
         if start.is_busy:
@@ -252,45 +290,42 @@ class WorkerBrain(Brain):
         window = self.identity.timing.revealing_s
         if not unopened or not self.at(view.deadline - window + window // 3):
             return
-        if not self._opens_singly:
-            self.call("reveal", RevealBids(self.job_id, tuple(bid.opening for bid in unopened)))
-            return
-        for bid in unopened:
-            self.call(f"reveal|{bid.index}", RevealBids(self.job_id, (bid.opening,)))
+        self.call("reveal", RevealBids(self.job_id, tuple(bid.opening for bid in unopened)))
 
     # --- the training -----------------------------------------------------------------------------------------------
 
     def _accept(self, view: JobView) -> None:
-        spec = self._read_spec(view)
-        keys = self._data_keys(view)
-        window = self.identity.timing.acknowledge_s
-        is_late = self.at(view.deadline - window // 3)
+        """Accept data that is whole and in time. A key box that is none is the end user's fault: it has to answer.
+
+        Anything else that is wrong with the data may be anybody's fault, and is declined.
+        """
+        spec, keys = read_spec(view), self._data_keys(view)
+        is_late = self.at(view.deadline - self.identity.timing.acknowledge_s // 3)
         is_whole = {"code", "train"} <= self._fetched
-        is_useless = self._is_data_bad or self._winning_bid() is None
-        if spec is None or keys is None or is_useless or self._has_declined or (is_late and not is_whole):
+        is_useless = spec is None or self._is_data_bad or self._winning_bid() is None or self._has_declined
+        if keys is None and not is_useless and view.train_keys is None and not view.is_public:
+            self.call("complain-key", ComplainKey(self.job_id))
+            return
+        if spec is None or keys is None or is_useless or (is_late and not is_whole):
             self._has_declined = True  # what arrives after that does not make it an acceptance
             self.call("decline", Decline(self.job_id))
             return
-        train_key, code_key = keys
-        self.ask(FetchBundle("fetch|code", "code", spec.code, code_key, None))
-        self.ask(FetchBundle("fetch|train", "train", spec.train, train_key, None))
+        self.ask(FetchBundle("fetch|code", "code", spec.code, keys[KEY_BYTES:], None))
+        self.ask(FetchBundle("fetch|train", "train", spec.train, keys[:KEY_BYTES], None))
         if is_whole:
             self.call("ack", Acknowledge(self.job_id))
 
-    def _data_keys(self, view: JobView) -> tuple[bytes, bytes] | None:
-        """Training and code key, if the box holds what the posting committed to."""
-        try:
-            keys = unseal(view.keys_box or b"", self.identity.encryption_secret)
-        except Unopenable:
-            keys = b""
-        if len(keys) != 2 * KEY_BYTES or keccak(keys) != view.terms.train_key_hash:
-            self.problem = "The end user's key box does not hold the key that the posting committed to."
-            return None
-        return keys[:32], keys[32:]
+    def _data_keys(self, view: JobView) -> bytes | None:
+        """Training and code key: disclosed, from the box, or public, but those that the posting committed to."""
+        for keys in (view.train_keys or b"", self.open_box(view.keys_box), public_train_keys(view)):
+            if are_train_keys(view, keys):
+                return keys
+        self.problem = "The end user's key box does not hold the key that the posting committed to."
+        return None
 
     def _train(self, view: JobView) -> None:
         """Train and hand in. A run that failed is handed in as it is: a rejection costs less than silence."""
-        spec, bid = self._read_spec(view), self._winning_bid()
+        spec, bid = read_spec(view), self._winning_bid()
         if spec is None or bid is None:
             return
         until = Timestamp(view.deadline - hand_in_s(view.terms.training_s))
@@ -320,18 +355,70 @@ class WorkerBrain(Brain):
         """The authentic bid, which is the only one of ours that can win; None if a lost journal made it."""
         return next((bid for bid in self.bids if bid.opening.is_authentic), None)
 
-    def _read_spec(self, view: JobView) -> JobSpec | None:
-        if self._spec is None:
-            try:
-                self._spec = decode(view.spec, JobSpec)
-            except Malformed as error:
-                self.problem = f"The job's specification cannot be read: {error}."
-        return self._spec
+    # --- the test ---------------------------------------------------------------------------------------------------
+
+    def _hand_out_keys(self, view: JobView) -> None:
+        """A sealed box for each validator of the newest round, once a round."""
+        newest = view.round
+        if newest is None or newest.model_boxes is not None:
+            return
+        boxes = tuple(self.seal_for(validator, self.x + self.y, "model") for validator in newest.validators)
+        self.call(f"model-keys|{newest.number}", PostModelKeys(self.job_id, boxes))
+
+    def _show_key(self, view: JobView) -> None:
+        """Publish what is asked for: x, both halves to answer a complaint, or y, which pays."""
+        root = view.model_root
+        if root is None:
+            return
+        if view.state is State.X_DISPUTE:
+            call = DiscloseX(self.job_id, self.x, root.model_hash, root.y_hash, root.worker_seed)
+            self.call("disclose-x", call)
+        elif view.state is State.CLAIMABLE:
+            self.call("claim", Claim(self.job_id, self.y, root.model_hash, root.x_hash, root.worker_seed))
+        elif not view.is_user_accused:
+            self.call("disclose-model", DiscloseModel(self.job_id, self.x, self.y, root.model_hash, root.worker_seed))
+
+    def _note_opening(self, heard: ReportHeard) -> None:
+        """Keep an opening that fits its validator's commitment in the newest round."""
+        newest, report = None if self.view is None else self.view.round, heard.report
+        if newest is None or newest.number != heard.round:
+            return
+        commitment = report_commitment(self.identity.domain, self.job_id, heard.round, report)
+        if newest.committed.get(report.validator) == commitment:
+            self._openings[report.validator] = report
+
+    def _open_reports(self, view: JobView) -> None:
+        """One call for all of them, as soon as all are known; else every validator opens its own."""
+        newest = view.round
+        if newest is None:
+            return
+        shut = [validator for validator in newest.committed if validator not in newest.revealed]
+        if shut and all(validator in self._openings for validator in shut):
+            reports = tuple(self._openings[validator] for validator in shut)
+            self.call(f"reports|{newest.number}", RevealReports(self.job_id, reports))
+
+    def _test_again(self, view: JobView) -> None:
+        """Test the own model, if it was failed and anybody can have the testing set, and doubt what differs."""
+        spec = read_spec(view)
+        keys = view.test_keys or public_test_keys(view)
+        if spec is None or view.verdict is not Verdict.FAIL or not are_test_keys(view, keys):
+            return
+        until = Timestamp(view.deadline - max(1, self.identity.timing.appeal_s // TEST_SHARE))
+        self.ask(FetchBundle("fetch|test", "test", spec.test, keys[:KEY_BYTES], None))
+        if "test" in self._fetched and self.now < until:
+            self.ask(Evaluate("evaluate", spec.entry, spec.metric, until, spec.memory_bytes, spec.disk_bytes))
+        if self._own_metric_e6 is not None:
+            self.appeal(view, winner_stake(view, self._own_metric_e6))
 
 
 def hand_in_s(training_s: int) -> int:
     """What of a training window is kept for sealing and submitting the model."""
     return max(training_s // HAND_IN_SHARE, min(HAND_IN_LEAST_S, training_s // HAND_IN_SHARE_MOST))
+
+
+def _are_public_keys_right(view: JobView) -> bool:
+    """The keys that a public job says are those that it commits to."""
+    return are_train_keys(view, public_train_keys(view)) and are_test_keys(view, public_test_keys(view))
 
 
 def _hopeless_terms(terms: Terms, metric: MetricDefinition) -> str | None:

@@ -26,14 +26,14 @@ from morphware.protocol.effects import Effect
 from morphware.protocol.events import Event, Moment
 from morphware.protocol.gossip import Knowledge, judge, topic_of
 from morphware.protocol.market import Market
-from morphware.protocol.messages import BODIES, TYPE_OF, BidKey, BidSealed, Body, Envelope, signed
+from morphware.protocol.messages import BODIES, TYPE_OF, BidKey, BidSealed, Body, Envelope, ReportOpening, signed
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from morphware.protocol.user import Submission, UserBrain
 from morphware.protocol.validator import ValidatorBrain
 from morphware.protocol.verdicts import Accept, Verdict
-from morphware.protocol.view import JobView, view_of
+from morphware.protocol.view import JobView, report_of, view_of
 from morphware.protocol.worker import WorkerBrain, WorkerPolicy
 from tests.protocol.marketplace_nodes import (
     DOMAIN,
@@ -60,17 +60,19 @@ class Marketplace:
         seed: int = 0,
         *,
         costs: tuple[int, ...] = (30, 40, 55),
-        validators: int = 7,
+        validators: int = 11,
         metric_e6: int = 950_000,
         decoy_chance_256: int = 0,
         faults: Faults | None = None,
         submission: Submission = SUBMISSION,
         free_wei: int = RICH_WEI,
+        own_metric_e6: dict[str, int] | None = None,
     ) -> None:
         self.chance = random.Random(seed)
         self.seed = seed
         self.faults = faults or Faults()
         self.metric_e6 = metric_e6
+        self.own_metric_e6 = own_metric_e6 or {}
         self.free_wei = free_wei
         self.now, self.block = START_S, 1_000
         self.market = Market(
@@ -121,7 +123,15 @@ class Marketplace:
     # --- what tests look at -----------------------------------------------------------------------------------------
 
     def identity(self, name: str) -> Identity:
-        return Identity(DOMAIN, TIMING, account_of(name), self.keys[name], self.encryption_keys, PATIENCE_S)
+        return Identity(
+            DOMAIN,
+            TIMING,
+            account_of(name),
+            self.keys[name],
+            self.encryption_keys,
+            PATIENCE_S,
+            seat_stake_wei=SEAT_STAKE_WEI,
+        )
 
     @property
     def outcome(self) -> Outcome:
@@ -355,7 +365,9 @@ class Marketplace:
                 file = self.seal("model", effect.key)
                 self._reply(node, effect, ev.ModelSealed(file, self.sealed_with[file.sha256][2]))
             case fx.Evaluate():
-                self._reply(node, effect, ev.Evaluated(self.metric_e6, 123_456_789, keccak(node.account), ""))
+                self._reply(node, effect, self._evaluate(node))
+            case fx.Fund():
+                self._reply(node, effect, ev.Funded(effect.id, self.market.ledger.free(node.account)))
             case fx.Finish():
                 raise AssertionError("the node itself finishes")
 
@@ -369,6 +381,11 @@ class Marketplace:
         if sealed is None or sealed[:2] != (effect.name, effect.key) or effect.archive_sha256 not in (None, sealed[2]):
             return ev.BundleFailed(effect.name, "The ciphertext, its key and its hash do not fit.")
         return ev.BundleFetched(effect.name)
+
+    def _evaluate(self, node: Node) -> Event:
+        """Whoever lies lies alike: a metric of its own, and a fingerprint that goes with it."""
+        metric_e6 = self.own_metric_e6.get(node.name, self.metric_e6)
+        return ev.Evaluated(metric_e6, 123_456_789 + metric_e6 - self.metric_e6, keccak(node.account), "")
 
     def _send(self, node: Node, send: fx.Send) -> None:
         receipt = self._receipts.get((node.name, send.id))
@@ -402,14 +419,20 @@ class Marketplace:
         topic = topic_of(NET, TYPE_OF[type(body)], self.job_id)
         verdict = judge(topic, data, node.knowledge, float(self.now))
         self.verdicts.append((node.name, body, verdict))
-        if not isinstance(verdict, Accept) or node.name != "user":
+        if not isinstance(verdict, Accept):
             return
         envelope = decode(data, Envelope)
+        author = Address(envelope.author)
         match decode(envelope.body, BODIES[envelope.type]):
-            case BidSealed() as bid:
-                self._handle(node, ev.BidHeard(Address(envelope.author), bid.commitment, bid.nonce, bid.sealed))
-            case BidKey() as key:
-                self._handle(node, ev.BidKeyHeard(Address(envelope.author), key.commitment, key.key))
+            case BidSealed() as bid if node.name == "user":
+                self._handle(node, ev.BidHeard(author, bid.commitment, bid.nonce, bid.sealed))
+            case BidKey() as key if node.name == "user":
+                self._handle(node, ev.BidKeyHeard(author, key.commitment, key.key))
+            case ReportOpening() as opening if node.account == self.view.winner:
+                report = report_of(
+                    author, opening.metric_e6, opening.fingerprint_e9, opening.prediction_root, opening.salt
+                )
+                self._handle(node, ev.ReportHeard(opening.round, report))
             case _:
                 pass
 

@@ -24,13 +24,14 @@ TIMING = Timing(
     revealing_s=18,
     keys_s=12,
     acknowledge_s=18,
-    dispute_s=1,
+    dispute_s=12,
     seed_s=14,
     keying_s=12,
     report_reveal_s=12,
-    appeal_s=3,
+    appeal_s=16,
     claim_s=12,
-    inspect_s=1,
+    inspect_s=20,
+    draw_s=4,
     unbonding_s=1,
     seed_blocks=2,
 )
@@ -48,7 +49,7 @@ SUBMISSION = Submission(
     testing_s=24,
     estimated_s=20,
 )
-HORIZON_S = 400
+HORIZON_S = 1_200
 """All windows of the job with all patiences are shorter."""
 
 
