@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from morphware.node.cli.bench import bench_app
 from morphware.node.cli.fence import fenced, note_data_folder
 
 app = typer.Typer(
@@ -257,6 +258,7 @@ def version(as_json: AsJson = False) -> None:
 
 keys_app = typer.Typer(no_args_is_help=True, help="Make and show the keys of a node.")
 app.add_typer(keys_app, name="keys")
+app.add_typer(bench_app, name="bench")
 
 
 @keys_app.command("create", epilog="Example: morphware keys create --data-folder ~/worker")
