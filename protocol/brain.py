@@ -32,6 +32,8 @@ ATTEMPTS: Final = 5
 RETRY_S: Final = 3
 RETRY_MOST_S: Final = 300
 NOTHING_STAKED: Final = Wei(0)
+RACES: Final = frozenset({"WrongState", "TooEarly", "AlreadyDone", "AlreadyDisclosed"})
+"""Refusals that only say that somebody else was quicker, or the chain a moment behind: no person has to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,8 @@ class Brain(ABC):
         if event.effect_id == _effect_id(key, attempts) and event.effect_id in self._asked:
             wait_s = min(RETRY_MOST_S, RETRY_S * 2 ** min(attempts, 10))
             self._refused[key] = (attempts + 1, Timestamp(self.now + wait_s))
-            self.problem = event.sentence
+            if event.error not in RACES:
+                self.problem = event.sentence
 
 
 def _effect_id(key: str, attempts: int) -> str:

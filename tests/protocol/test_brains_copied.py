@@ -102,22 +102,6 @@ def test_a_worker_does_not_take_a_copy_of_its_commitment_for_its_own() -> None:
     assert not worker.is_concerned
 
 
-def test_one_unknown_opening_does_not_keep_a_worker_s_other_bids_shut() -> None:
-    place = Marketplace(2, costs=(30,), decoy_chance_256=256, free_wei=500).run_to(State.REVEALING)
-    worker = place.makers["worker 0"]()
-    for line in place.nodes["worker 0"].journal:
-        worker.handle(line.event, line.now, is_behind=line.is_behind)
-    assert isinstance(worker, WorkerBrain)
-    assert len(worker.bids) > 1
-    third = Moment(Timestamp(place.view.deadline - WINDOW_S + WINDOW_S // 3), place.block + 9)
-    [reveal] = calls_in(worker.handle(ev.TimePassed(), third), calls.RevealBids)
-    refused = ev.CallRefused(reveal.id, "UnknownCommitment", "No such commitment.")
-    singles = [send.call for send in calls_in(worker.handle(refused, third), calls.RevealBids)]
-    assert {call.openings for call in singles if isinstance(call, calls.RevealBids)} == {
-        (bid.opening,) for bid in worker.bids
-    }
-
-
 def test_a_job_whose_every_commitment_is_copied_ends_as_without_copies() -> None:
     """On the market itself, with the copier first: it is in nobody's way, and what it staked on copies is burned."""
     place = Marketplace(1)

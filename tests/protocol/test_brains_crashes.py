@@ -170,10 +170,10 @@ def test_an_old_refusal_told_again_changes_nothing() -> None:
     brain, _ = fold(place.nodes["user"])
     now = place.moment
     assert "keys" in place.nodes["user"].effects
-    brain.handle(ev.CallRefused("keys", "WrongState", "first"), now)
+    brain.handle(ev.CallRefused("keys", "OutOfFunds", "first"), now)
     deadline = brain.deadline
-    brain.handle(ev.CallRefused("keys", "WrongState", "told again"), now)
-    brain.handle(ev.CallRefused("never asked", "WrongState", "foreign"), now)
+    brain.handle(ev.CallRefused("keys", "OutOfFunds", "told again"), now)
+    brain.handle(ev.CallRefused("never asked", "OutOfFunds", "foreign"), now)
     assert (brain.problem, brain.deadline) == ("first", deadline)
 
 

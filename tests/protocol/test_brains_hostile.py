@@ -58,24 +58,27 @@ BOX_SIZES = (0, 1, SEALED_OVERHEAD_BYTES, SEALED_OVERHEAD_BYTES + 64, 512)
 
 
 @pytest.mark.parametrize("size", BOX_SIZES)
-def test_a_winner_declines_a_box_of_garbage(size: int) -> None:
+def test_a_winner_complains_of_a_box_of_garbage_and_goes_on_with_the_disclosed_keys(size: int) -> None:
     place = Marketplace(1, faults=Faults(alter={"user": on_call(calls.PostKeys, box=bytes(size))})).run()
-    assert (place.outcome, loses(place)) == (Outcome.MUTUAL_ABORT, {"user": -12, "worker 0": -12})
-    assert "Decline" in place.calls_of("worker 0")
+    assert (place.is_over, place.outcome, loses(place)) == (True, Outcome.PAID, {"user": -50, "worker 0": 40})
+    assert place.calls_of("worker 0").count("ComplainKey") == 1
+    assert place.calls_of("user").count("DiscloseKey") == 1
 
 
 @pytest.mark.parametrize("size", BOX_SIZES)
-def test_validators_report_no_test_for_the_end_user_s_garbage(size: int) -> None:
+def test_validators_complain_of_the_end_user_s_garbage_and_test_with_the_disclosed_keys(size: int) -> None:
     place = Marketplace(1, faults=Faults(alter={"user": with_garbage_boxes(calls.PostTestKeys, size)})).run()
-    assert (place.outcome, place.view.verdict) == (Outcome.PAID, Verdict.NO_TEST)
-    assert loses(place) == {"user": -100, "worker 0": 40}
+    assert (place.is_over, place.outcome, place.view.verdict) == (True, Outcome.PAID, Verdict.PASS)
+    assert loses(place) == {"user": -50, "worker 0": 40}
+    assert place.calls_of("user").count("DiscloseTest") == 1
 
 
 @pytest.mark.parametrize("size", BOX_SIZES)
-def test_validators_report_no_model_for_the_winner_s_garbage(size: int) -> None:
+def test_validators_complain_of_the_winner_s_garbage_and_test_with_the_disclosed_keys(size: int) -> None:
     place = Marketplace(1, faults=Faults(alter={"worker 0": with_garbage_boxes(calls.PostModelKeys, size)})).run()
-    assert (place.outcome, place.view.verdict) == (Outcome.WORKER_FAULT, Verdict.NO_MODEL)
-    assert loses(place) == {"user": 15, "worker 0": -50}
+    assert (place.is_over, place.outcome, place.view.verdict) == (True, Outcome.PAID, Verdict.PASS)
+    assert loses(place) == {"user": -50, "worker 0": 40}
+    assert place.calls_of("worker 0").count("DiscloseModel") == 1
 
 
 @pytest.mark.parametrize("size", [0, 31, 63, 65])
@@ -96,7 +99,7 @@ def test_a_key_of_another_length_is_no_key_even_if_it_is_committed_to(size: int)
 
     place.faults.alter["user"] = alter
     place.run()
-    assert place.outcome is Outcome.MUTUAL_ABORT
+    assert (place.outcome, loses(place)) == (Outcome.USER_FAULT, {"user": -50, "worker 0": 25})
     assert not [effect for effect in place.nodes["worker 0"].effects.values() if isinstance(effect, fx.FetchBundle)]
 
 
@@ -114,13 +117,15 @@ def test_one_account_s_bad_public_key_harms_only_itself(key: bytes) -> None:
     assert place.nodes["user"].is_finished
     place = Marketplace(1)
     place.encryption_keys[account_of("worker 0")] = key
-    assert place.run().outcome is Outcome.MUTUAL_ABORT
+    assert place.run().outcome is Outcome.PAID
+    assert "ComplainKey" in place.calls_of("worker 0")
 
 
-def test_an_account_without_a_record_gets_an_empty_box() -> None:
+def test_an_account_without_a_record_gets_an_empty_box_and_complains() -> None:
     place = Marketplace(1)
     del place.encryption_keys[account_of("worker 0")]
-    assert place.run().outcome is Outcome.MUTUAL_ABORT
+    assert place.run().outcome is Outcome.PAID
+    assert "ComplainKey" in place.calls_of("worker 0")
 
 
 # --- garbage in documents -------------------------------------------------------------------------------------------
@@ -173,7 +178,7 @@ def test_a_box_for_the_end_user_with_another_half_is_named() -> None:
     place.faults.alter = {"worker 0": alter, "user": on_call(calls.RevealSeed, user_seed=bytes(32))}
     place.run()
     assert place.nodes["user"].is_finished
-    assert "not the one that was committed to" in place.nodes["user"].brain.problem
+    assert "the half of the model's key that was committed to" in place.nodes["user"].brain.problem
 
 
 # --- files that cannot be had ---------------------------------------------------------------------------------------
@@ -262,8 +267,8 @@ def test_an_evaluation_that_ends_after_the_commitment_does_not_change_the_report
     assert isinstance(commit[0], fx.Send)
     assert isinstance(commit[0].call, calls.CommitReport)
     assert brain.view is not None
-    report = brain._report(brain.view)
-    assert report_commitment(DOMAIN, place.job_id, 0, report) == commit[0].call.commitment
+    assert brain.report is not None
+    assert report_commitment(DOMAIN, place.job_id, 0, brain.report) == commit[0].call.commitment
 
 
 def test_a_model_that_hangs_the_test_does_not_get_its_worker_paid() -> None:
@@ -329,7 +334,7 @@ def _copy(node: Node):  # type: ignore[no-untyped-def]
 
 
 def _reported(brain) -> int:  # type: ignore[no-untyped-def]
-    return int(brain._report(brain.view).metric_e6)
+    return int(brain.report.metric_e6)
 
 
 # --- many bids ------------------------------------------------------------------------------------------------------
@@ -352,9 +357,9 @@ def test_a_flood_of_bids_is_opened_in_calls_that_fit_a_block() -> None:
     later = Moment(Timestamp(place.view.deadline - TIMING.revealing_s // 2), place.block + 9)
     effects = [effect for effect in user.handle(ev.TimePassed(), later) if isinstance(effect, fx.Send)]
     openings = [effect.call.openings for effect in effects if isinstance(effect.call, calls.RevealBids)]
-    assert [len(each) for each in openings] == [100, 100, 50]
+    assert [len(each) for each in openings] == [64, 64, 64, 58]
     assert len(set().union(*openings)) == 250
-    assert len({effect.id for effect in effects}) == 3
+    assert len({effect.id for effect in effects}) == 4
 
 
 def test_bids_that_nobody_committed_to_do_not_crowd_out_those_on_chain(monkeypatch: pytest.MonkeyPatch) -> None:
