@@ -136,7 +136,7 @@ def award(turn: Turn) -> list[JobEvent]:
     rewards = turn.burn([bonds], spared_wei=0)
     job.price_wei = price_of(job.standing, job.terms.reserve_wei)
     return [
+        *rewards,
         JobAwarded(job.job_id, best.bidder, best.price_wei, job.price_wei, job.unopened),
         turn.enter(State.AWARDED, turn.timing.keys_s),
-        *rewards,
     ]

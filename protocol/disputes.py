@@ -5,6 +5,8 @@ answer is at fault, provably.  Each key can be asked for once: what is public ne
 about it could not be answered.
 """
 
+from typing import Final
+
 from morphware.protocol.calls import ComplainKeys, DiscloseKey, DiscloseModel, DiscloseTest, DiscloseX, ModelRoot
 from morphware.protocol.chain_events import (
     JobEvent,
@@ -16,10 +18,20 @@ from morphware.protocol.chain_events import (
 )
 from morphware.protocol.commitments import key_hash, model_root, secrets_root, terms_root
 from morphware.protocol.job import Party
-from morphware.protocol.refusals import AlreadyDisclosed, AlreadyDone, NotOnCommittee, WrongAccused, WrongPreimage
+from morphware.protocol.refusals import (
+    AlreadyDisclosed,
+    AlreadyDone,
+    BoxTooLarge,
+    NotOnCommittee,
+    WrongAccused,
+    WrongPreimage,
+)
 from morphware.protocol.resolution import settle_on
 from morphware.protocol.states import State, Verdict
 from morphware.protocol.turn import Result, Turn
+
+KEYS_BYTES: Final = 64
+"""Two 32-byte keys: of the data, and of the code."""
 
 
 def complain_key(turn: Turn) -> Result:
@@ -32,6 +44,8 @@ def complain_key(turn: Turn) -> Result:
 def disclose_key(turn: Turn, call: DiscloseKey) -> Result:
     """The keys are public, and the winner looks at the data once more."""
     job = turn.job
+    if len(call.keys) > KEYS_BYTES:
+        return BoxTooLarge(len(call.keys), KEYS_BYTES)
     refusal = _wrong_secrets(turn, secrets_root(call.seed_hash, key_hash(call.keys), call.test_key_hash))
     if refusal is not None:
         return refusal
@@ -84,6 +98,8 @@ def disclose_test(turn: Turn, call: DiscloseTest) -> Result:
     job = turn.job
     if job.accused is not Party.USER:
         return WrongAccused(job.job_id)
+    if len(call.keys) > KEYS_BYTES:
+        return BoxTooLarge(len(call.keys), KEYS_BYTES)
     refusal = _wrong_secrets(turn, secrets_root(call.seed_hash, call.train_key_hash, key_hash(call.keys)))
     if refusal is not None:
         return refusal

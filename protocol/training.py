@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from morphware.protocol.calls import ModelRoot, PostKeys, SubmitModel
+from morphware.protocol.calls import ModelRoot, Opening, PostKeys, SubmitModel
 from morphware.protocol.chain_events import KeysPosted, ModelSubmitted
-from morphware.protocol.commitments import salt_of
+from morphware.protocol.commitments import bid_commitment, salt_of
 from morphware.protocol.job import Model
-from morphware.protocol.refusals import BoxTooLarge, WrongPreimage
+from morphware.protocol.refusals import BoxTooLarge, UnknownCommitment
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.turn import Result, Turn
 
@@ -43,7 +43,8 @@ def submit_model(turn: Turn, call: SubmitModel) -> Result:
     assert best is not None
     salt = salt_of(call.worker_seed)
     if salt != best.salt:
-        return WrongPreimage(best.salt, salt)
+        opening = Opening(best.bidder, best.price_wei, True, best.estimated_s, salt)
+        return UnknownCommitment(bid_commitment(turn.domain, job.job_id, opening))
     if len(call.model) > MODEL_MOST_BYTES:
         return BoxTooLarge(len(call.model), MODEL_MOST_BYTES)
     seed_block = turn.block + turn.timing.seed_blocks

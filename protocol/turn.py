@@ -101,8 +101,8 @@ class Turn:
         job.state, job.deadline = State.CLOSED, NO_DEADLINE
         return [
             *events,
-            StateChanged(job.job_id, State.CLOSED, NO_DEADLINE),
             *rewards,
+            StateChanged(job.job_id, State.CLOSED, NO_DEADLINE),
             JobClosed(job.job_id, outcome, job.winner, paid, self.ledger.burned_by(job.job_id)),
         ]
 

@@ -3,16 +3,19 @@
 Amounts are those of the table "who loses what" of PROTOCOL.md 5.3: R = 100, k F = 10, B = D = 50, a seat holds 70.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from eth_keys.datatypes import PrivateKey
+
 from morphware.protocol import calls
-from morphware.protocol.calls import Call, Opening, Report, Terms
+from morphware.protocol.calls import Call, ModelRoot, Opening, Report, SignedBid, SignedReport, Terms
 from morphware.protocol.chain_events import ChainEvent
 from morphware.protocol.commitments import Domain, bid_commitment, job_id_of, keccak, report_commitment, salt_of
 from morphware.protocol.job import Job
 from morphware.protocol.market import Market
 from morphware.protocol.parameters import Timing
+from morphware.protocol.signatures import commit_digest, commit_report_digest
 from morphware.protocol.states import State
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
@@ -26,26 +29,40 @@ TIMING = Timing(
     revealing_s=10,
     keys_s=5,
     acknowledge_s=6,
-    dispute_s=1,
+    dispute_s=11,
     seed_s=7,
     keying_s=8,
     report_reveal_s=9,
     appeal_s=4,
     claim_s=3,
-    inspect_s=1,
-    unbonding_s=1,
+    inspect_s=12,
+    draw_s=2,
+    unbonding_s=100,
     seed_blocks=2,
 )
+
+KEYS: dict[Address, PrivateKey] = {}
+"""Every account can sign: relayed commitments are checked for real."""
 
 
 def account(name: str) -> Address:
     """A readable name's address."""
-    return Address(keccak(name.encode())[:20])
+    key = PrivateKey(keccak(b"key of " + name.encode()))
+    address = Address(key.public_key.to_canonical_address())
+    KEYS[address] = key
+    return address
+
+
+def sign(signer: Address, digest: bytes) -> bytes:
+    """The signer's 65 bytes, as wallets write them."""
+    signature = KEYS[signer].sign_msg_hash(digest).to_bytes()
+    return bytes(signature[:64]) + bytes([signature[64] + 27])
 
 
 USER = account("user")
 WORKERS = tuple(account(f"worker {index}") for index in range(4))
-VALIDATORS = tuple(account(f"validator {index}") for index in range(7))
+VALIDATORS = tuple(account(f"validator {index}") for index in range(90))
+"""Enough for committees of 5, 11, 23 and 47, of which none may share a member."""
 STRANGER = account("stranger")
 EVERYBODY = (USER, *WORKERS, *VALIDATORS, STRANGER)
 DOMAIN = Domain(31337, account("market"))
@@ -59,6 +76,16 @@ def secret(name: str) -> bytes:
 def blockhash(number: int) -> bytes:
     """The hash of a block, as the in-process EVM invents it."""
     return keccak(str(number).encode())
+
+
+def training_keys(name: str = "job") -> bytes:
+    """The 64 bytes that the winner gets."""
+    return secret(name + " train") + secret(name + " code")
+
+
+def testing_keys(name: str = "job") -> bytes:
+    """The 64 bytes that the committee gets."""
+    return secret(name + " test") + secret(name + " code")
 
 
 def terms_of(name: str = "job", **changes: int) -> Terms:
@@ -77,8 +104,8 @@ def terms_of(name: str = "job", **changes: int) -> Terms:
     } | changes
     return Terms(
         **numbers,  # type: ignore[arg-type]  # Wei is an int
-        train_key_hash=keccak(secret(name + " train")),
-        test_key_hash=keccak(secret(name + " test")),
+        train_key_hash=keccak(training_keys(name)),
+        test_key_hash=keccak(testing_keys(name)),
         seed_hash=keccak(user_seed(name)),
     )
 
@@ -93,6 +120,11 @@ def worker_seed(bidder: Address) -> bytes:
     return keccak(b"worker seed" + bidder)
 
 
+def x_of(name: str = "job") -> bytes:
+    """The end user's half of the model's key."""
+    return secret(name + " x")
+
+
 def y_of(name: str = "job") -> bytes:
     """The worker's half of the model's key."""
     return secret(name + " y")
@@ -103,7 +135,11 @@ def opening_of(bidder: Address, price: int, is_authentic: bool = True, estimated
     return Opening(bidder, Wei(price), is_authentic, estimated_s, salt_of(worker_seed(bidder)))
 
 
-def report_of(validator: Address, metric_e6: int = 950_000, fingerprint_e9: int = 123_456_789) -> Report:
+GOOD, BAD = 950_000, 850_000
+"""Metrics above and below the usual threshold."""
+
+
+def report_of(validator: Address, metric_e6: int = GOOD, fingerprint_e9: int = 123_456_789) -> Report:
     """A validator's report; the salt is its own."""
     return Report(validator, metric_e6, fingerprint_e9, secret("root"), keccak(b"report salt" + validator))
 
@@ -117,7 +153,7 @@ class World:
     block: int = START_BLOCK
     names: dict[JobId, str] = field(default_factory=dict)
     openings: dict[JobId, list[Opening]] = field(default_factory=dict)
-    reports: dict[JobId, dict[Address, Report]] = field(default_factory=dict)
+    reports: dict[JobId, dict[tuple[int, Address], Report]] = field(default_factory=dict)
     observers: list[Callable[[Address, Call, object], None]] = field(default_factory=list)
 
     def ask(self, caller: Address, call: Call) -> object:
@@ -138,7 +174,7 @@ class World:
         self.now += seconds
         self.block += blocks
 
-    def found(self, validators: Iterable[Address] = VALIDATORS) -> "World":
+    def found(self, validators: Iterable[Address] = VALIDATORS[:15]) -> "World":
         """Everybody has money, and each validator has staked one seat before any job was posted."""
         for each in EVERYBODY:
             self.do(each, calls.Deposit(Wei(RICH_WEI)))
@@ -176,31 +212,110 @@ class World:
         self.openings[job_id].append(opening)
         return self.ask(opening.bidder, calls.Commit(job_id, bid_commitment(self.market.domain, job_id, opening)))
 
+    def sealed_bid(self, job_id: JobId, opening: Opening) -> SignedBid:
+        """A bid that somebody else may bring, remembered."""
+        self.openings[job_id].append(opening)
+        commitment = bid_commitment(self.market.domain, job_id, opening)
+        digest = commit_digest(self.market.domain, job_id, opening.bidder, commitment)
+        return SignedBid(opening.bidder, commitment, sign(opening.bidder, digest))
+
     def commit_report(self, job_id: JobId, report: Report) -> object:
         """Commit to a report, and remember it."""
-        self.reports[job_id].setdefault(report.validator, report)
-        return self.ask(
-            report.validator,
-            calls.CommitReport(job_id, report_commitment(self.market.domain, job_id, 0, report)),
-        )
+        return self.ask(report.validator, calls.CommitReport(job_id, self.remember(job_id, report)))
+
+    def sealed_report(self, job_id: JobId, report: Report) -> SignedReport:
+        """A report that somebody else may bring, remembered."""
+        commitment, round_number = self.remember(job_id, report), self.job(job_id).round
+        digest = commit_report_digest(self.market.domain, job_id, round_number, report.validator, commitment)
+        return SignedReport(report.validator, commitment, sign(report.validator, digest))
+
+    def remember(self, job_id: JobId, report: Report) -> bytes:
+        """A report's commitment in the job's last round."""
+        round_number = self.job(job_id).round
+        self.reports[job_id][round_number, report.validator] = report
+        return report_commitment(self.market.domain, job_id, round_number, report)
+
+    def reports_now(self, job_id: JobId) -> tuple[Report, ...]:
+        """What the last round's validators committed to."""
+        number = self.job(job_id).round
+        return tuple(report for (each, _), report in self.reports[job_id].items() if each == number)
+
+    def root(self, job_id: JobId) -> ModelRoot:
+        """What the winner commits to."""
+        name = self.names[job_id]
+        x_hash, y_hash = keccak(x_of(name)), keccak(y_of(name))
+        return ModelRoot(secret("model"), x_hash, y_hash, worker_seed(self.job(job_id).winner))
 
     def submission(self, job_id: JobId) -> calls.SubmitModel:
         """The winner's model."""
-        winner = self.job(job_id).winner
-        y_hash = keccak(y_of(self.names[job_id]))
-        return calls.SubmitModel(job_id, secret("model"), secret("x hash"), y_hash, worker_seed(winner), b"manifest")
+        root = self.root(job_id)
+        return calls.SubmitModel(job_id, root.model_hash, root.x_hash, root.y_hash, root.worker_seed, b"manifest")
+
+    def seed(self, job_id: JobId) -> calls.RevealSeed:
+        """The end user's share, with what stands beside it."""
+        name, terms = self.names[job_id], self.job(job_id).terms
+        return calls.RevealSeed(job_id, user_seed(name), terms.train_key_hash, terms.test_key_hash, self.root(job_id))
+
+    def disclose_key(self, job_id: JobId) -> calls.DiscloseKey:
+        name, terms = self.names[job_id], self.job(job_id).terms
+        return calls.DiscloseKey(job_id, training_keys(name), terms.seed_hash, terms.test_key_hash)
+
+    def disclose_test(self, job_id: JobId) -> calls.DiscloseTest:
+        name, terms = self.names[job_id], self.job(job_id).terms
+        return calls.DiscloseTest(job_id, testing_keys(name), terms.seed_hash, terms.train_key_hash)
+
+    def disclose_x(self, job_id: JobId) -> calls.DiscloseX:
+        root = self.root(job_id)
+        return calls.DiscloseX(job_id, x_of(self.names[job_id]), root.model_hash, root.y_hash, root.worker_seed)
+
+    def disclose_model(self, job_id: JobId) -> calls.DiscloseModel:
+        name, root = self.names[job_id], self.root(job_id)
+        return calls.DiscloseModel(job_id, x_of(name), y_of(name), root.model_hash, root.worker_seed)
+
+    def claim(self, job_id: JobId) -> calls.Claim:
+        root = self.root(job_id)
+        return calls.Claim(job_id, y_of(self.names[job_id]), root.model_hash, root.x_hash, root.worker_seed)
 
     def boxes(self, job_id: JobId) -> tuple[bytes, ...]:
         return tuple(b"box for " + validator for validator in self.job(job_id).committee)
 
-    def poke(self, job_id: JobId) -> None:
-        """Wait for the deadline, and poke."""
-        self.now = max(self.now, self.job(job_id).deadline)
-        self.do(STRANGER, calls.Poke(job_id))
+    def poke(self, job_id: JobId, caller: Address = STRANGER) -> list[ChainEvent]:
+        """Wait for the deadline, and for the block of a draw, and poke."""
+        job = self.job(job_id)
+        self.now = max(self.now, job.deadline)
+        if job.state is State.DRAWING:
+            self.block = max(self.block, job.draw_block + 1)
+        return self.do(caller, calls.Poke(job_id))
+
+    def report(self, job_id: JobId, metrics: Sequence[int | None]) -> list[ChainEvent]:
+        """The last round's validators report these metrics in the order of the draw (None: silence); to its tally."""
+        committee = self.job(job_id).committee
+        assert len(metrics) == len(committee), (len(metrics), len(committee))
+        sealed = [
+            self.sealed_report(job_id, report_of(validator, metric))
+            for validator, metric in zip(committee, metrics, strict=True)
+            if metric is not None
+        ]
+        if not sealed:
+            return self.poke(job_id)
+        self.do(STRANGER, calls.CommitReportBatch(job_id, tuple(sealed)))
+        if self.job(job_id).state is State.VCOMMIT:
+            self.poke(job_id)
+        events = self.do(STRANGER, calls.RevealReports(job_id, self.reports_now(job_id)))
+        return events if None not in metrics else self.poke(job_id)
+
+    def close(self, job_id: JobId) -> list[ChainEvent]:
+        """Nobody does anything any more but poke; all that is said until the job is closed."""
+        said: list[ChainEvent] = []
+        for _ in range(20):
+            if self.job(job_id).state is State.CLOSED:
+                return said
+            said += self.poke(job_id)
+        raise AssertionError("pokes alone did not close the job")
 
     def advance(self, job_id: JobId, until: State, prices: tuple[int, ...] = (30, 40)) -> "World":
         """Everybody does its duty until the job is in a state; every validator reports the same good metric."""
-        for _ in range(20):
+        for _ in range(30):
             job = self.job(job_id)
             if job.state is until:
                 return self
@@ -215,26 +330,29 @@ class World:
                 case State.AWARDED:
                     self.do(USER, calls.PostKeys(job_id, b"box"))
                 case State.KEYED:
-                    self.do(job.winner, calls.Acknowledge(job_id))
+                    dispute = until is State.KEY_DISPUTE
+                    self.do(job.winner, calls.ComplainKey(job_id) if dispute else calls.Acknowledge(job_id))
                 case State.TRAINING:
                     self.do(job.winner, self.submission(job_id))
                 case State.SEED:
                     self.wait(1, blocks=3)
-                    self.do(USER, calls.RevealSeed(job_id, user_seed(self.names[job_id])))
+                    self.do(USER, self.seed(job_id))
+                case State.KEYING if until is State.X_DISPUTE:
+                    self.do(USER, calls.ComplainX(job_id))
                 case State.KEYING:
                     self.do(USER, calls.PostTestKeys(job_id, self.boxes(job_id)))
                     self.do(job.winner, calls.PostModelKeys(job_id, self.boxes(job_id)))
+                case State.VCOMMIT if until is State.DISCLOSE:
+                    self.do(job.committee[0], calls.ComplainKeys(job_id, against_user=True))
                 case State.VCOMMIT:
                     for validator in job.committee:
                         self.commit_report(job_id, report_of(validator))
                 case State.VREVEAL:
-                    self.do(STRANGER, calls.RevealReports(job_id, tuple(self.reports[job_id].values())))
-                    if job.state is State.VREVEAL:
-                        self.poke(job_id)
+                    self.do(STRANGER, calls.RevealReports(job_id, self.reports_now(job_id)))
+                case State.TALLIED if until is State.DRAWING:
+                    self.do(STRANGER, calls.Appeal(job_id))
                 case State.CLAIMABLE:
-                    self.do(STRANGER, calls.Claim(job_id, y_of(self.names[job_id])))
-                case State.CLOSED:
-                    break
+                    self.do(STRANGER, self.claim(job_id))
                 case _:
                     self.poke(job_id)
         raise AssertionError(f"the job never reached {until.name}: it is {self.job(job_id).state.name}")
