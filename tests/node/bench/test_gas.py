@@ -46,6 +46,12 @@ def test_the_bench_runs_whole_jobs_and_its_figures_add_up() -> None:
     assert not missed
 
 
+def test_the_command_explains_itself_with_an_example() -> None:
+    result = CliRunner().invoke(app, ["bench", "gas", "--help"])
+    assert result.exit_code == ExitStatus.SUCCESS
+    assert "Example: morphware bench gas" in " ".join(result.stdout.split())
+
+
 def test_more_bids_than_a_batch_holds_are_refused_before_anything_starts() -> None:
     result = CliRunner().invoke(app, ["bench", "gas", "--bids", "65"])
     assert result.exit_code == ExitStatus.BAD_INPUT
