@@ -78,12 +78,12 @@ def blockhash(number: int) -> bytes:
     return keccak(str(number).encode())
 
 
-def training_keys(name: str = "job") -> bytes:
+def train_keys(name: str = "job") -> bytes:
     """The 64 bytes that the winner gets."""
     return secret(name + " train") + secret(name + " code")
 
 
-def testing_keys(name: str = "job") -> bytes:
+def exam_keys(name: str = "job") -> bytes:
     """The 64 bytes that the committee gets."""
     return secret(name + " test") + secret(name + " code")
 
@@ -104,8 +104,8 @@ def terms_of(name: str = "job", **changes: int) -> Terms:
     } | changes
     return Terms(
         **numbers,  # type: ignore[arg-type]  # Wei is an int
-        train_key_hash=keccak(training_keys(name)),
-        test_key_hash=keccak(testing_keys(name)),
+        train_key_hash=keccak(train_keys(name)),
+        test_key_hash=keccak(exam_keys(name)),
         seed_hash=keccak(user_seed(name)),
     )
 
@@ -215,6 +215,10 @@ class World:
     def sealed_bid(self, job_id: JobId, opening: Opening) -> SignedBid:
         """A bid that somebody else may bring, remembered."""
         self.openings[job_id].append(opening)
+        return self.sign_bid(job_id, opening)
+
+    def sign_bid(self, job_id: JobId, opening: Opening) -> SignedBid:
+        """A bid that somebody else may bring."""
         commitment = bid_commitment(self.market.domain, job_id, opening)
         digest = commit_digest(self.market.domain, job_id, opening.bidder, commitment)
         return SignedBid(opening.bidder, commitment, sign(opening.bidder, digest))
@@ -225,7 +229,13 @@ class World:
 
     def sealed_report(self, job_id: JobId, report: Report) -> SignedReport:
         """A report that somebody else may bring, remembered."""
-        commitment, round_number = self.remember(job_id, report), self.job(job_id).round
+        self.remember(job_id, report)
+        return self.sign_report(job_id, report)
+
+    def sign_report(self, job_id: JobId, report: Report) -> SignedReport:
+        """A report that somebody else may bring."""
+        round_number = self.job(job_id).round
+        commitment = report_commitment(self.market.domain, job_id, round_number, report)
         digest = commit_report_digest(self.market.domain, job_id, round_number, report.validator, commitment)
         return SignedReport(report.validator, commitment, sign(report.validator, digest))
 
@@ -258,11 +268,11 @@ class World:
 
     def disclose_key(self, job_id: JobId) -> calls.DiscloseKey:
         name, terms = self.names[job_id], self.job(job_id).terms
-        return calls.DiscloseKey(job_id, training_keys(name), terms.seed_hash, terms.test_key_hash)
+        return calls.DiscloseKey(job_id, train_keys(name), terms.seed_hash, terms.test_key_hash)
 
     def disclose_test(self, job_id: JobId) -> calls.DiscloseTest:
         name, terms = self.names[job_id], self.job(job_id).terms
-        return calls.DiscloseTest(job_id, testing_keys(name), terms.seed_hash, terms.train_key_hash)
+        return calls.DiscloseTest(job_id, exam_keys(name), terms.seed_hash, terms.train_key_hash)
 
     def disclose_x(self, job_id: JobId) -> calls.DiscloseX:
         root = self.root(job_id)
