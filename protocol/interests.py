@@ -10,6 +10,9 @@ changes.  What it saves is the appellant's own:
 Nobody doubts without a test of his own.  Whoever made one holds it to be right with ``ODDS`` to one: machines err, and
 the next committee may be worse.  So an appeal pays iff ODDS * saved > bond where a changed verdict brings the bond
 back, and iff ODDS * saved > (ODDS + 1) * bond where it does not.
+
+Whom two committees have contradicted believes them, and appeals no more; only the end user, who looks at the model last
+and pays for it, has its one look whatever was found before.
 """
 
 from dataclasses import dataclass
@@ -26,6 +29,9 @@ from morphware.protocol.view import JobView, report_of
 
 ODDS: Final = 3
 """Who measured with care holds the own number for three times as likely right as wrong."""
+
+BELIEVED: Final = 1
+"""So many committees may be captured; more than that are right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ def validator_stake(view: JobView, account: Address, seat_stake_wei: int) -> Sta
     if report is None or is_code(report.metric_e6) or found is None or not _is_measured(found):
         return NOTHING
     own = report_of(account, report.metric_e6, report.fingerprint_e9, report.prediction_root, bytes(32))
-    if is_near(own, Tally(found.verdict, found.metric_e6, found.fingerprint_e9), view.terms):
+    against = [each for each in _findings(view) if not is_near(own, _as_tally(each), view.terms)]
+    if found not in against or len(against) > BELIEVED:
         return NOTHING
     lost_wei = seat_stake_wei * OUTLIER_BPS // BPS + view.terms.fee_wei
     return Stake(lost_wei, passes(view.terms, report.metric_e6) is not (view.verdict is Verdict.PASS))
@@ -83,7 +90,7 @@ def validator_stake(view: JobView, account: Address, seat_stake_wei: int) -> Sta
 def winner_stake(view: JobView, metric_e6: int) -> Stake:
     """What a rejection costs the winner whose own test of its model says otherwise."""
     found = view.tally
-    if found is None or found.verdict is not Verdict.FAIL or not _is_far(view, found, metric_e6):
+    if found is None or found.verdict is not Verdict.FAIL or not _is_doubted(view, metric_e6):
         return NOTHING
     if not passes(view.terms, metric_e6):
         return NOTHING
@@ -93,7 +100,7 @@ def winner_stake(view: JobView, metric_e6: int) -> Stake:
 def user_stake(view: JobView, metric_e6: int) -> Stake:
     """What a model that passed costs the end user beyond what its own test of it says that it is worth."""
     found = view.tally
-    if found is None or found.verdict is not Verdict.PASS or not _is_far(view, found, metric_e6):
+    if found is None or found.verdict is not Verdict.PASS or not _is_doubted(view, metric_e6):
         return NOTHING
     saved_wei = price_for(view, found.metric_e6) - price_for(view, metric_e6)
     return Stake(max(0, saved_wei), is_other_verdict=not passes(view.terms, metric_e6))
@@ -120,6 +127,16 @@ def _is_measured(found: RoundTallied) -> bool:
     return found.verdict in (Verdict.PASS, Verdict.FAIL)
 
 
-def _is_far(view: JobView, found: RoundTallied, metric_e6: int) -> bool:
-    """The own metric and the finding differ by more than honest machines do."""
-    return abs(metric_e6 - found.metric_e6) > view.terms.tolerance_e6
+def _findings(view: JobView) -> list[RoundTallied]:
+    """What the rounds measured, in order."""
+    return [each.tally for each in view.rounds if each.tally is not None and _is_measured(each.tally)]
+
+
+def _as_tally(found: RoundTallied) -> Tally:
+    return Tally(found.verdict, found.metric_e6, found.fingerprint_e9)
+
+
+def _is_doubted(view: JobView, metric_e6: int) -> bool:
+    """The own metric and the newest finding differ by more than honest machines do, and not two committees say so."""
+    far = [each for each in _findings(view) if abs(metric_e6 - each.metric_e6) > view.terms.tolerance_e6]
+    return view.reference in far and (len(far) <= BELIEVED or view.state is State.INSPECT)
