@@ -211,7 +211,7 @@ class Market:
             return "testingSeconds"
         if self.parameters.seat_stake_wei * (terms.seats + 1) < 4 * terms.reserve_wei:
             return "reserve"
-        if terms.options & ~(Option.PUBLIC | Option.LINEAR):
+        if terms.options > Option.PUBLIC | Option.LINEAR:
             return "options"
         if terms.options & Option.LINEAR:
             return "baseline" if terms.baseline_e6 >= terms.threshold_e6 else None

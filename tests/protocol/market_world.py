@@ -174,7 +174,7 @@ class World:
         self.now += seconds
         self.block += blocks
 
-    def found(self, validators: Iterable[Address] = VALIDATORS[:15]) -> "World":
+    def found(self, validators: Iterable[Address] = VALIDATORS[:20]) -> "World":
         """Everybody has money, and each validator has staked one seat before any job was posted."""
         for each in EVERYBODY:
             self.do(each, calls.Deposit(Wei(RICH_WEI)))

@@ -1,6 +1,7 @@
 """The market's rules, one by one: who may do what, until when, and who ends with what."""
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -9,22 +10,20 @@ from hypothesis import strategies as st
 from morphware.protocol import calls, refusals
 from morphware.protocol.chain_events import (
     BidCommitted,
+    BidOpened,
     Claimed,
-    CommitteeDrawn,
     JobAwarded,
     JobClosed,
     JobPosted,
-    ModelSubmitted,
     RoundTallied,
-    SeatSettled,
     StateChanged,
 )
 from morphware.protocol.commitments import bid_commitment
 from morphware.protocol.digest import digest
-from morphware.protocol.job import LATER, TABLE, Party, Row
+from morphware.protocol.job import TABLE, Party, Row
 from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.states import Outcome, State, Verdict
-from morphware.protocol.units import NO_MODEL, NO_TEST, JobId, Timestamp, Wei
+from morphware.protocol.units import JobId, Timestamp, Wei
 from tests.protocol.market_world import (
     STRANGER,
     TIMING,
@@ -33,10 +32,8 @@ from tests.protocol.market_world import (
     WORKERS,
     World,
     opening_of,
-    report_of,
     secret,
     terms_of,
-    user_seed,
     worker_seed,
     y_of,
 )
@@ -59,7 +56,6 @@ def closing(events: object) -> JobClosed:
 
 def test_every_state_but_closed_has_a_row_for_poke() -> None:
     poked = {row.state for row in TABLE if row.call is calls.Poke}
-    poked |= {row.state for row in LATER if row.call == "poke"}
     assert poked == set(State) - {State.NONE, State.CLOSED}
 
 
@@ -81,7 +77,7 @@ def test_an_honest_job_is_paid_and_says_so_in_order() -> None:
     states = [event.state for event in said if isinstance(event, StateChanged)]
     assert states == [
         State.REVEALING, State.AWARDED, State.KEYED, State.TRAINING, State.SEED, State.KEYING, State.VCOMMIT,
-        State.VREVEAL, State.TALLIED, State.CLAIMABLE, State.CLOSED,
+        State.VREVEAL, State.TALLIED, State.CLAIMABLE, State.INSPECT, State.CLOSED,
     ]  # fmt: skip
     assert said[-1] == JobClosed(job_id, Outcome.PAID, WORKERS[0], Wei(40), Wei(0))
     assert [event.sequence for event in said if isinstance(event, BidCommitted)] == [0, 1]
@@ -104,6 +100,12 @@ def test_an_honest_job_is_paid_and_says_so_in_order() -> None:
         ("trainingSeconds", {"training_s": 0}),
         ("testingSeconds", {"testing_s": 0}),
         ("reserve", {"reserve_wei": 106}),
+        ("options", {"options": 4}),
+        ("options", {"options": 255}),
+        ("baseline", {"baseline_e6": 1}),
+        ("baseline", {"options": 1, "baseline_e6": -1}),
+        ("baseline", {"options": 2, "baseline_e6": 900_000}),
+        ("baseline", {"options": 3, "baseline_e6": 2**63 - 1}),
     ],
 )
 def test_bad_terms_are_refused_by_field(field: str, changes: dict[str, int]) -> None:
@@ -135,9 +137,21 @@ def test_the_largest_reserve_that_the_stakes_back_is_accepted() -> None:
     assert isinstance(world.ask(USER, calls.Post(terms_of(reserve_wei=105), b"")), list)
 
 
-def test_post_needs_as_many_free_seats_as_validators() -> None:
-    world = World().found(VALIDATORS[:4])
-    assert world.ask(USER, calls.Post(terms_of(), b"")) == refusals.NotEnoughSeats(4, 5)
+def test_post_needs_seats_for_a_committee_and_for_its_first_appeal() -> None:
+    world = World().found(VALIDATORS[:10])
+    assert world.ask(USER, calls.Post(terms_of(), b"")) == refusals.NotEnoughSeats(10, 11)
+    world.do(VALIDATORS[0], calls.Stake(1))
+    world.post()
+
+
+def test_post_needs_an_eighth_of_all_seat_numbers_to_be_free() -> None:
+    world = World().found(VALIDATORS)
+    for seat in range(90 - 11):
+        world.do(VALIDATORS[seat], calls.RequestUnstake(seat))
+    assert world.ask(USER, calls.Post(terms_of(), b"")) == refusals.NotEnoughSeats(11, 12)
+    world.do(VALIDATORS[0], calls.Stake(1))
+    assert world.market.registry.next_seat == 91
+    world.post()
 
 
 def test_post_escrows_reserve_fees_and_bond_and_needs_them_free() -> None:
@@ -171,21 +185,29 @@ def test_at_every_instant_either_the_action_or_the_poke_is_valid(state: State) -
     deadline = job.deadline
     world.now = deadline - 1
     assert world.ask(STRANGER, calls.Poke(job_id)) == refusals.TooEarly(job_id, deadline, Timestamp(deadline - 1))
-    action = {
-        State.BIDDING: (USER, calls.Cancel(job_id)),
-        State.REVEALING: (STRANGER, calls.RevealBids(job_id, ())),
-        State.AWARDED: (USER, calls.PostKeys(job_id, b"")),
-        State.KEYED: (job.winner, calls.Acknowledge(job_id)),
-        State.TRAINING: (job.winner, world.submission(job_id)) if job.standing.best else None,
-        State.SEED: (USER, calls.RevealSeed(job_id, user_seed())),
-        State.KEYING: (USER, calls.PostTestKeys(job_id, world.boxes(job_id))),
-        State.VCOMMIT: (VALIDATORS[0], calls.CommitReport(job_id, secret("c"))),
-        State.VREVEAL: (STRANGER, calls.RevealReports(job_id, ())),
-        State.CLAIMABLE: (STRANGER, calls.Claim(job_id, y_of())),
-    }.get(state)
-    world.now = deadline
-    if action is not None:
-        assert world.ask(*action) == refusals.TooLate(job_id, deadline, deadline)
+    actions = {
+        State.BIDDING: (USER, lambda: calls.Cancel(job_id)),
+        State.REVEALING: (STRANGER, lambda: calls.RevealBids(job_id, ())),
+        State.AWARDED: (USER, lambda: calls.PostKeys(job_id, b"")),
+        State.KEYED: (job.winner, lambda: calls.Acknowledge(job_id)),
+        State.KEY_DISPUTE: (USER, lambda: world.disclose_key(job_id)),
+        State.TRAINING: (job.winner, lambda: world.submission(job_id)),
+        State.SEED: (USER, lambda: world.seed(job_id)),
+        State.KEYING: (USER, lambda: calls.PostTestKeys(job_id, world.boxes(job_id))),
+        State.X_DISPUTE: (job.winner, lambda: world.disclose_x(job_id)),
+        State.VCOMMIT: (VALIDATORS[0], lambda: calls.CommitReport(job_id, secret("c"))),
+        State.DISCLOSE: (STRANGER, lambda: world.disclose_test(job_id)),
+        State.VREVEAL: (STRANGER, lambda: calls.RevealReports(job_id, ())),
+        State.TALLIED: (STRANGER, lambda: calls.Appeal(job_id)),
+        State.CLAIMABLE: (STRANGER, lambda: world.claim(job_id)),
+        State.INSPECT: (USER, lambda: calls.InspectAppeal(job_id)),
+    }
+    world.wait(1, blocks=TIMING.seed_blocks + 1)
+    assert world.now == deadline
+    assert (state in actions) == (state is not State.DRAWING), "a draw only waits"
+    if state in actions:
+        caller, call = actions[state]
+        assert world.ask(caller, call()) == refusals.TooLate(job_id, deadline, deadline)
     assert isinstance(world.ask(STRANGER, calls.Poke(job_id)), list)
 
 
@@ -195,7 +217,7 @@ def test_closed_is_absorbing() -> None:
     world.wait(10**6)
     for caller in (USER, STRANGER, WORKERS[0]):
         assert world.ask(caller, calls.Poke(job_id)) == refusals.WrongState(job_id, State.CLOSED)
-        assert world.ask(caller, calls.Claim(job_id, y_of())) == refusals.WrongState(job_id, State.CLOSED)
+        assert world.ask(caller, world.claim(job_id)) == refusals.WrongState(job_id, State.CLOSED)
     assert digest(world.market, job_id) == before
 
 
@@ -222,6 +244,36 @@ def test_a_job_with_a_bid_cannot_be_cancelled() -> None:
 def test_the_end_user_may_not_bid() -> None:
     world, job_id = started()
     assert world.ask(USER, calls.Commit(job_id, secret("c"))) == refusals.UserMayNotBid(USER)
+
+
+def test_nobody_commits_to_zero() -> None:
+    world, job_id = started()
+    assert world.ask(WORKERS[0], calls.Commit(job_id, bytes(32))) == refusals.BadTerms("commitment")
+
+
+def test_anybody_may_bring_signed_bids_and_what_the_bidder_could_not_do_is_passed_over() -> None:
+    world, job_id = started()
+    world.do(WORKERS[3], calls.Withdraw(Wei(world.free(WORKERS[3]) - 49)))
+    good = world.sealed_bid(job_id, opening_of(WORKERS[0], 30))
+    other = world.sealed_bid(job_id, opening_of(WORKERS[1], 40))
+    users = world.sign_bid(job_id, opening_of(USER, 30))
+    poor = world.sign_bid(job_id, opening_of(WORKERS[3], 30))
+    stolen = dataclasses.replace(good, bidder=WORKERS[2])
+    changed = dataclasses.replace(good, commitment=secret("other"))
+    elsewhere = world.sign_bid(JobId(secret("another job")), opening_of(WORKERS[2], 30))
+    useless = (users, poor, stolen, changed, elsewhere, dataclasses.replace(good, signature=b""))
+    said = world.do(STRANGER, calls.CommitBatch(job_id, (*useless, good, good, other)))
+    assert said == [
+        BidCommitted(job_id, WORKERS[0], good.commitment, 0),
+        BidCommitted(job_id, WORKERS[1], other.commitment, 1),
+    ]
+    assert [world.free(worker) for worker in WORKERS] == [9_950, 9_950, 10_000, 49]
+    for batch in ((), useless, (good,)):
+        assert world.ask(STRANGER, calls.CommitBatch(job_id, batch)) == refusals.NothingTaken(job_id)
+    assert world.ask(STRANGER, calls.CommitBatch(job_id, (good,) * 65)) == refusals.BoxTooLarge(65, 64)
+    world.poke(job_id)
+    world.advance(job_id, State.AWARDED)
+    assert (world.job(job_id).winner, world.job(job_id).price_wei) == (WORKERS[0], 40)
 
 
 def test_a_bidder_makes_a_commitment_once_and_may_bid_often() -> None:
@@ -265,22 +317,28 @@ def test_a_copied_commitment_cannot_be_opened_by_the_copier_nor_into_a_price() -
     )
 
 
-def test_one_unknown_opening_spoils_its_batch_and_changes_nothing() -> None:
+def test_what_is_unknown_or_open_already_is_passed_over_and_cannot_spoil_a_batch() -> None:
     world, job_id = started(State.REVEALING)
-    good = world.openings[job_id][0]
-    bad = opening_of(WORKERS[2], 1)
-    before = digest(world.market, job_id)
-    result = world.ask(STRANGER, calls.RevealBids(job_id, (good, bad)))
-    assert result == refusals.UnknownCommitment(bid_commitment(world.market.domain, job_id, bad))
-    assert digest(world.market, job_id) == before
-
-
-def test_an_opening_twice_is_skipped() -> None:
-    world, job_id = started(State.REVEALING)
-    good = world.openings[job_id][1]
-    world.do(STRANGER, calls.RevealBids(job_id, (good, good)))
-    assert world.do(STRANGER, calls.RevealBids(job_id, (good,))) == []
+    low, high = world.openings[job_id]
+    unknown = opening_of(WORKERS[2], 1)
+    opened = world.do(STRANGER, calls.RevealBids(job_id, (unknown, high, high)))
+    assert [event.bidder for event in opened if isinstance(event, BidOpened)] == [WORKERS[1]]
     assert world.free(WORKERS[1]) == 10_000 - 50  # the best so far keeps its bond locked
+    world.do(STRANGER, calls.RevealBids(job_id, (high, low)))
+    assert world.job(job_id).state is State.AWARDED
+
+
+def test_a_batch_that_opens_nothing_is_refused_and_changes_nothing() -> None:
+    world, job_id = started(State.REVEALING)
+    high, unknown = world.openings[job_id][1], opening_of(WORKERS[2], 1)
+    world.do(STRANGER, calls.RevealBids(job_id, (high,)))
+    before = digest(world.market, job_id)
+    for batch in ((unknown,), (high,), (high, unknown)):
+        first = bid_commitment(world.market.domain, job_id, batch[0])
+        assert world.ask(STRANGER, calls.RevealBids(job_id, batch)) == refusals.UnknownCommitment(first)
+    assert world.ask(STRANGER, calls.RevealBids(job_id, ())) == refusals.UnknownCommitment(bytes(32))
+    assert world.ask(STRANGER, calls.RevealBids(job_id, (high,) * 65)) == refusals.BoxTooLarge(65, 64)
+    assert digest(world.market, job_id) == before
 
 
 def test_an_opening_of_another_job_does_not_fit() -> None:
@@ -324,256 +382,45 @@ def test_unopened_bonds_burn_and_reach_nobody() -> None:
 # --- parties -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if row.party in (Party.USER, Party.WINNER)], ids=str)
+NAMED = [row for row in TABLE if row.party in (Party.USER, Party.WINNER)]
+
+
+@pytest.mark.parametrize("row", NAMED, ids=lambda row: f"{row.state.name} {row.call.__name__}")
 def test_only_the_named_party_can_move_a_state(row: Row) -> None:
     world, job_id = started(row.state)
+    if row.state is State.VCOMMIT:  # boxes for a later committee
+        world, job_id = started(State.DRAWING)
+        world.poke(job_id)
     job = world.job(job_id)
-    by_type: dict[type, calls.JobCall] = {
-        calls.Cancel: calls.Cancel(job_id),
-        calls.PostKeys: calls.PostKeys(job_id, b""),
-        calls.Acknowledge: calls.Acknowledge(job_id),
-        calls.Decline: calls.Decline(job_id),
-        calls.SubmitModel: calls.SubmitModel(job_id, secret("m"), secret("x"), secret("y"), secret("s"), b""),
-        calls.RevealSeed: calls.RevealSeed(job_id, user_seed()),
-        calls.PostTestKeys: calls.PostTestKeys(job_id, world.boxes(job_id)),
-        calls.PostModelKeys: calls.PostModelKeys(job_id, world.boxes(job_id)),
+    by_type: dict[type, Callable[[], calls.JobCall]] = {
+        calls.Cancel: lambda: calls.Cancel(job_id),
+        calls.PostKeys: lambda: calls.PostKeys(job_id, b""),
+        calls.Acknowledge: lambda: calls.Acknowledge(job_id),
+        calls.Decline: lambda: calls.Decline(job_id),
+        calls.ComplainKey: lambda: calls.ComplainKey(job_id),
+        calls.DiscloseKey: lambda: world.disclose_key(job_id),
+        calls.SubmitModel: lambda: world.submission(job_id),
+        calls.RevealSeed: lambda: world.seed(job_id),
+        calls.ComplainX: lambda: calls.ComplainX(job_id),
+        calls.DiscloseX: lambda: world.disclose_x(job_id),
+        calls.PostTestKeys: lambda: calls.PostTestKeys(job_id, world.boxes(job_id)),
+        calls.PostModelKeys: lambda: calls.PostModelKeys(job_id, world.boxes(job_id)),
+        calls.InspectAppeal: lambda: calls.InspectAppeal(job_id),
     }
-    call = by_type[row.call]
+    call = by_type[row.call]()
     wanted = job.user if row.party is Party.USER else job.winner
-    for caller in {USER, STRANGER, *WORKERS, *VALIDATORS} - {wanted}:
+    for caller in {USER, STRANGER, *WORKERS, *VALIDATORS[:15]} - {wanted}:
         before = digest(world.market, job_id)
         assert world.ask(caller, call) == refusals.WrongCaller(caller, wanted)
         assert digest(world.market, job_id) == before
+    world.wait(0, blocks=TIMING.seed_blocks + 1)
+    assert isinstance(world.ask(wanted, call), list), "and the named one can"
 
 
 def test_the_worker_seed_must_be_the_one_that_the_bid_committed_to() -> None:
     world, job_id = started(State.TRAINING)
     stolen = dataclasses.replace(world.submission(job_id), worker_seed=worker_seed(WORKERS[1]))
-    assert isinstance(world.ask(WORKERS[0], stolen), refusals.WrongPreimage)
-
-
-def test_the_committee_is_drawn_only_after_the_seed_block() -> None:
-    world, job_id = started(State.TRAINING)
-    [submitted] = [
-        event for event in world.do(WORKERS[0], world.submission(job_id)) if isinstance(event, ModelSubmitted)
-    ]
-    assert submitted.seed_block == world.block + TIMING.seed_blocks
-    world.block = submitted.seed_block
-    reveal = calls.RevealSeed(job_id, user_seed())
-    assert world.ask(USER, reveal) == refusals.SeedBlockPending(submitted.seed_block, submitted.seed_block)
-    for _ in range(2):  # a wrong seed is wrong before the block and after it
-        assert isinstance(world.ask(USER, calls.RevealSeed(job_id, secret("no"))), refusals.WrongPreimage)
-        world.block += 1
-    [drawn] = [event for event in world.do(USER, reveal) if isinstance(event, CommitteeDrawn)]
-    assert len(set(drawn.validators)) == 5
-
-
-def test_waiting_for_the_evm_to_forget_the_seed_block_offers_one_new_draw_in_256_blocks() -> None:
-    seeds = set()
-    for late in (1, 2, 256, 257, 300, 512, 513):
-        world, job_id = started(State.TRAINING)
-        world.do(WORKERS[0], world.submission(job_id))
-        model = world.job(job_id).model
-        assert model is not None
-        world.block = model.seed_block + late
-        [drawn] = [e for e in world.do(USER, calls.RevealSeed(job_id, user_seed())) if isinstance(e, CommitteeDrawn)]
-        seeds.add((-(-late // 256), drawn.seed))
-    assert len(seeds) == 3
-
-
-def test_boxes_come_once_and_one_for_each_seat() -> None:
-    world, job_id = started(State.KEYING)
-    boxes = world.boxes(job_id)
-    assert world.ask(USER, calls.PostTestKeys(job_id, boxes[1:])) == refusals.WrongBoxCount(4, 5)
-    world.do(USER, calls.PostTestKeys(job_id, boxes))
-    assert world.ask(USER, calls.PostTestKeys(job_id, boxes)) == refusals.AlreadyDone(job_id, USER)
-    assert world.job(job_id).state is State.KEYING
-    world.do(WORKERS[0], calls.PostModelKeys(job_id, boxes))
-    assert world.job(job_id).state is State.VCOMMIT
-
-
-def test_only_drawn_validators_report_and_each_commits_once() -> None:
-    world, job_id = started(State.VCOMMIT)
-    drawn = world.job(job_id).committee
-    outsiders = {STRANGER, USER, *WORKERS, *VALIDATORS} - set(drawn)
-    for outsider in outsiders:
-        report = calls.CommitReport(job_id, secret("c"))
-        assert world.ask(outsider, report) == refusals.NotOnCommittee(outsider)
-    world.commit_report(job_id, report_of(drawn[0]))
-    assert world.commit_report(job_id, report_of(drawn[0], 1)) == refusals.AlreadyDone(job_id, drawn[0])
-
-
-def test_a_report_is_opened_only_as_it_was_committed() -> None:
-    world, job_id = started(State.VREVEAL)
-    validator = world.job(job_id).committee[0]
-    changed = dataclasses.replace(world.reports[job_id][validator], metric_e6=0)
-    assert isinstance(world.ask(validator, calls.RevealReports(job_id, (changed,))), refusals.UnknownCommitment)
-    good = world.reports[job_id][validator]
-    assert len(world.do(STRANGER, calls.RevealReports(job_id, (good, good)))) == 1
-    assert world.do(STRANGER, calls.RevealReports(job_id, (good,))) == []
-
-
-def test_a_claim_needs_the_preimage_and_anybody_may_relay_it() -> None:
-    world, job_id = started(State.CLAIMABLE)
-    assert isinstance(world.ask(WORKERS[0], calls.Claim(job_id, secret("guess"))), refusals.WrongPreimage)
-    world.do(STRANGER, calls.Claim(job_id, y_of()))
-    assert world.worth(WORKERS[0]) == 10_040
-
-
-def test_a_draw_without_any_eligible_seat_is_inconclusive_at_once() -> None:
-    world = World().found(validators=())
-    for _ in range(5):
-        world.do(USER, calls.Stake(1))
-    world.wait(1)
-    job_id = world.post()
-    world.advance(job_id, State.SEED)
-    world.wait(1, blocks=3)
-    closed = closing(world.do(USER, calls.RevealSeed(job_id, user_seed())))
-    assert closed.outcome is Outcome.INCONCLUSIVE
-    assert len(world.market.registry.free) == 5
-    assert world.worth(USER) == world.worth(WORKERS[0]) == 10_000
-
-
-# --- who loses what when somebody vanishes: PROTOCOL.md 5.3 to the wei --------------------------------------------
-
-
-def ledger_of(world: World, job_id: JobId) -> tuple[Outcome, int, int, list[int], int]:
-    """Outcome, gains of the end user, of the winner, of the validators (sorted), and what was burned."""
-    return (
-        world.job(job_id).outcome,
-        world.worth(USER) - 10_000,
-        world.worth(WORKERS[0]) - 10_000,
-        sorted(gain for who in VALIDATORS if (gain := world.worth(who) - 10_000)),
-        world.market.ledger.burned_by(job_id),
-    )
-
-
-def test_nobody_bids() -> None:
-    world, job_id = started()
-    world.poke(job_id)
-    assert ledger_of(world, job_id) == (Outcome.NO_BIDS, 0, 0, [], 0)
-
-
-def test_two_commit_and_nobody_opens() -> None:
-    world, job_id = started(State.REVEALING)
-    world.poke(job_id)
-    assert ledger_of(world, job_id) == (Outcome.NO_BIDS, 0, -50, [], 100)
-    assert world.worth(WORKERS[1]) == 10_000 - 50
-
-
-@pytest.mark.parametrize(
-    ("silent_in", "row"),
-    [
-        (State.AWARDED, (Outcome.USER_FAULT, -50, 25, [], 25)),
-        (State.KEYED, (Outcome.MUTUAL_ABORT, -12, -12, [], 24)),
-        (State.TRAINING, (Outcome.WORKER_FAULT, 25, -50, [], 25)),
-        (State.KEYING, (Outcome.MUTUAL_ABORT, -12, -12, [], 24)),
-        (State.CLAIMABLE, (Outcome.WORKER_FAULT, 15, -50, [2] * 5, 25)),
-    ],
-)
-def test_silence_closes_the_job_and_costs_the_silent(silent_in: State, row: object) -> None:
-    world, job_id = started(silent_in)
-    world.poke(job_id)
-    assert ledger_of(world, job_id) == row
-
-
-def test_a_winner_that_declines_burns_as_much_as_a_silent_one() -> None:
-    world, job_id = started(State.KEYED)
-    world.do(WORKERS[0], calls.Decline(job_id))
-    assert ledger_of(world, job_id) == (Outcome.MUTUAL_ABORT, -12, -12, [], 24)
-
-
-def test_an_end_user_that_hides_its_seed_pays_the_price_and_burns_its_bond() -> None:
-    world, job_id = started(State.SEED)
-    world.poke(job_id)
-    assert world.job(job_id).state is State.CLAIMABLE
-    world.advance(job_id, State.CLOSED)
-    assert ledger_of(world, job_id) == (Outcome.PAID, -90, 40, [], 50)
-
-
-def test_an_end_user_that_hides_the_test_key_pays_the_price_and_burns_its_bond() -> None:
-    world, job_id = started(State.KEYING)
-    world.do(WORKERS[0], calls.PostModelKeys(job_id, world.boxes(job_id)))
-    world.poke(job_id)
-    world.advance(job_id, State.CLOSED)
-    assert ledger_of(world, job_id) == (Outcome.PAID, -90, 40, [], 50)
-
-
-def test_a_worker_that_hides_the_model_key_is_at_fault() -> None:
-    world, job_id = started(State.KEYING)
-    world.do(USER, calls.PostTestKeys(job_id, world.boxes(job_id)))
-    world.poke(job_id)
-    assert ledger_of(world, job_id) == (Outcome.WORKER_FAULT, 25, -50, [], 25)
-
-
-def closed_after(metrics: list[int | None], fingerprints: list[int] | None = None) -> tuple[World, JobId]:
-    """A job whose validators, in committee order, found these metrics; None is a silent one."""
-    world, job_id = started(State.VCOMMIT)
-    for index, (validator, metric) in enumerate(zip(world.job(job_id).committee, metrics, strict=True)):
-        if metric is not None:
-            fingerprint = 123_456_789 if fingerprints is None else fingerprints[index]
-            world.commit_report(job_id, report_of(validator, metric, fingerprint))
-    for _ in range(4):
-        if world.job(job_id).state is State.VREVEAL and len(world.job(job_id).reports) == 0:
-            world.do(STRANGER, calls.RevealReports(job_id, tuple(world.reports[job_id].values())))
-        elif world.job(job_id).state in (State.VCOMMIT, State.VREVEAL, State.TALLIED):
-            world.poke(job_id)
-    if world.job(job_id).state is State.CLAIMABLE:
-        world.advance(job_id, State.CLOSED)
-    assert world.job(job_id).state is State.CLOSED
-    return world, job_id
-
-
-GOOD, POOR = 950_000, 800_000
-
-
-@pytest.mark.parametrize(
-    ("metrics", "row"),
-    [
-        ([GOOD] * 5, (Outcome.PAID, -50, 40, [2] * 5, 0)),
-        ([POOR] * 5, (Outcome.REJECTED, -10, -15, [2] * 5, 15)),
-        # One outlier keeps its stake in this version; the silent one loses a fifth of 70.
-        ([GOOD, GOOD, GOOD, POOR, None], (Outcome.PAID, -46, 40, [-14, 2, 2, 2], 14)),
-        ([None] * 5, (Outcome.INCONCLUSIVE, 0, 40, [-14] * 5, 30)),
-        ([GOOD, GOOD, None, None, None], (Outcome.INCONCLUSIVE, 0, 40, [-14] * 3, 2)),
-        ([GOOD, GOOD, GOOD, None, None], (Outcome.PAID, -46, 40, [-14, -14, 2, 2, 2], 28)),
-        ([NO_MODEL] * 3 + [GOOD] * 2, (Outcome.WORKER_FAULT, 19, -50, [2] * 3, 25)),
-        ([NO_TEST] * 3 + [GOOD] * 2, (Outcome.PAID, -96, 40, [2] * 3, 50)),
-        ([NO_TEST] * 2 + [NO_MODEL] * 2 + [GOOD], (Outcome.PAID, -42, 40, [2], 0)),
-        ([NO_TEST, NO_TEST, NO_MODEL, NO_MODEL, None], (Outcome.INCONCLUSIVE, 0, 14, [-14], 0)),
-    ],
-    ids=["pass", "fail", "outlier and silent", "all silent", "no quorum", "bare quorum", "no model", "no test",
-         "split codes and one metric", "split codes"],
-)  # fmt: skip
-def test_a_round_costs_and_pays_to_the_wei(metrics: list[int | None], row: object) -> None:
-    world, job_id = closed_after(metrics)
-    assert ledger_of(world, job_id) == row
-    assert world.market.ledger.is_conserved()
-
-
-def test_a_guessed_fingerprint_is_not_paid() -> None:
-    world, job_id = closed_after([GOOD] * 5, [123_456_789] * 4 + [123_500_000])
-    assert ledger_of(world, job_id) == (Outcome.PAID, -48, 40, [2] * 4, 0)
-
-
-def test_silent_seats_are_dissolved_and_the_others_return_to_the_end_of_the_list_in_order() -> None:
-    world, job_id = started(State.VCOMMIT)
-    undrawn = list(world.market.registry.free)
-    seats = list(world.job(job_id).seats)
-    for validator in world.job(job_id).committee[:4]:
-        world.commit_report(job_id, report_of(validator))
-    world.poke(job_id)
-    world.advance(job_id, State.CLOSED)
-    assert world.market.registry.free == [*undrawn, *seats[:4]]
-    assert seats[4] not in world.market.registry.seats
-
-
-def test_each_drawn_seat_is_settled_once() -> None:
-    world, job_id = started(State.CLAIMABLE)
-    events = world.do(STRANGER, calls.Claim(job_id, y_of()))
-    settled = [event for event in events if isinstance(event, SeatSettled)]
-    assert [event.validator for event in settled] == list(world.job(job_id).committee)
-    assert {(event.fee_wei, event.slash_wei) for event in settled} == {(2, 0)}
+    assert isinstance(world.ask(WORKERS[0], stolen), refusals.UnknownCommitment)
 
 
 # --- accounts ----------------------------------------------------------------------------------------------------
