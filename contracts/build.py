@@ -17,7 +17,11 @@ from typing import Any, Final
 FOLDER: Final = Path(__file__).resolve().parent
 Unit = tuple[tuple[str, str], ...]
 
-CONTRACTS: Final = ("MorphwareToken", "Market")
+CONTRACTS: Final = ("MorphwareToken", "Market", "Trial")
+HALVES: Final = ("Market", "Trial")
+"""One contract in two: Trial's code runs on Market's storage, so both have to lay it out alike (but for what Market alone adds behind)."""
+WHOLE: Final = ("IMarket", "src/IMarket.sol")
+"""What the market's address answers to, Trial's calls included: the ABI that goes into Market's artifact."""
 BASELINES: Final = ("BlindAuction", "NaiveAuction")
 """What ``morphware bench gas`` measures the market against; compiled apart, as sources share one numbering in solc's
 intermediate representation, so that a word in one would move bytes in another."""
@@ -33,7 +37,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "viaIR": True,
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
 }
-OUTPUTS: Final = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
+OUTPUTS: Final = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "storageLayout"]
 _IMPORT: Final = re.compile(r'^import\s[^;]*?"([^"]+)";', re.MULTILINE)
 
 
@@ -51,7 +55,7 @@ def compile_all(folder: Path) -> dict[str, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: the npm packages or ``node`` are missing.
-        RuntimeError: solc refuses the sources; its messages are in the text.
+        RuntimeError: solc refuses the sources, with its messages; or the market's halves do not fit each other.
     """
     version = json.loads((folder / "node_modules" / "solc" / "package.json").read_text("utf-8"))["version"]
     artifacts = {}
@@ -59,6 +63,8 @@ def compile_all(folder: Path) -> dict[str, dict[str, Any]]:
         sources = _sources(folder, unit)
         output = _solc(folder, sources, unit)
         source_hash = _hash(sources)
+        if "Market" in dict(unit):
+            _join_halves(output["contracts"], dict(unit))
         for name, file in unit:
             compiled = output["contracts"][file][name]
             artifacts[name] = {
@@ -71,6 +77,28 @@ def compile_all(folder: Path) -> dict[str, dict[str, Any]]:
                 "deployedBytecode": "0x" + compiled["evm"]["deployedBytecode"]["object"],
             }
     return artifacts
+
+
+def _join_halves(compiled: dict[str, dict[str, Any]], files: dict[str, str]) -> None:
+    """Refuse halves that see the same storage differently, and let the market's ABI tell of both."""
+    market, trial = (compiled[files[name]][name] for name in HALVES)
+    shared = _layout(trial)
+    if _layout(market)[: len(shared)] != shared:
+        raise RuntimeError(f"{HALVES} declare different storage: declare all of it in MarketStorage.sol")
+    known = [_signature(entry) for entry in market["abi"]]
+    name, file = WHOLE
+    market["abi"] += [entry for entry in compiled[file][name]["abi"] if _signature(entry) not in known]
+
+
+def _layout(compiled: dict[str, Any]) -> list[tuple[object, ...]]:
+    """Where each variable lies; names of types hold numbers of solc's syntax tree, which differ between contracts."""
+    storage = compiled["storageLayout"]
+    types = {name: (kind["label"], kind["numberOfBytes"]) for name, kind in (storage["types"] or {}).items()}
+    return [(entry["label"], entry["slot"], entry["offset"], types[entry["type"]]) for entry in storage["storage"]]
+
+
+def _signature(entry: dict[str, Any]) -> tuple[str, str, tuple[str, ...]]:
+    return entry["type"], entry.get("name", ""), tuple(each["type"] for each in entry.get("inputs", ()))
 
 
 def _sources(folder: Path, unit: Unit) -> dict[str, str]:
@@ -103,10 +131,13 @@ def _hash(sources: dict[str, str]) -> str:
 
 
 def _solc(folder: Path, sources: dict[str, str], unit: Unit) -> dict[str, Any]:
+    selection: dict[str, dict[str, list[str]]] = {file: {name: OUTPUTS} for name, file in unit}
+    if "Market" in dict(unit):
+        selection[WHOLE[1]] = {WHOLE[0]: ["abi"]}
     request = {
         "language": "Solidity",
         "sources": {name: {"content": text} for name, text in sources.items()},
-        "settings": SETTINGS | {"outputSelection": {file: {name: OUTPUTS} for name, file in unit}},
+        "settings": SETTINGS | {"outputSelection": selection},
     }
     completed = subprocess.run(
         [node(), str(folder / "solc-wrap.js"), "--standard-json"],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal
 
-Name = Literal["MorphwareToken", "Market", "BlindAuction", "NaiveAuction"]
+Name = Literal["MorphwareToken", "Market", "Trial", "BlindAuction", "NaiveAuction"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Settlement} from "./Settlement.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {IDesk} from "./IMarket.sol";
+import {MarketRules} from "./MarketRules.sol";
 
 /// @title A sealed-bid, second-price, reverse auction: the cheapest authentic worker wins, at the second-lowest price.
 /// @notice Bids are commitments behind one uniform bond, decoys included, so that neither bond nor gas tells them apart.
-///         Anybody may open anybody's bid. A bid that nobody opens burns its bond. Only the best bid and the second
-///         price are kept, so the result does not depend on the order, and an opening costs the same for any number.
-abstract contract Auction is Settlement {
+///         Anybody may bring a signed commitment, and open anybody's bid. A bid that nobody opens burns its bond. Only
+///         the best bid and the second price are kept, so the result does not depend on the order of the openings.
+abstract contract Auction is IDesk, MarketRules, EIP712 {
     bytes32 internal constant JOB_TYPEHASH =
         keccak256("Job(uint256 chainId,address market,address user,bytes32 seedHash)");
     bytes32 internal constant BID_TYPEHASH = keccak256(
         "Bid(uint256 chainId,address market,bytes32 jobId,address bidder,uint96 price,bool isAuthentic,uint32 estimatedSeconds,bytes32 salt)"
     );
+    bytes32 private constant COMMIT_TYPEHASH = keccak256("Commit(bytes32 jobId,address bidder,bytes32 commitment)");
 
-    uint256 internal constant MOST_SEATS = 11;
-    /// @dev Bytes of an encoded specification or model manifest. They live in events only.
-    uint256 internal constant MOST_DOCUMENT_BYTES = 8 * 1024;
+    uint256 private constant MOST_SEATS = 11;
+
+    /// @dev At least one number in so many has to be a free seat, or a draw would mostly miss.
+    uint256 private constant SPARSEST = 8;
 
     /// @dev A slashed majority of a committee (at 50% of the stake) must not be cheaper than the reserve, so that
     ///      seatStake >= 2 reserve / ((seats + 1) 50%).
@@ -26,14 +30,22 @@ abstract contract Auction is Settlement {
     ///      freeze other people's money for 136 years.
     uint32 private constant MOST_WINDOW_SECONDS = 30 days;
 
-    struct Bid {
-        uint32 sequence;
-        bool isCommitted; // false: no such bid
-        bool isOpened;
-    }
+    /// @dev A bid's word is its sequence + 1 while it is sealed. An opened one is forgotten, but the best so far, which
+    ///      gets this bit: it is not opened twice, and `submitModel` finds its salt in it.
+    uint256 internal constant OPENED = 1 << 255;
 
-    /// @dev By bidder, too: else whoever copies a commitment on its way, and is first, keeps the original out.
-    mapping(bytes32 jobId => mapping(address bidder => mapping(bytes32 commitment => Bid))) private _bids;
+    /// @dev The auction while a batch is opened: read once, written once.
+    struct Contest {
+        uint256 bond; // wei
+        uint96 reserve; // wei
+        uint32 mostSeconds; // that a bid may ask for
+        address winner; // zero: none so far
+        uint96 best; // wei, the winner's bid
+        uint96 second; // wei
+        uint32 sequence; // the winner's
+        uint32 estimatedSeconds; // the winner's: its training deadline
+        bytes32 key; // the winner's in `_bids`, if it was opened in this batch
+    }
 
     /// @notice Posts a job and escrows reserve, fees and the user's bond out of the caller's free balance.
     /// @param terms What the job promises; the job is named by the caller and `terms.seedHash`.
@@ -42,131 +54,213 @@ abstract contract Auction is Settlement {
         _checkTerms(terms);
         _onlyUpTo(spec.length, MOST_DOCUMENT_BYTES);
         jobId = keccak256(abi.encode(JOB_TYPEHASH, block.chainid, address(this), msg.sender, terms.seedHash));
-        Job storage job_ = _jobs[jobId];
-        if (job_.state != State.NONE) revert JobExists(jobId);
-        // Without a committee the job ends INCONCLUSIVE, which burns nothing: it must not be a way out by choice.
-        if (_freeList.length < terms.seats) revert NotEnoughSeats(_freeList.length, terms.seats);
-
-        job_.user = msg.sender;
-        job_.seats = terms.seats;
-        job_.reserve = terms.reserve;
-        job_.fee = terms.fee;
-        job_.postedAt = uint40(block.timestamp);
-        job_.trainingSeconds = terms.trainingSeconds;
-        job_.testingSeconds = terms.testingSeconds;
-        job_.threshold = terms.threshold;
-        job_.tolerance = terms.tolerance;
-        job_.fingerprintTolerance = terms.fingerprintTolerance;
-        job_.seedHash = terms.seedHash;
-        uint256 escrow = _userStake(job_);
-        _debit(msg.sender, escrow);
-        job_.held = uint96(escrow); // fits: it was part of a free balance
+        Record storage record = _records[jobId];
+        if (record.state != State.NONE) revert JobExists(jobId);
+        _checkSeats(terms.seats);
+        uint40 deadline = uint40(block.timestamp + terms.biddingSeconds);
+        record.user = msg.sender;
+        record.deadline = deadline;
+        record.state = State.BIDDING;
+        record.flags = terms.options & PUBLIC == 0 ? 0 : KEY_PUBLIC | TEST_PUBLIC;
+        record.reserve = terms.reserve;
+        record.fee = terms.fee;
+        record.threshold = terms.threshold;
+        record.baseline = terms.baseline;
+        record.tolerance = terms.tolerance;
+        record.fingerprintTolerance = terms.fingerprintTolerance;
+        record.postedAt = uint40(block.timestamp);
+        record.trainingSeconds = terms.trainingSeconds;
+        record.testingSeconds = terms.testingSeconds;
+        record.seatSpan = _nextSeat;
+        record.options = terms.options;
+        record.seats = terms.seats;
+        record.secrets = _secretsRoot(terms.seedHash, terms.trainKeyHash, terms.testKeyHash);
+        _debit(msg.sender, _userStake(record));
         emit JobPosted(jobId, msg.sender, terms, spec);
-        _enterFor(jobId, job_, State.BIDDING, terms.biddingSeconds);
+        emit StateChanged(jobId, State.BIDDING, deadline);
     }
 
     /// @notice Takes the caller's own job back while nobody has bid.
     function cancel(bytes32 jobId) external {
-        Job storage job_ = _live(jobId, State.BIDDING);
-        _onlyCaller(job_.user);
-        if (job_.commitments != 0) revert AlreadyBid(job_.commitments);
-        _closeUnawarded(jobId, job_, Outcome.CANCELLED);
+        Record storage record = _live(jobId, State.BIDDING);
+        _onlyCaller(record.user);
+        if (record.commitments != 0) revert AlreadyBid(record.commitments);
+        _closeUnawarded(jobId, record, Outcome.CANCELLED);
     }
 
     /// @notice Bids, sealed: locks the bond behind `commitment`. Any number of bids per account, each commitment once.
     ///         Another account's copy of it does not count against it, cannot be opened, and burns its bond.
     function commit(bytes32 jobId, bytes32 commitment) external {
-        Job storage job_ = _live(jobId, State.BIDDING);
-        if (msg.sender == job_.user) revert UserMayNotBid(msg.sender);
-        Bid storage bid = _bids[jobId][msg.sender][commitment];
-        if (bid.isCommitted) revert CommitmentExists(commitment);
-        uint96 bond = _bond(job_);
-        _debit(msg.sender, bond);
-        job_.held += bond;
-        uint32 sequence = job_.commitments++;
-        ++job_.unopened;
-        bid.sequence = sequence;
-        bid.isCommitted = true;
+        Record storage record = _live(jobId, State.BIDDING);
+        if (msg.sender == record.user) revert UserMayNotBid(msg.sender);
+        if (commitment == 0) revert BadTerms("commitment");
+        bytes32 key = _bidKey(jobId, msg.sender, commitment);
+        if (_bids[key] != 0) revert CommitmentExists(commitment);
+        _debit(msg.sender, _bond(record));
+        uint32 sequence = record.commitments;
+        _bids[key] = uint256(sequence) + 1;
+        record.commitments = sequence + 1;
+        record.unopened += 1;
         emit BidCommitted(jobId, msg.sender, commitment, sequence);
     }
 
-    /// @notice Opens bids, anybody's. What is open already is passed over, so that nobody can spoil a batch by being
-    ///         first; what was never committed refuses the whole batch. The last opening awards the job at once.
+    /// @notice Brings bids that others have signed, anybody's; a bid that may not stand is passed over, so that none of
+    ///         them spoils the batch.
+    /// @param bids At most 64.
+    function commitBatch(bytes32 jobId, SignedBid[] calldata bids) external {
+        Record storage record = _live(jobId, State.BIDDING);
+        _onlyUpTo(bids.length, MOST_BATCH);
+        address user = record.user;
+        uint256 bond = _bond(record);
+        uint32 before = record.commitments;
+        uint32 sequence = before;
+        bytes32 domain = _domainSeparatorV4();
+        for (uint256 i = 0; i < bids.length; ++i) {
+            SignedBid calldata bid = bids[i];
+            address bidder = bid.bidder;
+            bytes32 commitment = bid.commitment;
+            if (bidder == user || commitment == 0) continue;
+            bytes32 structHash = keccak256(abi.encode(COMMIT_TYPEHASH, jobId, bidder, commitment));
+            if (!_isSigned(bidder, domain, structHash, bid.signature)) continue;
+            bytes32 key = _bidKey(jobId, bidder, commitment);
+            if (_bids[key] != 0) continue;
+            uint256 balance = _free[bidder];
+            if (balance < bond) continue;
+            _free[bidder] = balance - bond;
+            _bids[key] = uint256(sequence) + 1;
+            emit BidCommitted(jobId, bidder, commitment, sequence);
+            ++sequence;
+        }
+        if (sequence == before) revert NothingTaken(jobId);
+        record.commitments = sequence;
+        record.unopened += sequence - before;
+    }
+
+    /// @notice Opens bids, anybody's. What is open already, and what was never committed, is passed over, so that nobody
+    ///         can spoil a batch; one of them must be new. The last opening awards the job at once.
+    /// @param openings At most 64.
     function revealBatch(bytes32 jobId, Opening[] calldata openings) external {
-        Job storage job_ = _live(jobId, State.REVEALING);
+        Record storage record = _live(jobId, State.REVEALING);
+        _onlyUpTo(openings.length, MOST_BATCH);
+        Contest memory contest = _contest(record);
+        uint32 opened;
+        bytes32 first;
         for (uint256 i = 0; i < openings.length; ++i) {
-            _open(jobId, job_, openings[i]);
-        }
-        if (job_.unopened == 0) _award(jobId, job_);
-    }
-
-    /// @dev BIDDING is over.
-    function _endBidding(bytes32 jobId, Job storage job_) internal {
-        if (job_.commitments == 0) _closeUnawarded(jobId, job_, Outcome.NO_BIDS);
-        else _enter(jobId, job_, State.REVEALING);
-    }
-
-    /// @dev REVEALING is over: unopened bonds burn, and the job is the winner's, if there is one.
-    function _award(bytes32 jobId, Job storage job_) internal {
-        _burn(job_, job_.unopened * _bond(job_));
-        if (job_.winner == address(0)) {
-            _closeUnawarded(jobId, job_, Outcome.NO_BIDS);
-            return;
-        }
-        job_.price = job_.second;
-        emit JobAwarded(jobId, job_.winner, job_.best, job_.price, job_.unopened);
-        _enter(jobId, job_, State.AWARDED);
-    }
-
-    function _open(bytes32 jobId, Job storage job_, Opening calldata opening) private {
-        bytes32 commitment = keccak256(
-            abi.encode(
-                BID_TYPEHASH,
-                block.chainid,
-                address(this),
+            bytes32 commitment = _bidHash(
                 jobId,
-                opening.bidder,
-                opening.price,
-                opening.isAuthentic,
-                opening.estimatedSeconds,
-                opening.salt
-            )
-        );
+                openings[i].bidder,
+                openings[i].price,
+                openings[i].isAuthentic,
+                openings[i].estimatedSeconds,
+                openings[i].salt
+            );
+            if (i == 0) first = commitment;
+            if (_open(jobId, contest, openings[i], commitment)) ++opened;
+        }
+        if (opened == 0) revert UnknownCommitment(first);
+        if (contest.winner != address(0)) {
+            if (contest.key != 0) _storeStanding(record, contest);
+            record.price = contest.second;
+        }
+        uint32 unopened = record.unopened - opened;
+        record.unopened = unopened;
+        if (unopened == 0) _award(jobId, record, 0, false);
+    }
+
+    function _open(bytes32 jobId, Contest memory contest, Opening calldata opening, bytes32 commitment)
+        private
+        returns (bool isNew)
+    {
         // The bidder is in the hash: a copy lies under another bidder, and no opening leads there.
-        Bid storage bid = _bids[jobId][opening.bidder][commitment];
-        if (!bid.isCommitted) revert UnknownCommitment(commitment);
-        if (bid.isOpened) return;
-        bid.isOpened = true;
-        --job_.unopened;
+        bytes32 key = _bidKey(jobId, opening.bidder, commitment);
+        uint256 bid = _bids[key];
+        if (bid == 0 || bid & OPENED != 0) return false;
         emit BidOpened(
             jobId, opening.bidder, commitment, opening.price, opening.isAuthentic, opening.estimatedSeconds
         );
-        address loser = _isEligible(job_, opening) ? _enterBid(job_, opening, bid.sequence) : opening.bidder;
-        if (loser != address(0)) _pay(job_, loser, _bond(job_));
-    }
-
-    function _isEligible(Job storage job_, Opening calldata opening) private view returns (bool) {
-        return opening.isAuthentic && opening.price != 0 && opening.price <= job_.reserve
-            && opening.estimatedSeconds != 0 && opening.estimatedSeconds <= job_.trainingSeconds;
-    }
-
-    /// @dev Lets an eligible bid compete by (price, sequence).
-    /// @return loser Whose bond is free now: the dethroned best, the new bid's if it does not win, or nobody's.
-    function _enterBid(Job storage job_, Opening calldata opening, uint32 sequence) private returns (address loser) {
-        loser = job_.winner;
-        bool isFirst = loser == address(0);
-        bool isBest = isFirst || opening.price < job_.best
-            || (opening.price == job_.best && sequence < job_.bestSequence);
-        if (!isBest) {
-            if (opening.price < job_.second) job_.second = opening.price;
-            return opening.bidder;
+        address loser = opening.bidder;
+        if (_isEligible(contest, opening) && _isBest(contest, opening.price, uint32(bid - 1))) {
+            loser = _crown(contest, opening, uint32(bid - 1), key);
+            _bids[key] = bid | OPENED;
+        } else {
+            delete _bids[key];
         }
-        job_.second = isFirst ? job_.reserve : job_.best;
-        job_.best = opening.price;
-        job_.bestSequence = sequence;
-        job_.winnerSeconds = opening.estimatedSeconds;
-        job_.winner = opening.bidder;
-        job_.winnerSalt = opening.salt;
+        if (loser != address(0)) _credit(loser, contest.bond);
+        return true;
+    }
+
+    function _isEligible(Contest memory contest, Opening calldata opening) private pure returns (bool) {
+        return opening.isAuthentic && opening.price != 0 && opening.price <= contest.reserve
+            && opening.estimatedSeconds != 0 && opening.estimatedSeconds <= contest.mostSeconds;
+    }
+
+    /// @dev Lets an eligible bid compete by (price, sequence); the one that does not win may lower the second price.
+    function _isBest(Contest memory contest, uint96 price, uint32 sequence) private pure returns (bool) {
+        if (contest.winner == address(0)) return true;
+        if (price < contest.best || (price == contest.best && sequence < contest.sequence)) return true;
+        if (price < contest.second) contest.second = price;
+        return false;
+    }
+
+    /// @return dethroned Whose bond is free now: the best bid's so far, or nobody's.
+    function _crown(Contest memory contest, Opening calldata opening, uint32 sequence, bytes32 key)
+        private
+        returns (address dethroned)
+    {
+        dethroned = contest.winner;
+        contest.second = dethroned == address(0) ? contest.reserve : contest.best;
+        contest.winner = opening.bidder;
+        contest.best = opening.price;
+        contest.sequence = sequence;
+        contest.estimatedSeconds = opening.estimatedSeconds;
+        // One that an earlier batch opened stays as it is: its key would cost a word, and it says no more than "open".
+        if (contest.key != 0) delete _bids[contest.key];
+        contest.key = key;
+    }
+
+    function _contest(Record storage record) private view returns (Contest memory contest) {
+        contest.bond = _bond(record);
+        contest.reserve = record.reserve;
+        contest.mostSeconds = record.trainingSeconds;
+        contest.winner = record.winner;
+        contest.second = record.price;
+        (contest.best, contest.sequence, contest.estimatedSeconds) = _standing(record);
+    }
+
+    function _storeStanding(Record storage record, Contest memory contest) private {
+        record.winner = contest.winner;
+        record.standingOrModel = bytes32(
+            uint256(contest.best) | (uint256(contest.sequence) << 96) | (uint256(contest.estimatedSeconds) << 128)
+        );
+    }
+
+    /// @dev The best bid so far: 96 bits of price, 32 of its sequence, 32 of its run time. `_award` reads the price, too.
+    function _standing(Record storage record)
+        internal
+        view
+        returns (uint96 best, uint32 sequence, uint32 estimatedSeconds)
+    {
+        uint256 word = uint256(record.standingOrModel);
+        return (uint96(word), uint32(word >> 96), uint32(word >> 128));
+    }
+
+    function _bidKey(bytes32 jobId, address bidder, bytes32 commitment) internal pure returns (bytes32) {
+        return keccak256(abi.encode(jobId, bidder, commitment));
+    }
+
+    function _bidHash(
+        bytes32 jobId,
+        address bidder,
+        uint96 price,
+        bool isAuthentic,
+        uint32 estimatedSeconds,
+        bytes32 salt
+    ) internal view returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                BID_TYPEHASH, block.chainid, address(this), jobId, bidder, price, isAuthentic, estimatedSeconds, salt
+            )
+        );
     }
 
     function _checkTerms(Terms calldata terms) private view {
@@ -179,9 +273,22 @@ abstract contract Auction is Settlement {
         if (!_isWindow(terms.testingSeconds) || terms.testingSeconds < _reportRevealSeconds) {
             revert BadTerms("testingSeconds");
         }
-        if (uint256(seatStake) * (uint256(terms.seats) + 1) < STAKE_FACTOR * uint256(terms.reserve)) {
+        if (uint256(_seatStake) * (uint256(terms.seats) + 1) < STAKE_FACTOR * uint256(terms.reserve)) {
             revert BadTerms("reserve");
         }
+        if (terms.options > PUBLIC | LINEAR) revert BadTerms("options");
+        bool isBaseline = terms.options & LINEAR == 0 ? terms.baseline == 0 : terms.baseline < terms.threshold;
+        if (!isBaseline) revert BadTerms("baseline");
+    }
+
+    /// @dev Without a committee the job ends INCONCLUSIVE, which burns nothing: it must not be a way out by choice. So
+    ///      there have to be seats for a first appeal, and the numbers must not be too sparse for a draw.
+    function _checkSeats(uint256 seats) private view {
+        uint256 free = _freeSeats;
+        uint256 needed = 2 * seats + 1;
+        if (free < needed) revert NotEnoughSeats(free, needed);
+        needed = (uint256(_nextSeat) + SPARSEST - 1) / SPARSEST;
+        if (free < needed) revert NotEnoughSeats(free, needed);
     }
 
     function _isWindow(uint32 duration) private pure returns (bool) {

@@ -165,8 +165,8 @@ interface IMarketTypes {
 
     struct Seat {
         address owner; // zero: no such seat
-        uint32 since; // when it was staked, seconds; it serves only jobs posted later
-        uint32 freeAt; // when a leaving seat may be unstaked, seconds; 0: it is not leaving
+        uint40 since; // when it was staked, seconds; it serves only jobs posted later
+        uint40 freeAt; // when a leaving seat may be unstaked, seconds; 0: it is not leaving
         bool isBusy; // it sits on a committee
     }
 
@@ -247,14 +247,15 @@ interface IMarketTypes {
     error SeatNotLeaving(uint32 seat);
 }
 
-/// @title The half that takes money in and a job as far as its model: what `Market` implements itself.
+/// @title The half that takes what people bring (money, seats, bids, keys, the model, sealed reports): what `Market`
+///        implements itself.
 interface IDesk is IMarketTypes {
     function deposit(uint96 amount) external;
     function depositWithPermit(uint96 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external;
     function withdraw(uint96 amount) external;
     function stake(uint16 count) external;
-    function requestUnstake(uint32 seat) external;
-    function unstake(uint32 seat) external;
+    function requestUnstake(uint32 seat_) external;
+    function unstake(uint32 seat_) external;
     function publishNode(bytes32 encryptionKey, bytes32 peerKey, string[] calldata addresses) external;
 
     function post(Terms calldata terms, bytes calldata spec) external returns (bytes32 jobId);
@@ -270,27 +271,6 @@ interface IDesk is IMarketTypes {
         bytes32 jobId, bytes32 modelHash, bytes32 xHash, bytes32 yHash, bytes32 workerSeed, bytes calldata model
     ) external;
 
-    function multicall(bytes[] calldata data) external returns (bytes[] memory results);
-
-    function freeBalance(address account) external view returns (uint256);
-    function burned() external view returns (uint256);
-    function total() external view returns (uint256);
-    function seat(uint32 seat) external view returns (Seat memory);
-    function strikes(uint32 seat) external view returns (Strikes memory);
-    function freeSeats() external view returns (uint256);
-    function seatCount() external view returns (uint256);
-    function nextSeat() external view returns (uint256);
-    function freed() external view returns (uint32[] memory);
-    function timing() external view returns (Timing memory);
-    function seatStake() external view returns (uint96);
-}
-
-/// @title The half that tests the model and ends the job: what `Trial` implements, at the market's own address.
-interface ITrial is IMarketTypes {
-    function decline(bytes32 jobId) external;
-    function revealSeed(
-        bytes32 jobId, bytes32 userSeed, bytes32 trainKeyHash, bytes32 testKeyHash, ModelRoot calldata model
-    ) external;
     function postTestKeys(bytes32 jobId, bytes[] calldata boxes) external;
     function postModelKeys(bytes32 jobId, bytes[] calldata boxes) external;
     function complainX(bytes32 jobId) external;
@@ -300,16 +280,39 @@ interface ITrial is IMarketTypes {
     function complainKeys(bytes32 jobId, bool againstUser) external;
     function discloseTest(bytes32 jobId, bytes calldata keys, bytes32 seedHash, bytes32 trainKeyHash) external;
     function discloseModel(bytes32 jobId, bytes32 x, bytes32 y, bytes32 modelHash, bytes32 workerSeed) external;
+
+    function multicall(bytes[] calldata data) external returns (bytes[] memory results);
+
+    function job(bytes32 jobId) external view returns (Job memory);
+    function committee(bytes32 jobId, uint8 round) external view returns (Member[] memory);
+    function appeals(bytes32 jobId) external view returns (Appeal[] memory);
+    function freeBalance(address account) external view returns (uint256);
+    function burned() external view returns (uint256);
+    function total() external view returns (uint256);
+    function seat(uint32 seat_) external view returns (Seat memory);
+    function strikes(uint32 seat_) external view returns (Strikes memory);
+    function freeSeats() external view returns (uint256);
+    function seatCount() external view returns (uint256);
+    function nextSeat() external view returns (uint256);
+    function freed() external view returns (uint32[] memory);
+    function timing() external view returns (Timing memory);
+    function seatStake() external view returns (uint96);
+}
+
+/// @title The half that draws, tallies, judges and pays, and every deadline: what `Trial` implements, at the market's
+///        own address.
+interface ITrial is IMarketTypes {
+    function decline(bytes32 jobId) external;
+    function revealSeed(
+        bytes32 jobId, bytes32 userSeed, bytes32 trainKeyHash, bytes32 testKeyHash, ModelRoot calldata model
+    ) external;
     function revealReports(bytes32 jobId, Report[] calldata reports) external;
     function appeal(bytes32 jobId) external;
     function claim(bytes32 jobId, bytes32 y, bytes32 modelHash, bytes32 xHash, bytes32 workerSeed) external;
     function inspectAppeal(bytes32 jobId) external;
     function poke(bytes32 jobId) external;
 
-    function job(bytes32 jobId) external view returns (Job memory);
-    function committee(bytes32 jobId, uint8 round) external view returns (Member[] memory);
     function tally(bytes32 jobId, uint8 round) external view returns (Tally memory);
-    function appeals(bytes32 jobId) external view returns (Appeal[] memory);
 }
 
 /// @title Everything that the market's address answers to.

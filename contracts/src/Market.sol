@@ -2,26 +2,46 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {Committee} from "./Committee.sol";
-import {Jobs} from "./Jobs.sol";
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
+import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {IDesk} from "./IMarket.sol";
+import {JobViews} from "./JobViews.sol";
+import {Keys} from "./Keys.sol";
 import {Ledger} from "./Ledger.sol";
+import {MarketStorage} from "./MarketStorage.sol";
+import {SealedReports} from "./SealedReports.sol";
 import {Seats} from "./Seats.sol";
+import {Training} from "./Training.sol";
+import {Trial} from "./Trial.sol";
 
 /// @title The market: a job from posting to payout, between parties who need not trust each other.
 /// @notice No owner, no upgrade, no pause. Every state has a deadline and every deadline an outcome, and anybody may
 ///         `poke`: no job and no money waits for a party that has gone.
-contract Market is Committee {
-    uint256 internal constant MOST_ADDRESSES = 8;
-    uint256 internal constant MOST_ADDRESS_BYTES = 200;
+/// @dev One contract in two halves, because of EIP-170. This half takes what people bring; whatever it does not know
+///      itself it runs from `trial`, whose code this constructor fixes, and which works on this storage.
+///      `multicall` calls this address again, so both halves can be called in one transaction (poke and claim).
+contract Market is Ledger, Seats, Training, Keys, SealedReports, JobViews, Multicall {
+    uint256 private constant MOST_ADDRESSES = 8;
+    uint256 private constant MOST_ADDRESS_BYTES = 200;
+
+    /// @notice The other half's code. It has no storage, money or power of its own.
+    address public immutable trial;
 
     /// @param token_ The token of all amounts.
     /// @param seatStake_ Wei that one validator seat holds.
     /// @param timing_ How long every party has.
     constructor(IERC20 token_, uint96 seatStake_, Timing memory timing_)
-        Ledger(token_)
-        Seats(seatStake_, timing_.unbondingSeconds)
-        Jobs(timing_)
-    {}
+        MarketStorage(token_, seatStake_, timing_)
+        EIP712("Morphware", "1")
+    {
+        trial = address(new Trial(token_, seatStake_, timing_));
+    }
+
+    /// @notice Every call that this half does not know, the other one answers, here.
+    fallback(bytes calldata call_) external returns (bytes memory) {
+        return Address.functionDelegateCall(trial, call_);
+    }
 
     /// @notice Publishes the caller's public keys and addresses, for those who missed its node record.
     /// @param encryptionKey X25519, for sealed boxes.
@@ -35,51 +55,27 @@ contract Market is Committee {
         emit NodePublished(msg.sender, encryptionKey, peerKey, addresses);
     }
 
-    /// @notice The hash lock's preimage is the whole authority: whoever publishes y gets the worker its price.
-    function claim(bytes32 jobId, bytes32 y) external {
-        Job storage job_ = _live(jobId, State.CLAIMABLE);
-        _onlyPreimage(y, job_.yHash);
-        emit Claimed(jobId, y);
-        _closePaid(jobId, job_); // a later version enters INSPECT here if the verdict is PASS
+    /// @notice How long every party has; fixed at deployment.
+    function timing() external view returns (Timing memory) {
+        return Timing({
+            revealingSeconds: _revealingSeconds,
+            keySeconds: _keySeconds,
+            ackSeconds: _ackSeconds,
+            disputeSeconds: _disputeSeconds,
+            seedSeconds: _seedSeconds,
+            keyingSeconds: _keyingSeconds,
+            reportRevealSeconds: _reportRevealSeconds,
+            appealSeconds: _appealSeconds,
+            claimSeconds: _claimSeconds,
+            inspectSeconds: _inspectSeconds,
+            drawSeconds: _drawSeconds,
+            unbondingSeconds: _unbondingSeconds,
+            seedBlocks: _seedBlocks
+        });
     }
 
-    /// @notice Moves a job whose deadline has passed; anybody may.
-    function poke(bytes32 jobId) external {
-        Job storage job_ = _jobs[jobId];
-        State state = job_.state;
-        if (state == State.NONE || state == State.CLOSED) revert WrongState(jobId, state);
-        if (block.timestamp < job_.deadline) revert TooEarly(jobId, job_.deadline, block.timestamp);
-
-        if (state == State.BIDDING) _endBidding(jobId, job_);
-        else if (state == State.REVEALING) _award(jobId, job_);
-        else if (state == State.AWARDED) _closeUserFault(jobId, job_);
-        else if (state == State.KEYED) _closeMutualAbort(jobId, job_);
-        else if (state == State.TRAINING) _closeWorkerFault(jobId, job_);
-        else if (state == State.SEED) _resolve(jobId, job_, Verdict.NO_TEST);
-        else if (state == State.KEYING) _endKeying(jobId, job_);
-        else if (state == State.VCOMMIT) _endCommits(jobId, job_);
-        else if (state == State.VREVEAL) _tally(jobId, job_);
-        else if (state == State.TALLIED) _resolve(jobId, job_, job_.verdict);
-        else _closeWorkerFault(jobId, job_); // CLAIMABLE
-    }
-
-    /// @dev Whoever withheld its keys is at fault; if both did, nobody can say who would have.
-    function _endKeying(bytes32 jobId, Job storage job_) private {
-        if (job_.isWorkerKeyed) _resolve(jobId, job_, Verdict.NO_TEST);
-        else if (job_.isUserKeyed) _resolve(jobId, job_, Verdict.NO_MODEL);
-        else _closeMutualAbort(jobId, job_);
-    }
-
-    function _endCommits(bytes32 jobId, Job storage job_) private {
-        if (job_.committed == 0) _tally(jobId, job_);
-        else _enter(jobId, job_, State.VREVEAL);
-    }
-
-    /// @dev What a final verdict leads to; there is one, or the job would have ended at the tally.
-    function _resolve(bytes32 jobId, Job storage job_, Verdict verdict) private {
-        job_.verdict = verdict;
-        if (verdict == Verdict.PASS || verdict == Verdict.NO_TEST) _enter(jobId, job_, State.CLAIMABLE);
-        else if (verdict == Verdict.FAIL) _closeRejected(jobId, job_);
-        else _closeWorkerFault(jobId, job_); // NO_MODEL
+    /// @notice Several calls in one transaction, all or none; `msg.sender` stays the caller.
+    function multicall(bytes[] calldata data) public override(IDesk, Multicall) returns (bytes[] memory results) {
+        return super.multicall(data);
     }
 }

@@ -1,153 +1,160 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Jobs} from "./Jobs.sol";
+import {ITrial} from "./IMarket.sol";
+import {Rounds} from "./Rounds.sol";
 
-/// @title Who gets what when a job ends: one function an outcome.
-/// @notice Every function credits the shares, and whatever the job still holds then is burned: the fines, the bonds of
-///         bids that nobody opened, and all remainders of divisions. Nothing can be left behind in a closed job.
-/// @dev Shares are basis points of the bond b = reserve / 2, rounded down. Who is excused and who is slashed among the
-///      validators is decided here once, when no verdict can change any more.
-abstract contract Settlement is Jobs {
-    uint256 internal constant BPS = 10_000;
-
+/// @title Who gets what when a job ends: its seats first, then the parties, and the rest burns.
+/// @notice Who is excused and who is slashed among the validators is decided here once, when no verdict can change any
+///         more. The first call decides everything; where there are more seats than one call settles, `poke` goes on.
+/// @dev Shares are basis points of the bond b = reserve / 2, rounded down. Whatever the job still holds after the shares
+///      is burned: fines and all remainders of divisions. Nothing can be left behind in a closed job.
+abstract contract Settlement is ITrial, Rounds {
     /// @dev The part of the defaulter's bond that the wronged party gets; the rest burns.
-    uint256 internal constant FAULT_COMPENSATION_BPS = 5_000;
+    uint256 private constant FAULT_COMPENSATION_BPS = 5_000;
     /// @dev What either side burns of a bond when nobody can say whose fault it is.
-    uint256 internal constant MUTUAL_ABORT_BURN_BPS = 2_500;
+    uint256 private constant MUTUAL_ABORT_BURN_BPS = 2_500;
     /// @dev What the worker burns of its bond for a model below the threshold.
-    uint256 internal constant REJECTED_BURN_BPS = 3_000;
-    /// @dev What a validator loses of its seat's stake for silence.
-    uint256 internal constant NO_SHOW_SLASH_BPS = 2_000;
+    uint256 private constant REJECTED_BURN_BPS = 3_000;
+
+    /// @dev What a validator loses of its seat's stake: for silence, for a metric that a later committee (or a majority
+    ///      of its own) did not find, for the third code in a while that did not become the verdict.
+    uint256 private constant SILENCE_SLASH_BPS = 2_000;
+    uint256 private constant OUTLIER_SLASH_BPS = 5_000;
+    uint256 private constant STRIKE_SLASH_BPS = 1_000;
+    uint256 private constant STRIKES = 3;
+    uint256 private constant STRIKE_WINDOW = 30 days;
 
     /// @dev A fingerprint near zero needs no equality to the last digit: billionths that always count as equal.
-    int256 internal constant FINGERPRINT_SLACK = 1_000;
+    int256 private constant FINGERPRINT_SLACK = 1_000;
 
-    /// @dev The report codes: the model, or the testing set, could not be had.
-    int64 internal constant NO_MODEL_CODE = type(int64).min;
-    int64 internal constant NO_TEST_CODE = type(int64).min + 1;
+    /// @dev Seats settled in one call: bounds its gas.
+    uint256 private constant SWEEP = 24;
 
-    /// @dev CANCELLED, or NO_BIDS: the user gets everything back. Bonds of unopened bids burn.
-    function _closeUnawarded(bytes32 jobId, Job storage job_, Outcome outcome) internal {
-        _pay(job_, job_.user, _userStake(job_));
-        _close(jobId, job_, outcome);
+    /// @dev EXCUSED: neither fee nor slash. MISTAKEN: a code that did not become and stay the verdict.
+    enum Conduct { EXCUSED, COHERENT, SILENT, OUTLIER, MISTAKEN }
+
+    /// @dev All rounds of a job, looked at from its end.
+    struct Hearing {
+        uint32[] numbers; // of all seats, in the order of (round, index)
+        Conduct[] conducts; // theirs
+        Tally standard; // of the last round that has a metric; NONE: there is none
+        uint256 coherent; // how many are
+        uint256 slashed; // wei, all slashes together
     }
 
-    /// @dev USER_FAULT: the user withheld the training keys. The winner gets its bond and a part of the user's.
-    function _closeUserFault(bytes32 jobId, Job storage job_) internal {
-        uint256 bond = _bond(job_);
-        _pay(job_, job_.winner, bond + (bond * FAULT_COMPENSATION_BPS) / BPS);
-        _pay(job_, job_.user, _userStake(job_) - bond);
-        _close(jobId, job_, Outcome.USER_FAULT);
+    /// @dev Ends a job. Its verdict is final.
+    function _close(bytes32 jobId, Record storage record, Outcome outcome, bool isPoked) internal {
+        record.outcome = outcome;
+        uint256 now_ = block.timestamp;
+        Hearing memory hearing = _hear(jobId, record);
+        uint256 seats = hearing.numbers.length;
+        for (uint256 i = 0; i < seats; ++i) {
+            if (hearing.conducts[i] == Conduct.COHERENT) ++hearing.coherent;
+            else hearing.slashed += _slashOf(hearing.numbers[i], hearing.conducts[i], now_);
+        }
+        uint256 feeEach;
+        if (hearing.coherent != 0) {
+            uint256 purse = uint256(record.seats) * record.fee + _appealBonds(jobId, record) + hearing.slashed;
+            feeEach = purse / hearing.coherent;
+            if (feeEach > record.fee) feeEach = record.fee;
+        }
+        if (seats <= SWEEP) {
+            _settle(jobId, hearing, 0, seats, feeEach, now_);
+            _clearRounds(jobId, record);
+            _payParties(jobId, record, hearing, feeEach, isPoked);
+            return;
+        }
+        record.slashed = uint96(hearing.slashed);
+        record.coherent = uint8(hearing.coherent);
+        record.feeEach = uint96(feeEach);
+        record.balance = _settle(jobId, hearing, 0, SWEEP, feeEach, now_);
+        record.settled = uint8(SWEEP);
+        _enter(jobId, record, record.state, 0);
     }
 
-    /// @dev WORKER_FAULT: no model, no keys or no claim. The user gets everything back and a part of the winner's bond.
-    function _closeWorkerFault(bytes32 jobId, Job storage job_) internal {
-        (uint256 feesPaid,) = _settle(jobId, job_);
-        uint256 compensation = (uint256(_bond(job_)) * FAULT_COMPENSATION_BPS) / BPS;
-        _pay(job_, job_.user, _userStake(job_) - feesPaid + compensation);
-        _close(jobId, job_, Outcome.WORKER_FAULT);
+    /// @dev Goes on with a settlement that `_close` has begun, at the time that is now the deadline.
+    function _sweep(bytes32 jobId, Record storage record, bool isPoked) internal {
+        Hearing memory hearing = _hear(jobId, record);
+        uint256 from = record.settled;
+        uint256 to = from + SWEEP;
+        if (to > hearing.numbers.length) to = hearing.numbers.length;
+        uint256 feeEach = record.feeEach;
+        record.balance += _settle(jobId, hearing, from, to, feeEach, record.deadline);
+        record.settled = uint8(to);
+        if (to < hearing.numbers.length) return;
+        hearing.slashed = record.slashed;
+        hearing.coherent = record.coherent;
+        _payParties(jobId, record, hearing, feeEach, isPoked);
     }
 
-    /// @dev MUTUAL_ABORT: nobody can say whose fault. Both burn the same, or a user and its own shill could walk away.
-    function _closeMutualAbort(bytes32 jobId, Job storage job_) internal {
-        _settle(jobId, job_);
-        uint256 bond = _bond(job_);
-        uint256 fine = (bond * MUTUAL_ABORT_BURN_BPS) / BPS;
-        _pay(job_, job_.winner, bond - fine);
-        _pay(job_, job_.user, _userStake(job_) - fine);
-        _close(jobId, job_, Outcome.MUTUAL_ABORT);
-    }
-
-    /// @dev REJECTED: the model misses the threshold. The user pays the validators only.
-    function _closeRejected(bytes32 jobId, Job storage job_) internal {
-        (uint256 feesPaid,) = _settle(jobId, job_);
-        uint256 bond = _bond(job_);
-        _pay(job_, job_.winner, bond - (bond * REJECTED_BURN_BPS) / BPS);
-        _pay(job_, job_.user, _userStake(job_) - feesPaid);
-        _close(jobId, job_, Outcome.REJECTED);
-    }
-
-    /// @dev INCONCLUSIVE: no committee, or none that found anything. The parties get everything back, and the worker,
-    ///      who has worked, up to its price out of what silent validators lost.
-    function _closeInconclusive(bytes32 jobId, Job storage job_) internal {
-        (uint256 feesPaid, uint256 slashed) = _settle(jobId, job_);
-        uint256 compensation = slashed < job_.price ? slashed : job_.price;
-        _pay(job_, job_.winner, uint256(_bond(job_)) + compensation);
-        _pay(job_, job_.user, _userStake(job_) - feesPaid);
-        _close(jobId, job_, Outcome.INCONCLUSIVE);
-    }
-
-    /// @dev PAID: the worker gets price and bond. A user who withheld seed or testing set (NO_TEST) burns its own bond.
-    function _closePaid(bytes32 jobId, Job storage job_) internal {
-        (uint256 feesPaid,) = _settle(jobId, job_);
-        uint256 bond = _bond(job_);
-        uint256 forfeit = job_.verdict == Verdict.NO_TEST ? bond : 0;
-        _pay(job_, job_.winner, job_.price + bond);
-        _pay(job_, job_.user, _userStake(job_) - feesPaid - job_.price - forfeit);
-        _close(jobId, job_, Outcome.PAID);
-    }
-
-    /// @dev What the user escrowed at posting, in wei.
-    function _userStake(Job storage job_) internal view returns (uint256) {
-        return uint256(job_.reserve) + uint256(job_.seats) * job_.fee + _bond(job_);
-    }
-
-    /// @dev Moves wei from the job to an account's free balance.
-    function _pay(Job storage job_, address account, uint256 amount) internal {
-        job_.held = uint96(job_.held - amount);
-        _credit(account, amount);
-    }
-
-    function _burn(Job storage job_, uint96 amount) internal {
-        job_.held -= amount;
-        job_.burned += amount;
-        _countBurned(amount);
-    }
-
-    /// @dev Pays coherent validators, slashes silent ones and lets all seats go. A slash becomes the job's holding.
-    ///      A round that never ran (a party withheld keys) has neither: its validators could not have reported.
-    function _settle(bytes32 jobId, Job storage job_) private returns (uint256 feesPaid, uint256 slashed) {
-        bool hasRun = job_.isUserKeyed && job_.isWorkerKeyed;
-        Member[] storage members = _committees[jobId];
-        for (uint256 i = 0; i < members.length; ++i) {
-            Member storage member = members[i];
-            uint96 fee;
-            uint96 slash;
-            if (hasRun && !member.hasRevealed) {
-                slash = uint96((uint256(seatStake) * NO_SHOW_SLASH_BPS) / BPS);
-            } else if (hasRun && _isCoherent(job_, member)) {
-                fee = job_.fee;
+    /// @dev Reads all reports again. The metric to compare with is the last that a committee found; it slashes only if
+    ///      the last committee found it: an appeal that came to nothing proves nobody wrong.
+    function _hear(bytes32 jobId, Record storage record) private view returns (Hearing memory hearing) {
+        uint256 rounds = uint256(record.round) + 1;
+        uint32[][] memory numbers = new uint32[][](rounds);
+        bytes32[][] memory reports = new bytes32[][](rounds);
+        Verdict[] memory verdicts = new Verdict[](rounds);
+        Verdict last;
+        bool isSure;
+        uint256 seats;
+        for (uint256 r = 0; r < rounds; ++r) {
+            Round storage round = _rounds[jobId][r];
+            numbers[r] = _seatsOf(round);
+            seats += numbers[r].length;
+            reports[r] = _reportsOf(round, numbers[r].length);
+            (Tally memory found,) = _tallyOf(record, reports[r]);
+            verdicts[r] = found.verdict;
+            if (found.verdict != Verdict.NONE) last = found.verdict;
+            isSure = found.verdict == Verdict.PASS || found.verdict == Verdict.FAIL;
+            if (isSure) hearing.standard = found;
+        }
+        hearing.numbers = new uint32[](seats);
+        hearing.conducts = new Conduct[](seats);
+        uint256 next;
+        for (uint256 r = 0; r < rounds; ++r) {
+            for (uint256 i = 0; i < numbers[r].length; ++i) {
+                hearing.numbers[next] = numbers[r][i];
+                bool isMet = r != record.round || record.flags & ABORTED == 0;
+                hearing.conducts[next++] =
+                    _conductOf(record, reports[r][i], isMet, verdicts[r], last, hearing.standard, isSure);
             }
-            if (slash != 0) {
-                job_.held += slash;
-                slashed += slash;
-                _dissolve(member.seat, slash);
-            } else {
-                _release(member.seat);
-            }
-            if (fee != 0) {
-                feesPaid += fee;
-                _pay(job_, member.validator, fee);
-            }
-            emit SeatSettled(jobId, member.validator, fee, slash);
         }
     }
 
-    /// @dev A code is coherent iff it is the verdict; a metric iff it and its fingerprint are near to the medians.
-    function _isCoherent(Job storage job_, Member storage member) private view returns (bool) {
-        Verdict verdict = job_.verdict;
-        if (verdict == Verdict.NO_MODEL) return member.metric == NO_MODEL_CODE;
-        if (verdict == Verdict.NO_TEST) return member.metric == NO_TEST_CODE;
-        if (verdict == Verdict.NONE || _isCode(member.metric)) return false;
-        int256 median = job_.fingerprint;
-        int256 slack = (_distance(median, 0) * int256(uint256(job_.fingerprintTolerance))) / 1e9;
-        return _distance(member.metric, job_.metric) <= int256(uint256(job_.tolerance))
-            && _distance(member.fingerprint, median) <= slack + FINGERPRINT_SLACK;
+    /// @param isMet The round was not ended by a party's default.
+    /// @param own The report's own round's verdict.
+    /// @param last The last verdict that any round has found.
+    function _conductOf(
+        Record storage record,
+        bytes32 report,
+        bool isMet,
+        Verdict own,
+        Verdict last,
+        Tally memory standard,
+        bool isSure
+    ) private view returns (Conduct) {
+        if (!_isOpened(report)) return isMet ? Conduct.SILENT : Conduct.EXCUSED;
+        int64 metric = _metricOf(report);
+        if (metric == NO_MODEL_CODE || metric == NO_TEST_CODE) {
+            Verdict code = metric == NO_MODEL_CODE ? Verdict.NO_MODEL : Verdict.NO_TEST;
+            return own == code && last == code ? Conduct.COHERENT : Conduct.MISTAKEN;
+        }
+        if (standard.verdict == Verdict.NONE || _isNear(record, metric, _fingerprintOf(report), standard)) {
+            return Conduct.COHERENT;
+        }
+        return isSure ? Conduct.OUTLIER : Conduct.EXCUSED;
     }
 
-    function _isCode(int64 metric) internal pure returns (bool) {
-        return metric == NO_MODEL_CODE || metric == NO_TEST_CODE;
+    function _isNear(Record storage record, int64 metric, int64 fingerprint, Tally memory standard)
+        private
+        view
+        returns (bool)
+    {
+        int256 median = standard.fingerprint;
+        int256 slack = (_distance(median, 0) * int256(uint256(record.fingerprintTolerance))) / 1e9;
+        return _distance(metric, standard.metric) <= int256(uint256(record.tolerance))
+            && _distance(fingerprint, median) <= slack + FINGERPRINT_SLACK;
     }
 
     /// @dev In 256 bits, so that the far ends of 64 bits cannot overflow.
@@ -155,12 +162,141 @@ abstract contract Settlement is Jobs {
         return a < b ? b - a : a - b;
     }
 
-    function _close(bytes32 jobId, Job storage job_, Outcome outcome) private {
-        _burn(job_, job_.held);
-        job_.state = State.CLOSED;
-        job_.deadline = 0;
-        job_.outcome = outcome;
-        emit StateChanged(jobId, State.CLOSED, 0);
-        emit JobClosed(jobId, outcome, job_.winner, outcome == Outcome.PAID ? job_.price : 0, job_.burned);
+    /// @dev Wei that a seat loses. A strike counts from the first one within the window.
+    function _slashOf(uint32 number, Conduct conduct, uint256 now_) private view returns (uint256) {
+        uint256 bps;
+        if (conduct == Conduct.SILENT) bps = SILENCE_SLASH_BPS;
+        else if (conduct == Conduct.OUTLIER) bps = OUTLIER_SLASH_BPS;
+        else if (conduct == Conduct.MISTAKEN && _struck(number, now_).count >= STRIKES) bps = STRIKE_SLASH_BPS;
+        return (uint256(_seatStake) * bps) / BPS;
+    }
+
+    function _struck(uint32 number, uint256 now_) private view returns (Strikes memory strikes_) {
+        strikes_ = _strikes[number];
+        if (strikes_.count == 0 || now_ > strikes_.firstAt + STRIKE_WINDOW) return Strikes(1, uint40(now_));
+        strikes_.count += 1;
+    }
+
+    /// @dev Pays, slashes and lets go of the seats from `from` to before `to`.
+    /// @return balance Wei that came in by slashes less what went out as fees.
+    function _settle(bytes32 jobId, Hearing memory hearing, uint256 from, uint256 to, uint256 feeEach, uint256 now_)
+        private
+        returns (int128 balance)
+    {
+        uint32 released;
+        for (uint256 i = from; i < to; ++i) {
+            uint32 number = hearing.numbers[i];
+            Conduct conduct = hearing.conducts[i];
+            Seat storage seat_ = _seats[number];
+            address owner = seat_.owner;
+            uint256 fee = conduct == Conduct.COHERENT ? feeEach : 0;
+            uint256 slash = _slashOf(number, conduct, now_);
+            if (conduct == Conduct.MISTAKEN) _strikes[number] = _struck(number, now_);
+            if (slash != 0) {
+                _dissolve(number, owner, slash);
+            } else {
+                seat_.isBusy = false;
+                if (seat_.freeAt == 0) ++released;
+            }
+            _credit(owner, fee);
+            balance += int128(int256(slash)) - int128(int256(fee));
+            emit SeatSettled(jobId, owner, uint96(fee), uint96(slash));
+        }
+        if (released != 0) _freeSeats += released;
+    }
+
+    /// @dev Nobody needs them any more; clearing them is paid for.
+    function _clearRounds(bytes32 jobId, Record storage record) private {
+        for (uint256 r = 0; r <= record.round; ++r) {
+            Round storage round = _rounds[jobId][r];
+            uint256 size = _sizeOf(round);
+            if (size == 0) continue;
+            for (uint256 i = 0; i < size; ++i) {
+                if (round.reports[i] != 0) delete round.reports[i];
+            }
+            for (uint256 word = 0; word <= size / 8; ++word) {
+                delete round.seats[word];
+            }
+        }
+    }
+
+    /// @dev The row of the table in README.md. Fees come out of the user's escrow for them first, then out of the pool
+    ///      of slashes and appeal bonds; then the appellants who were right get theirs back; what is left burns.
+    function _payParties(
+        bytes32 jobId,
+        Record storage record,
+        Hearing memory hearing,
+        uint256 feeEach,
+        bool isPoked
+    ) private {
+        Outcome outcome = record.outcome;
+        uint256 bond = _bond(record);
+        uint256 escrow = uint256(record.seats) * record.fee;
+        uint256 pool = _appealBonds(jobId, record) + hearing.slashed;
+        uint256 held = record.reserve + 2 * bond + escrow + pool;
+        uint256 fees = feeEach * hearing.coherent;
+        held -= fees;
+        if (fees <= escrow) {
+            escrow -= fees;
+        } else {
+            pool -= fees - escrow;
+            escrow = 0;
+        }
+        uint256 refunds = _refundAppeals(jobId, record, pool);
+        pool -= refunds;
+        held -= refunds;
+
+        uint256 price; // what the winner is paid
+        uint256 toWinner;
+        uint256 toUser = record.reserve + escrow + bond;
+        if (outcome == Outcome.PAID) {
+            price = _priceOf(record, hearing.standard);
+            toWinner = price + bond;
+            toUser -= price;
+            // A user who withheld seed or testing set loses its own bond.
+            if (record.verdict == Verdict.NO_TEST) toUser -= bond;
+        } else if (outcome == Outcome.REJECTED) {
+            toWinner = bond - (bond * REJECTED_BURN_BPS) / BPS;
+        } else if (outcome == Outcome.WORKER_FAULT) {
+            toUser += (bond * FAULT_COMPENSATION_BPS) / BPS;
+        } else if (outcome == Outcome.USER_FAULT) {
+            toWinner = bond + (bond * FAULT_COMPENSATION_BPS) / BPS;
+            toUser -= bond;
+        } else if (outcome == Outcome.MUTUAL_ABORT) {
+            // Nobody can say whose fault. Both burn the same, or a user and its own shill could walk away.
+            uint256 fine = (bond * MUTUAL_ABORT_BURN_BPS) / BPS;
+            toWinner = bond - fine;
+            toUser -= fine;
+        } else {
+            // INCONCLUSIVE: the worker, who has worked, gets up to its price out of what the validators lost.
+            toWinner = bond + (pool < record.price ? pool : record.price);
+        }
+        _credit(record.winner, toWinner);
+        _credit(record.user, toUser);
+        _burn(jobId, record, held - toWinner - toUser, record.reserve / 4, isPoked);
+        _end(jobId, record, outcome, price);
+    }
+
+    /// @dev In the order of the appeals, as far as the pool goes: whoever doubted what is not the verdict now was right.
+    function _refundAppeals(bytes32 jobId, Record storage record, uint256 pool) private returns (uint256 refunds) {
+        Verdict verdict = record.verdict;
+        if (verdict == Verdict.NONE) return 0;
+        for (uint256 i = 0; i < record.appeals; ++i) {
+            Appeal storage appeal_ = _appeals[jobId][i];
+            if (appeal_.verdict == verdict) continue;
+            uint256 refund = uint256(appeal_.seats) * record.fee;
+            if (refund > pool - refunds) refund = pool - refunds;
+            refunds += refund;
+            _credit(appeal_.appellant, refund);
+        }
+    }
+
+    /// @dev The price; in a LINEAR job that part of it that the metric has made of the way from baseline to threshold.
+    function _priceOf(Record storage record, Tally memory standard) private view returns (uint256) {
+        if (record.options & LINEAR == 0 || record.verdict != Verdict.PASS) return record.price;
+        int256 most = int256(record.threshold) - record.baseline;
+        int256 reached = int256(standard.metric) - record.baseline;
+        if (reached > most) reached = most;
+        return (uint256(record.price) * uint256(reached)) / uint256(most);
     }
 }

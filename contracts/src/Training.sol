@@ -3,33 +3,45 @@ pragma solidity 0.8.37;
 
 import {Auction} from "./Auction.sol";
 
-/// @title From the award to the model: the user hands over keys, the winner accepts or declines, trains and commits.
-/// @notice KEY_DISPUTE (the winner complains, the user discloses the keys in clear) belongs between KEYED and TRAINING.
+/// @title From the award to the model: the user hands over keys, the winner accepts, trains and commits.
+/// @notice A winner that finds no key in the sealed box makes the user publish it: the winner could leak it anyway, and
+///         whoever then stays silent is at fault.
 abstract contract Training is Auction {
-    /// @dev Bytes of a sealed box: two 32-byte keys and 48 bytes of sealing, with room for other schemes.
-    uint256 internal constant MOST_BOX_BYTES = 512;
-
     /// @notice The user hands the training and code keys to the winner, sealed.
     function postKeys(bytes32 jobId, bytes calldata box) external {
-        Job storage job_ = _live(jobId, State.AWARDED);
-        _onlyCaller(job_.user);
+        Record storage record = _live(jobId, State.AWARDED);
+        _onlyCaller(record.user);
         _onlyUpTo(box.length, MOST_BOX_BYTES);
         emit KeysPosted(jobId, box);
-        _enter(jobId, job_, State.KEYED);
+        _enter(jobId, record, State.KEYED, _ackSeconds);
+    }
+
+    /// @notice The winner makes the user publish the keys; once, as then they are public.
+    function complainKey(bytes32 jobId) external {
+        Record storage record = _live(jobId, State.KEYED);
+        _onlyCaller(record.winner);
+        if (record.flags & KEY_PUBLIC != 0) revert AlreadyDisclosed(jobId);
+        _enter(jobId, record, State.KEY_DISPUTE, _disputeSeconds);
+    }
+
+    /// @notice The user publishes training key and code key.
+    /// @param keys The two keys, 64 bytes, whose hash is `terms.trainKeyHash`.
+    function discloseKey(bytes32 jobId, bytes calldata keys, bytes32 seedHash, bytes32 testKeyHash) external {
+        Record storage record = _live(jobId, State.KEY_DISPUTE);
+        _onlyCaller(record.user);
+        _onlyUpTo(keys.length, MOST_KEYS_BYTES);
+        _onlyRoot(_secretsRoot(seedHash, keccak256(keys), testKeyHash), record.secrets);
+        record.flags |= KEY_PUBLIC;
+        emit KeyDisclosed(jobId, keys);
+        _enter(jobId, record, State.KEYED, _ackSeconds);
     }
 
     /// @notice The winner accepts the data. From now it has the time that its own bid asked for.
     function ack(bytes32 jobId) external {
-        Job storage job_ = _live(jobId, State.KEYED);
-        _onlyCaller(job_.winner);
-        _enter(jobId, job_, State.TRAINING);
-    }
-
-    /// @notice The winner refuses the data; silence means the same.
-    function decline(bytes32 jobId) external {
-        Job storage job_ = _live(jobId, State.KEYED);
-        _onlyCaller(job_.winner);
-        _closeMutualAbort(jobId, job_);
+        Record storage record = _live(jobId, State.KEYED);
+        _onlyCaller(record.winner);
+        (,, uint32 estimatedSeconds) = _standing(record);
+        _enter(jobId, record, State.TRAINING, estimatedSeconds);
     }
 
     /// @notice The winner commits to its model, before anybody can know who will test it.
@@ -46,16 +58,24 @@ abstract contract Training is Auction {
         bytes32 workerSeed,
         bytes calldata model
     ) external {
-        Job storage job_ = _live(jobId, State.TRAINING);
-        _onlyCaller(job_.winner);
-        _onlyPreimage(workerSeed, job_.winnerSalt);
+        Record storage record = _live(jobId, State.TRAINING);
+        _onlyCaller(record.winner);
+        _spendBid(jobId, record, workerSeed);
         _onlyUpTo(model.length, MOST_DOCUMENT_BYTES);
-        uint64 seedBlock = uint64(block.number) + _seedBlocks;
-        delete job_.winnerSalt;
-        job_.workerSeed = workerSeed;
-        job_.yHash = yHash;
-        job_.seedBlock = seedBlock;
-        emit ModelSubmitted(jobId, modelHash, xHash, yHash, workerSeed, seedBlock, model);
-        _enter(jobId, job_, State.SEED);
+        uint48 drawBlock = uint48(block.number + _seedBlocks);
+        record.drawBlock = drawBlock;
+        record.standingOrModel = _modelRoot(modelHash, xHash, yHash, workerSeed);
+        emit ModelSubmitted(jobId, modelHash, xHash, yHash, workerSeed, drawBlock, model);
+        _enter(jobId, record, State.SEED, _seedSeconds);
+    }
+
+    /// @dev The seed share is the one that the winning bid committed to: its commitment comes out again, and is the only
+    ///      one that is marked as opened under the winner's sequence.
+    function _spendBid(bytes32 jobId, Record storage record, bytes32 workerSeed) private {
+        (uint96 best, uint32 sequence, uint32 estimatedSeconds) = _standing(record);
+        bytes32 commitment = _bidHash(jobId, msg.sender, best, true, estimatedSeconds, _hashOf(workerSeed));
+        bytes32 key = _bidKey(jobId, msg.sender, commitment);
+        if (_bids[key] != OPENED | (uint256(sequence) + 1)) revert UnknownCommitment(commitment);
+        delete _bids[key];
     }
 }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IMarketTypes} from "./IMarket.sol";
+
+/// @title All that the market remembers, and what is fixed at its deployment.
+/// @notice `Market` and `Trial` are two halves of one contract, as one alone does not fit the 24,576 bytes of EIP-170:
+///         Trial's code runs on Market's storage. Both inherit this layout, and none of our other files declares storage
+///         (build.py compares the two); both are constructed with the same arguments, as what is immutable lies in the
+///         code.
+abstract contract MarketStorage is IMarketTypes {
+    // ------------------------------------------------------------------------------------------- fixed at deployment
+
+    /// @dev The token of all amounts. Trusted to move exactly what it is told (no fee on transfers, no rebasing).
+    IERC20 internal immutable _token;
+    /// @dev What one seat holds, in wei.
+    uint96 internal immutable _seatStake;
+
+    uint32 internal immutable _revealingSeconds;
+    uint32 internal immutable _keySeconds;
+    uint32 internal immutable _ackSeconds;
+    uint32 internal immutable _disputeSeconds;
+    uint32 internal immutable _seedSeconds;
+    uint32 internal immutable _keyingSeconds;
+    uint32 internal immutable _reportRevealSeconds;
+    uint32 internal immutable _appealSeconds;
+    uint32 internal immutable _claimSeconds;
+    uint32 internal immutable _inspectSeconds;
+    uint32 internal immutable _drawSeconds;
+    uint32 internal immutable _unbondingSeconds;
+    uint32 internal immutable _seedBlocks;
+
+    // ---------------------------------------------------------------------------------------------------------- jobs
+
+    /// @dev One job, packed by what is written together: every line is one word of storage.
+    struct Record {
+        //
+        address user;
+        uint40 deadline; // seconds
+        State state;
+        Outcome outcome;
+        Verdict verdict;
+        uint16 flags; // what has happened, one bit each: see below
+        uint8 round; // index of the last drawn committee
+        uint8 count; // VCOMMIT: reports committed in this round; VREVEAL: reports opened
+        //
+        uint96 reserve; // wei
+        uint96 fee; // wei per coherent report
+        uint32 commitments; // bids committed so far
+        uint32 unopened; // of them, not opened
+        //
+        int64 threshold; // millionths
+        int64 baseline; // millionths
+        uint64 tolerance; // millionths
+        uint64 fingerprintTolerance; // billionths of the reference fingerprint
+        //
+        uint40 postedAt; // seconds
+        uint32 trainingSeconds; // the most that a bid may ask for
+        uint32 testingSeconds;
+        uint32 seatSpan; // seat numbers that there were at the posting
+        uint48 drawBlock; // whose hash goes into the next committee's seed
+        uint8 options;
+        uint8 seats; // of round 0, as asked for
+        uint8 appeals; // made so far
+        uint8 redraws; // made so far
+        uint8 nextSeats; // DRAWING: how many are to be drawn
+        //
+        address winner; // whose bid is best so far
+        uint96 price; // wei: the lowest eligible bid that lost; the reserve while there is none
+        //
+        bytes32 secrets; // keccak256(abi.encode(seedHash, trainKeyHash, testKeyHash))
+        //
+        bytes32 standingOrModel; // until the submission the packed best bid (Auction.sol), then the model's root
+        //
+        uint96 burned; // wei, so far
+        uint96 slashed; // wei, and the rest of the line: only while a long settlement goes on
+        uint8 coherent; // seats that earn a fee
+        uint8 settled; // seats let go so far
+        //
+        uint96 feeEach; // wei
+        int128 balance; // wei: slashes less fees so far
+    }
+
+    uint16 internal constant USER_KEYED = 1 << 0; // the user's test keys are with the first committee
+    uint16 internal constant WORKER_KEYED = 1 << 1; // the winner's model keys are with the first committee
+    uint16 internal constant USER_REKEYED = 1 << 2; // the same for the later round that runs now
+    uint16 internal constant WORKER_REKEYED = 1 << 3;
+    uint16 internal constant KEY_PUBLIC = 1 << 4; // the training keys are public
+    uint16 internal constant TEST_PUBLIC = 1 << 5; // the testing keys are
+    uint16 internal constant X_PUBLIC = 1 << 6;
+    uint16 internal constant MODEL_PUBLIC = 1 << 7; // x and y are, by disclosure
+    uint16 internal constant CLAIMED = 1 << 8; // y is public, by the claim
+    uint16 internal constant USER_ACCUSED = 1 << 9; // DISCLOSE: of the two sides, it is the user
+    uint16 internal constant ABORTED = 1 << 10; // the last round ended by a party's default; no other can follow
+
+    uint8 internal constant PUBLIC = 1;
+    uint8 internal constant LINEAR = 2;
+
+    /// @dev The drawn seats and the reports of one round. A busy seat keeps its owner, so that its number says it.
+    struct Round {
+        uint256[6] seats; // 32 bits each: first how many there are, then their numbers in the order of the draw
+        bytes32[47] reports; // in the same order; sealed: a commitment with its lowest bit set; opened: see Reports.sol
+    }
+
+    mapping(bytes32 jobId => Record) internal _records;
+    mapping(bytes32 jobId => mapping(uint256 round => Round)) internal _rounds;
+    mapping(bytes32 jobId => mapping(uint256 index => Appeal)) internal _appeals;
+
+    /// @dev By keccak256(abi.encode(jobId, bidder, commitment)); see Auction.sol. By bidder, too: else whoever copies a
+    ///      commitment on its way, and is first, keeps the original out.
+    mapping(bytes32 key => uint256 bid) internal _bids;
+
+    // ----------------------------------------------------------------------------------------------- money and seats
+
+    mapping(address account => uint256 wei_) internal _free;
+
+    /// @dev Deposits minus withdrawals. As it fits 96 bits, every balance and every sum of balances does.
+    uint96 internal _total;
+    uint96 internal _burned;
+    /// @dev How many seat numbers were ever given: the next new one.
+    uint32 internal _nextSeat;
+    /// @dev Seats that exist, are not busy and not leaving.
+    uint32 internal _freeSeats;
+
+    mapping(uint32 seat => Seat) internal _seats;
+    mapping(uint32 seat => Strikes) internal _strikes;
+    /// @dev Numbers of dissolved seats, to be given again, last freed first.
+    uint32[] internal _freed;
+
+    constructor(IERC20 token_, uint96 seatStake_, Timing memory timing_) {
+        if (seatStake_ == 0) revert BadTerms("seatStake");
+        _token = token_;
+        _seatStake = seatStake_;
+        _revealingSeconds = timing_.revealingSeconds;
+        _keySeconds = timing_.keySeconds;
+        _ackSeconds = timing_.ackSeconds;
+        _disputeSeconds = timing_.disputeSeconds;
+        _seedSeconds = timing_.seedSeconds;
+        _keyingSeconds = timing_.keyingSeconds;
+        _reportRevealSeconds = timing_.reportRevealSeconds;
+        _appealSeconds = timing_.appealSeconds;
+        _claimSeconds = timing_.claimSeconds;
+        _inspectSeconds = timing_.inspectSeconds;
+        _drawSeconds = timing_.drawSeconds;
+        _unbondingSeconds = timing_.unbondingSeconds;
+        _seedBlocks = timing_.seedBlocks;
+    }
+}

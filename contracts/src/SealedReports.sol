@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {IDesk} from "./IMarket.sol";
+import {Rounds} from "./Rounds.sol";
+
+/// @title Reports are committed to before any is opened, so that nobody can copy one.
+abstract contract SealedReports is IDesk, Rounds, EIP712 {
+    bytes32 private constant COMMIT_REPORT_TYPEHASH =
+        keccak256("CommitReport(bytes32 jobId,uint8 round,address validator,bytes32 commitment)");
+
+    /// @notice A drawn validator commits to its report. The last one ends the phase.
+    function commitReport(bytes32 jobId, bytes32 commitment) external {
+        Record storage record = _live(jobId, State.VCOMMIT);
+        uint8 index = record.round;
+        Round storage round = _rounds[jobId][index];
+        uint32[] memory numbers = _seatsOf(round);
+        uint256 position = _indexOf(numbers, new address[](numbers.length), msg.sender);
+        if (position == numbers.length) revert NotOnCommittee(msg.sender);
+        if (commitment == 0) revert BadTerms("commitment");
+        if (round.reports[position] != 0) revert AlreadyDone(jobId, msg.sender);
+        round.reports[position] = _seal(commitment);
+        emit ReportCommitted(jobId, index, msg.sender, commitment);
+        _countCommitted(jobId, record, 1, numbers.length);
+    }
+
+    /// @notice Brings commitments that validators have signed; one that may not stand is passed over, so that none of
+    ///         them spoils the batch.
+    /// @param reports At most 64.
+    function commitReportBatch(bytes32 jobId, SignedReport[] calldata reports) external {
+        Record storage record = _live(jobId, State.VCOMMIT);
+        _onlyUpTo(reports.length, MOST_BATCH);
+        uint8 index = record.round;
+        Round storage round = _rounds[jobId][index];
+        uint32[] memory numbers = _seatsOf(round);
+        address[] memory owners = new address[](numbers.length);
+        bytes32 domain = _domainSeparatorV4();
+        uint256 taken;
+        for (uint256 i = 0; i < reports.length; ++i) {
+            SignedReport calldata report = reports[i];
+            address validator = report.validator;
+            bytes32 commitment = report.commitment;
+            uint256 position = _indexOf(numbers, owners, validator);
+            if (position == numbers.length || commitment == 0 || round.reports[position] != 0) continue;
+            bytes32 structHash = keccak256(abi.encode(COMMIT_REPORT_TYPEHASH, jobId, index, validator, commitment));
+            if (!_isSigned(validator, domain, structHash, report.signature)) continue;
+            round.reports[position] = _seal(commitment);
+            ++taken;
+            emit ReportCommitted(jobId, index, validator, commitment);
+        }
+        if (taken == 0) revert NothingTaken(jobId);
+        _countCommitted(jobId, record, taken, numbers.length);
+    }
+
+    function _countCommitted(bytes32 jobId, Record storage record, uint256 taken, uint256 size) private {
+        uint256 count = record.count + taken;
+        if (count == size) _startOpening(jobId, record);
+        else record.count = uint8(count);
+    }
+}
