@@ -84,10 +84,10 @@ class Directory(Mapping[Address, bytes]):
         """Everyone else who has or wants one of a job's files: hints must carry them all, or the swarm is slow."""
         winner = [view.winner] if view.winner else []
         parties = {
-            "code": [view.user, *winner, *view.validators],
+            "code": [view.user, *winner, *view.everybody_drawn],
             "train": [view.user, *winner],
-            "test": [view.user, *view.validators],
-            "model": [*winner, view.user, *view.validators],
+            "test": [view.user, *view.everybody_drawn],
+            "model": [*winner, view.user, *view.everybody_drawn],
         }[name]
         known = [self._entries[party].torrent for party in parties if party in self._entries and party != besides]
         return [address for address in dict.fromkeys(known) if address is not None]

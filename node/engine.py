@@ -31,12 +31,12 @@ from morphware.node.treasury import Treasury
 from morphware.protocol import chain_events as ce
 from morphware.protocol.brain import Identity
 from morphware.protocol.effects import Effect, Finish
-from morphware.protocol.events import BidHeard, BidKeyHeard, Event, Moment, Started, TimePassed
+from morphware.protocol.events import BidHeard, BidKeyHeard, Event, Moment, ReportHeard, Started, TimePassed
 from morphware.protocol.states import State
 from morphware.protocol.units import JobId, Timestamp, Wei
-from morphware.protocol.user import SEALED_BIDS_MOST, Submission, UserBrain, user_job_id
+from morphware.protocol.user import SEALED_BIDS_MOST, Submission, user_job_id
 from morphware.protocol.view import JobView, view_of
-from morphware.protocol.worker import DECOYS_MOST, WorkerBrain, WorkerPolicy
+from morphware.protocol.worker import DECOYS_MOST, WorkerPolicy
 
 log = structlog.get_logger()
 
@@ -122,29 +122,30 @@ class Engine:
             effects = self._let_handle(machine, event, is_behind=not self._is_live, is_kept=True)
         self._perform(machine, effects)
 
-    def hear(self, job_id: JobId, event: BidHeard | BidKeyHeard) -> None:
-        """A peer said something of a bid: only the job's end user has a use for it, and bounded room."""
+    def hear(self, job_id: JobId, event: BidHeard | BidKeyHeard | ReportHeard) -> None:
+        """A peer said something of a bid or a report: only its job's end user or winner has a use for it.
+
+        Rooms are bounded: a bid's by what is kept of all of them, a report's by the committee, as the rules of gossip
+        let through only what opens a commitment on chain.
+        """
         view = self.views.get(job_id)
-        if (job_id, USER) not in self.machines or view is None:
+        if view is None:
+            return
+        if isinstance(event, ReportHeard):
+            if view.winner == self.identity.account:
+                self.tell(job_id, WORKER, event)
+            return
+        if (job_id, USER) not in self.machines:
             return
         is_on_chain = view.has_bid(event.bidder, event.commitment)
         if self._heard[job_id] < 2 * SEALED_BIDS_MOST or is_on_chain:
             self._heard[job_id] += 1
             self.tell(job_id, USER, event)
 
-    def promised_wei(self) -> Wei:
-        """Free balance that is spoken for: escrows of jobs not posted yet, bonds of bids that are not on chain yet."""
-        promised = 0
-        for machine in self.machines.values():
-            match machine.brain:
-                case UserBrain(view=None, submission=submission) if not machine.is_finished:
-                    promised += submission.escrow_wei
-                case WorkerBrain(view=JobView(state=State.BIDDING) as view, bids=bids) if not machine.is_finished:
-                    account = self.identity.account
-                    promised += view.bond_wei * sum(not view.has_bid(account, bid.commitment) for bid in bids)
-                case _:
-                    pass
-        return Wei(promised)
+    def promised_wei(self, besides: Machine | None = None) -> Wei:
+        """Free balance that is spoken for: what our jobs are about to lock and have not locked yet."""
+        live = (machine for machine in self.machines.values() if not machine.is_finished and machine is not besides)
+        return Wei(sum(machine.brain.promised_wei for machine in live))
 
     def note_node(self, record: ce.NodePublished) -> None:
         """A node's signed record came by gossip."""

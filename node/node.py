@@ -113,6 +113,7 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
                     encryption_keys=directory,
                     patience_s=config.chain.patience_s,
                     torrent=artifacts.address,
+                    seat_stake_wei=parameters.seat_stake_wei,
                 ),
                 roles=Roles(frozenset(config.node.roles), _policy(config), config.worker.capacity),
                 feed=feed,
@@ -140,7 +141,8 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
             speaker = Speaker(knowledge, keys.account, keys.private_key, keys.peer_seed, gossip)
             engine.performer = Performer(
                 folder / "jobs", keys.account, config.worker.threads or None,
-                journal, chain, artifacts, gossip, speaker, runner, directory, feed, _most(config),
+                journal, chain, artifacts, gossip, speaker, runner, directory, feed,
+                engine.treasury, engine.promised_wei, _most(config),
             )  # fmt: skip
             engine.connect = gossip.connect
             nursery.start_soon(_serve_old_files, journal, artifacts)

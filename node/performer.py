@@ -25,12 +25,14 @@ from morphware.node.machines import Machine
 from morphware.node.ports import Artifacts, Chain, Gossip, Limits, Refused, Runner, RunResult, Transfer
 from morphware.node.runner.errors import SandboxFailed, SandboxUnavailable
 from morphware.node.speech import Speaker
+from morphware.node.treasury import Treasury
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.effects import (
     Effect,
     Evaluate,
     FetchBundle,
     Finish,
+    Fund,
     Prefetch,
     Publish,
     SealBundles,
@@ -45,11 +47,12 @@ from morphware.protocol.events import (
     CallDone,
     CallRefused,
     Evaluated,
+    Funded,
     LocalEvent,
     ModelSealed,
     TrainingEnded,
 )
-from morphware.protocol.units import BAD_MODEL, HASH_BYTES, Address, JobId, Timestamp
+from morphware.protocol.units import BAD_MODEL, HASH_BYTES, Address, JobId, Timestamp, Wei
 from morphware.protocol.view import JobView
 
 log = structlog.get_logger()
@@ -78,6 +81,9 @@ class Performer:
     runner: Runner
     directory: Directory
     feed: Feed
+    treasury: Treasury
+    promised: Callable[[Machine], Wei]
+    """What the account's other jobs are about to lock of its free balance."""
     most: Limits = MOST
 
     async def perform(
@@ -102,6 +108,8 @@ class Performer:
                 return await self._seal_model(job_id, key)
             case Evaluate():
                 return await self._evaluate(machine, effect, effect.until - chain_time())
+            case Fund():
+                return await self._fund(machine, effect)
             case Finish():
                 pass  # the engine ends the machine itself
         return None
@@ -126,6 +134,12 @@ class Performer:
             self.journal.add_cost(machine.job_id, machine.role, effect.id, name, result.gas_used, result.fee_wei)
         self.feed.say("sent", job_id=job_id, role=machine.role, call=name, gas=result.gas_used)
         return CallDone(effect.id)
+
+    async def _fund(self, machine: Machine, effect: Fund) -> Funded:
+        """An account with fewer tokens than that has what it has: what follows is for the brain to say."""
+        promised = self.promised(machine)
+        free = await self.treasury.fund_bonds(effect.amount_wei, most=1, besides=promised)
+        return Funded(effect.id, Wei(max(0, free - promised)))
 
     # --- artifacts --------------------------------------------------------------------------------------------------
 
@@ -272,14 +286,15 @@ class Performer:
         return result
 
     async def _evaluate(self, machine: Machine, effect: Evaluate, wall_s: float) -> Evaluated:
-        folder = self.role_folder(machine)
+        """The code and testing set that were fetched, or the end user's own, with the model in the role's folder."""
+        folder, sources = self.role_folder(machine), machine.sources
         self.feed.say("evaluating", job_id=machine.job_id.hex(), account=self.account.hex())
         try:
             score = await self.runner.evaluate(
-                code=folder / "code",
+                code=folder / "code" if sources is None else sources.code,
                 entry=effect.entry,
                 model=folder / "model",
-                test=folder / "test",
+                test=folder / "test" if sources is None else sources.test,
                 metric=effect.metric,
                 validator=self.account,
                 limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),

@@ -16,7 +16,7 @@ from morphware.node.keys import Keys
 from morphware.node.ports import Gossip, PeerAddress
 from morphware.protocol.chain_events import NodePublished
 from morphware.protocol.codec import decode, encode
-from morphware.protocol.events import BidHeard, BidKeyHeard
+from morphware.protocol.events import BidHeard, BidKeyHeard, ReportHeard
 from morphware.protocol.gossip import Knowledge, all_topics, judge, topic_of
 from morphware.protocol.messages import (
     BODIES,
@@ -29,11 +29,13 @@ from morphware.protocol.messages import (
     ModelReady,
     NodeRecord,
     ReportNotice,
+    ReportOpening,
     signed,
 )
 from morphware.protocol.records import record_digest
 from morphware.protocol.units import Address, JobId
 from morphware.protocol.verdicts import Verdict
+from morphware.protocol.view import report_of
 
 log = structlog.get_logger()
 
@@ -100,7 +102,7 @@ class Listener:
     """Judges what peers send before it is forwarded, and then hands on what concerns this node."""
 
     knowledge: Knowledge
-    on_bid: Callable[[JobId, BidHeard | BidKeyHeard], None]
+    on_said: Callable[[JobId, BidHeard | BidKeyHeard | ReportHeard], None]
     on_record: Callable[[NodePublished], None]
     on_move: Callable[[Address, PeerAddress], None]
 
@@ -128,9 +130,12 @@ class Listener:
     def _act(self, job_id: JobId, author: Address, body: Body) -> None:
         match body:
             case BidSealed():
-                self.on_bid(job_id, BidHeard(author, body.commitment, body.nonce, body.sealed))
+                self.on_said(job_id, BidHeard(author, body.commitment, body.nonce, body.sealed))
             case BidKey():
-                self.on_bid(job_id, BidKeyHeard(author, body.commitment, body.key))
+                self.on_said(job_id, BidKeyHeard(author, body.commitment, body.key))
+            case ReportOpening():
+                report = report_of(author, body.metric_e6, body.fingerprint_e9, body.prediction_root, body.salt)
+                self.on_said(job_id, ReportHeard(body.round, report))
             case NodeRecord():
                 torrent = f"{TORRENT_PREFIX}{body.torrent_host}:{body.torrent_port}"
                 addresses = (*body.addresses[:7], torrent)

@@ -32,6 +32,7 @@ USUAL_TIMING: Final = Timing(
     appeal_s=2 * HOUR_S,
     claim_s=12 * HOUR_S,
     inspect_s=6 * HOUR_S,
+    draw_s=5 * MINUTE_S,
     unbonding_s=45 * DAY_S,
     seed_blocks=10,
 )

@@ -55,9 +55,10 @@ TEST_TIMING: Final = Timing(
     seed_s=25,
     keying_s=25,
     report_reveal_s=15,
-    appeal_s=2,
+    appeal_s=4,
     claim_s=30,
-    inspect_s=5,
+    inspect_s=8,
+    draw_s=3,
     unbonding_s=600,
     seed_blocks=1,
 )

@@ -102,7 +102,7 @@ def test_hints_name_everybody_else_who_has_or_wants_a_file_once() -> None:
     view = view_of(JobPosted(JOB, ACCOUNT, terms, b""))
     assert directory.torrents_for(view, "train", besides=OTHER) == [("10.0.0.1", 1001)]
     view.apply(JobAwarded(JOB, OTHER, Wei(1), Wei(1), 0))
-    view.apply(CommitteeDrawn(JOB, 1, bytes(32), (THIRD, Address(bytes(20)))))
+    view.apply(CommitteeDrawn(JOB, 0, bytes(32), (THIRD, Address(bytes(20)))))
     assert directory.torrents_for(view, "train", besides=OTHER) == [("10.0.0.1", 1001)]
     assert directory.torrents_for(view, "train", besides=ACCOUNT) == [("10.0.0.1", 1002)]
     assert directory.torrents_for(view, "test", besides=THIRD) == [("10.0.0.1", 1001)]

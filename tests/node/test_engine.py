@@ -246,7 +246,7 @@ async def test_a_bug_in_one_role_of_one_job_stops_nothing_else_and_is_tried_agai
         await world.until(lambda: all_ended(world))
         nursery.cancel_scope.cancel()
     assert_paid(world, job_id)
-    assert broken.account in world.market.jobs[job_id].reports
+    assert broken.account in world.market.jobs[job_id].rounds[0].reports
 
 
 async def test_a_brain_that_fails_rests_alone_and_catches_up_on_all_it_missed(
@@ -352,7 +352,7 @@ async def test_of_two_jobs_in_one_block_a_worker_with_room_for_one_takes_one(
     world = market_of(tmp_path, workers=(30,), validators=5)
     Node(world, "user2", "user").enrol()
     for index in range(5, 11):
-        Node(world, f"validator{index}", "validator").enrol(seats=1)
+        Node(world, f"validator{index}", "validator").enrol(seats=3)
     async with trio.open_nursery() as nursery:
         for node in world.nodes.values():
             await node.start(nursery)
@@ -370,7 +370,7 @@ async def test_a_worker_that_gets_free_in_time_takes_the_job_that_waited(
     world = market_of(tmp_path, workers=(30,), validators=5)
     Node(world, "user2", "user").enrol()
     for index in range(5, 11):
-        Node(world, f"validator{index}", "validator").enrol(seats=1)
+        Node(world, f"validator{index}", "validator").enrol(seats=3)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.tick)
         for node in world.nodes.values():
@@ -389,7 +389,7 @@ async def test_bonds_that_are_promised_are_not_counted_twice(tmp_path: Path, aut
         Node(world, name, "user").enrol()
     Node(world, "worker0", "worker", capacity=2).enrol(free_wei=0, wallet_wei=60)
     for index in range(10):
-        Node(world, f"validator{index}", "validator").enrol(seats=1)
+        Node(world, f"validator{index}", "validator").enrol(seats=3)
     async with trio.open_nursery() as nursery:
         for node in world.nodes.values():
             await node.start(nursery)
@@ -431,7 +431,7 @@ async def test_a_worker_moves_only_the_tokens_that_its_bids_need(tmp_path: Path,
     Node(world, "user", "user").enrol()
     Node(world, "worker0", "worker").enrol(free_wei=0, wallet_wei=10_000)
     for index in range(5):
-        Node(world, f"validator{index}", "validator").enrol(seats=1)
+        Node(world, f"validator{index}", "validator").enrol(seats=3)
     await run_to_end(world)
     deposits = [sent.call.amount_wei for sent in world.sent if isinstance(sent.call, Deposit)]
     assert deposits == [4 * 50]  # the bid and at most three decoys, each with a bond of half the reserve

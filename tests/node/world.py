@@ -76,13 +76,14 @@ TIMING = Timing(
     revealing_s=12,
     keys_s=10,
     acknowledge_s=12,
-    dispute_s=1,
+    dispute_s=10,
     seed_s=12,
     keying_s=10,
     report_reveal_s=10,
-    appeal_s=2,
+    appeal_s=8,
     claim_s=10,
-    inspect_s=1,
+    inspect_s=12,
+    draw_s=3,
     unbonding_s=1,
     seed_blocks=2,
 )
@@ -100,7 +101,7 @@ SUBMISSION = Submission(
     testing_s=24,
     estimated_s=10,
 )
-HORIZON_S = 400
+HORIZON_S = 1_000
 
 
 class Killed(BaseException):
@@ -435,6 +436,7 @@ class MemoryRunner:
             raise self.failures.pop(0)
         assert (code / entry).is_file()
         assert (test / "labels.csv").is_file()
+        assert (model / "model.txt").is_file()
         await trio.sleep(0.3)
         return Score(self.metric_e6, 123_456_789, keccak(validator))
 
@@ -625,6 +627,7 @@ class Node:
             encryption_keys=self.directory,
             patience_s=3,
             torrent=self.artifacts.address,
+            seat_stake_wei=SEAT_STAKE_WEI,
         )
         self.engine = Engine(
             journal=self.journal,
@@ -642,7 +645,7 @@ class Node:
         speaker = Speaker(self.knowledge, self.account, self.private_key, self.peer_seed, self.gossip)
         performer = FusedPerformer(
             self.folder / "jobs", self.account, None, self.journal, self.chain, self.artifacts, self.gossip, speaker,
-            self.runner, self.directory, self.feed,
+            self.runner, self.directory, self.feed, self.engine.treasury, self.engine.promised_wei,
         )  # fmt: skip
         object.__setattr__(performer, "fuse", self.fuse)
         object.__setattr__(performer, "bug", lambda machine, effect: self.bug(machine, effect))
@@ -706,12 +709,12 @@ class Node:
         return [notice for notice in self.notices if notice["kind"] == kind]
 
 
-def market_of(folder: Path, *, workers: Sequence[int] = (30, 40), validators: int = 7) -> World:
-    """An end user, workers with these costs, validators with one seat each; nobody runs yet."""
+def market_of(folder: Path, *, workers: Sequence[int] = (30, 40), validators: int = 11) -> World:
+    """An end user, workers with these costs, validators with seats enough for one job; nobody runs yet."""
     world = World(folder)
     Node(world, "user", "user").enrol()
     for index, cost in enumerate(workers):
         Node(world, f"worker{index}", "worker", cost=cost).enrol()
     for index in range(validators):
-        Node(world, f"validator{index}", "validator").enrol(seats=1)
+        Node(world, f"validator{index}", "validator").enrol(seats=-(-(2 * SUBMISSION.seats + 1) // validators))
     return world

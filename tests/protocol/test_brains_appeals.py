@@ -1,4 +1,4 @@
-"""Captured committees, wrong models and silence: who knows better appeals if that pays, and nobody honest loses by it."""
+"""Captured committees, wrong models and silence: who knows better appeals if that pays, and the honest lose nothing."""
 
 import dataclasses
 
