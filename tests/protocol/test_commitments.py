@@ -7,7 +7,7 @@ from eth_abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morphware.protocol.calls import Opening, Report
+from morphware.protocol.calls import ModelRoot, Opening, Report
 from morphware.protocol.commitments import (
     BID_TYPEHASH,
     JOB_TYPEHASH,
@@ -18,8 +18,11 @@ from morphware.protocol.commitments import (
     job_id_of,
     keccak,
     key_hash,
+    model_root,
+    next_seed_of,
     report_commitment,
     salt_of,
+    secrets_root,
     seed_of,
 )
 from morphware.protocol.units import INT64_MAX, INT64_MIN, WEI_MAX, Address, JobId, Wei
@@ -157,3 +160,10 @@ def test_keys_and_salts_are_plain_hashes() -> None:
     assert salt_of(b"\x01" * 32) == keccak(b"\x01" * 32)
     with pytest.raises(ValueError, match="32 bytes"):
         salt_of(b"\x01" * 31)
+
+
+@given(WORDS, WORDS, WORDS, WORDS)
+def test_roots_and_later_seeds_are_hashed_as_abi_encode_does(a: bytes, b: bytes, c: bytes, d: bytes) -> None:
+    assert secrets_root(a, b, c) == keccak(encode(["bytes32"] * 3, [a, b, c]))
+    assert model_root(ModelRoot(a, b, c, d)) == keccak(encode(["(bytes32,bytes32,bytes32,bytes32)"], [(a, b, c, d)]))
+    assert next_seed_of(a, JobId(b)) == keccak(encode(["bytes32", "bytes32"], [a, b]))

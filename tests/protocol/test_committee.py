@@ -7,19 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morphware.protocol.calls import Report
+from morphware.protocol.calls import Option, Report
 from morphware.protocol.commitments import draw_word, keccak
-from morphware.protocol.committee import MOST_DRAWS, Tally, assess, draw, excuse, is_coherent, tally
+from morphware.protocol.committee import Finding, Round, SeatResult, Tally, assess, is_near, tally
+from morphware.protocol.registry import MOST_DRAWS, Registry, Strikes, draw
 from morphware.protocol.states import Verdict
-from morphware.protocol.units import BAD_MODEL, INT64_MAX, INT64_MIN, NO_MODEL, NO_TEST, Wei
+from morphware.protocol.units import BAD_MODEL, INT64_MAX, INT64_MIN, NO_MODEL, NO_TEST, Timestamp, Wei
 from tests.protocol.market_world import VALIDATORS, report_of, terms_of
 
 TERMS = terms_of()
 SEEDS = st.binary(min_size=32, max_size=32)
 
 
-def anybody(_seat: int, _picked: Sequence[int]) -> bool:
-    return True
+def each_once(seat: int, picked: Sequence[int]) -> bool:
+    return seat not in picked
 
 
 def reports_of(metrics: Sequence[int]) -> list[Report]:
@@ -30,75 +31,57 @@ def reports_of(metrics: Sequence[int]) -> list[Report]:
 
 
 @given(SEEDS, st.integers(0, 20), st.sets(st.integers(0, 19)), st.sampled_from((1, 3, 5, 7)))
-def test_a_draw_takes_eligible_seats_once_and_leaves_all_others(
-    seed: bytes, count: int, barred: set[int], wanted: int
-) -> None:
-    free = list(range(count))
-    picked, left = draw(free, lambda seat, _picked: seat not in barred, seed, 0, wanted)
-    assert sorted(picked + left) == free
-    assert not set(picked) & barred
-    assert len(picked) <= wanted
-    eligible = count - len(barred & set(free))
-    if eligible == 0:
-        assert picked == []
-    elif eligible < wanted:
-        assert len(picked) == eligible - (eligible % 2 == 0)
-    else:
-        assert len(picked) == wanted
+def test_a_draw_takes_eligible_seats_once(seed: bytes, span: int, barred: set[int], wanted: int) -> None:
+    picked = draw(span, lambda seat, before: seat not in barred and seat not in before, seed, 0, wanted)
+    eligible = set(range(span)) - barred
+    assert set(picked) <= eligible
+    assert len(set(picked)) == len(picked)
+    odd = len(eligible) - (len(eligible) % 2 == 0) if eligible else 0
+    assert len(picked) == min(wanted, odd), "512 attempts at 20 numbers miss none of them"
 
 
-@given(SEEDS, st.integers(1, 12))
-def test_the_draw_is_the_one_of_the_rule_written_down(seed: bytes, count: int) -> None:
-    """The rule as the brief has it, with its own names: the contract is written from the same text."""
-    free, barred, k = list(range(count)), {1, 4}, 3
-    model, m, n, i = list(free), count, count, 0
-    chosen: list[int] = []
-    while len(chosen) < k and n > 0 and i < 256:
-        j = draw_word(seed, 0, i) % n
-        seat = model[j]
-        if seat not in barred:
-            model[j] = model[n - 1]
-            model[n - 1] = model[m - 1]
-            model.pop()
-            m, n = m - 1, n - 1
-            chosen.append(seat)
-        else:
-            model[j], model[n - 1] = model[n - 1], model[j]
-            n -= 1
-        i += 1
-    if chosen and len(chosen) % 2 == 0:
-        model.append(chosen.pop())
-    assert draw(free, lambda seat, _picked: seat not in barred, seed, 0, k) == (chosen, model)
+@given(SEEDS, st.integers(1, 12), st.integers(0, 255))
+def test_the_draw_is_the_one_of_the_rule_written_down(seed: bytes, span: int, round_number: int) -> None:
+    """The rule as the specification has it: the contract is written from the same text."""
+    barred, wanted, chosen, attempt = {1, 4}, 3, list[int](), 0
+    while attempt < 512 and len(chosen) < wanted:
+        number = draw_word(seed, round_number, attempt) % span
+        if number not in barred and number not in chosen:
+            chosen.append(number)
+        attempt += 1
+    if len(chosen) == 2:
+        chosen.pop()
+    drawn = draw(span, lambda seat, before: seat not in barred and seat not in before, seed, round_number, wanted)
+    assert drawn == chosen
 
 
 def test_every_seat_is_drawn_about_as_often() -> None:
     draws = Counter[int]()
     for index in range(3_000):
-        picked, _ = draw(range(10), anybody, keccak(index.to_bytes(4, "big")), 0, 3)
-        draws.update(picked)
+        draws.update(draw(10, each_once, keccak(index.to_bytes(4, "big")), 0, 3))
     assert all(800 <= draws[seat] <= 1_000 for seat in range(10)), draws  # 900 expected, deviation 25
 
 
 def test_another_round_is_another_draw() -> None:
-    assert draw(range(100), anybody, bytes(32), 0, 11) != draw(range(100), anybody, bytes(32), 1, 11)
+    assert draw(100, each_once, bytes(32), 0, 11) != draw(100, each_once, bytes(32), 1, 11)
 
 
-def test_a_list_of_ineligible_seats_costs_a_bounded_number_of_attempts() -> None:
+def test_a_registry_of_ineligible_seats_costs_a_bounded_number_of_attempts() -> None:
     asked: list[int] = []
 
     def nobody(seat: int, _picked: Sequence[int]) -> bool:
         asked.append(seat)
         return False
 
-    picked, left = draw(range(1_000), nobody, bytes(32), 0, 5)
-    assert (picked, sorted(left)) == ([], list(range(1_000)))
-    assert len(asked) == len(set(asked)) == MOST_DRAWS
+    assert draw(1_000, nobody, bytes(32), 0, 5) == []
+    assert len(asked) == MOST_DRAWS
 
 
-def test_a_draw_that_falls_short_keeps_the_largest_odd_number_and_returns_the_last() -> None:
-    picked, left = draw(range(4), anybody, bytes(32), 0, 5)
-    assert len(picked) == 3
-    assert len(left) == 1
+def test_a_draw_that_falls_short_keeps_the_largest_odd_number() -> None:
+    whole = draw(4, each_once, bytes(32), 0, 4 + 1)
+    assert len(whole) == 3
+    assert draw(0, each_once, bytes(32), 0, 5) == []
+    assert draw(2, each_once, bytes(32), 0, 5) == draw(2, each_once, bytes(32), 0, 1)
 
 
 # --- tally -------------------------------------------------------------------------------------------------------
@@ -108,7 +91,9 @@ def test_a_draw_that_falls_short_keeps_the_largest_odd_number_and_returns_the_la
     ("reports", "seats", "has_verdict"), [(3, 5, True), (2, 5, False), (2, 4, False), (1, 1, True)]
 )
 def test_a_quorum_is_a_strict_majority_of_seats(reports: int, seats: int, has_verdict: bool) -> None:
-    assert (tally(reports_of([1] * reports), seats, 0).verdict is not Verdict.NONE) == has_verdict
+    assert (
+        tally(reports_of([1] * reports), seats, terms_of(threshold_e6=0)).verdict is not Verdict.NONE
+    ) == has_verdict
 
 
 @pytest.mark.parametrize(
@@ -130,16 +115,22 @@ def test_a_quorum_is_a_strict_majority_of_seats(reports: int, seats: int, has_ve
 def test_a_code_needs_more_than_half_of_the_reports_else_the_lower_median_decides(
     metrics: list[int], verdict: Verdict, median: int
 ) -> None:
-    found = tally(reports_of(metrics), len(metrics), 3)
+    found = tally(reports_of(metrics), len(metrics), terms_of(threshold_e6=3))
     assert (found.verdict, found.metric_e6) == (verdict, median)
 
 
 @given(st.lists(st.sampled_from((NO_MODEL, NO_TEST, BAD_MODEL, 1, 2, 3)), min_size=3, max_size=5), st.randoms())
 def test_a_tally_does_not_depend_on_the_order_of_reports(metrics: list[int], random: object) -> None:
     reports = reports_of(metrics)
-    shuffled = list(reports)
+    shuffled, terms = list(reports), terms_of(threshold_e6=2)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert tally(shuffled, 5, 2) == tally(reports, 5, 2)
+    assert tally(shuffled, 5, terms) == tally(reports, 5, terms)
+
+
+@pytest.mark.parametrize(("median", "verdict"), [(0, Verdict.FAIL), (1, Verdict.PASS), (2, Verdict.PASS)])
+def test_a_linear_job_passes_above_its_baseline(median: int, verdict: Verdict) -> None:
+    terms = terms_of(threshold_e6=2, options=Option.LINEAR)
+    assert tally(reports_of([median] * 3), 3, terms).verdict is verdict
 
 
 def test_metric_and_fingerprint_have_their_medians_apart_and_codes_have_neither() -> None:
@@ -149,14 +140,14 @@ def test_metric_and_fingerprint_have_their_medians_apart_and_codes_have_neither(
         report_of(VALIDATORS[2], 30, 200),
         report_of(VALIDATORS[3], NO_TEST, -(10**12)),
     ]
-    assert tally(reports, 5, 20) == Tally(Verdict.PASS, 20, 200)
+    assert tally(reports, 5, terms_of(threshold_e6=20)) == Tally(Verdict.PASS, 20, 200)
 
 
 # --- coherence ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("metric", "fingerprint", "coherent"),
+    ("metric", "fingerprint", "near"),
     [
         (950_000, 123_456_789, True),
         (955_000, 123_456_789, True),
@@ -167,40 +158,103 @@ def test_metric_and_fingerprint_have_their_medians_apart_and_codes_have_neither(
         (950_000, 123_456_789 + 1_234 + 1_001, False),
         (950_000, 123_456_789 - 1_234 - 1_000, True),
         (950_000, 123_456_789 - 1_234 - 1_001, False),
-        (NO_MODEL, 123_456_789, False),
-        (NO_TEST, 123_456_789, False),
     ],
 )
-def test_a_report_is_coherent_within_both_tolerances(metric: int, fingerprint: int, coherent: bool) -> None:
-    found = Tally(Verdict.PASS, 950_000, 123_456_789)
-    assert is_coherent(report_of(VALIDATORS[0], metric, fingerprint), found, TERMS) == coherent
+def test_a_report_is_near_within_both_tolerances(metric: int, fingerprint: int, near: bool) -> None:
+    reference = Tally(Verdict.PASS, 950_000, 123_456_789)
+    assert is_near(report_of(VALIDATORS[0], metric, fingerprint), reference, TERMS) == near
 
 
 def test_a_negative_reference_fingerprint_is_as_tolerant_as_its_size() -> None:
-    found = Tally(Verdict.FAIL, 0, -123_456_789)
-    assert is_coherent(report_of(VALIDATORS[0], 0, -123_456_789 - 2_234), found, TERMS)
-    assert not is_coherent(report_of(VALIDATORS[0], 0, -123_456_789 - 2_235), found, TERMS)
+    reference = Tally(Verdict.FAIL, 0, -123_456_789)
+    assert is_near(report_of(VALIDATORS[0], 0, -123_456_789 - 2_234), reference, TERMS)
+    assert not is_near(report_of(VALIDATORS[0], 0, -123_456_789 - 2_235), reference, TERMS)
 
 
 def test_the_ends_of_64_bits_are_far_apart() -> None:
-    found = Tally(Verdict.PASS, INT64_MAX, INT64_MAX)
-    assert not is_coherent(report_of(VALIDATORS[0], BAD_MODEL, INT64_MIN), found, TERMS)
+    reference = Tally(Verdict.PASS, INT64_MAX, INT64_MAX)
+    assert not is_near(report_of(VALIDATORS[0], BAD_MODEL, INT64_MIN), reference, TERMS)
 
 
-@pytest.mark.parametrize("verdict", [Verdict.NO_MODEL, Verdict.NO_TEST, Verdict.NONE])
-@pytest.mark.parametrize("metric", [NO_MODEL, NO_TEST, 950_000])
-def test_a_code_is_paid_iff_it_is_the_verdict(verdict: Verdict, metric: int) -> None:
-    named = {Verdict.NO_MODEL: NO_MODEL, Verdict.NO_TEST: NO_TEST}.get(verdict)
-    assert is_coherent(report_of(VALIDATORS[0], metric), Tally(verdict), TERMS) == (metric == named)
+def rounds_of(*metrics: Sequence[int | None]) -> list[Round]:
+    """Rounds whose validators reported these metrics, one validator after the other (None: silence)."""
+    rounds, seat = [], 0
+    for each in metrics:
+        seats = {seat + index: VALIDATORS[seat + index] for index in range(len(each))}
+        seat += len(each)
+        reports = {
+            owner: report_of(owner, metric)
+            for owner, metric in zip(seats.values(), each, strict=True)
+            if metric is not None
+        }
+        rounds.append(Round(seats, {}, reports))
+    return rounds
 
 
-def test_only_silence_is_slashed_and_only_coherence_is_paid() -> None:
-    seats = dict(enumerate(VALIDATORS[:3]))
-    reports = {VALIDATORS[0]: report_of(VALIDATORS[0]), VALIDATORS[1]: report_of(VALIDATORS[1], 0)}
-    results = assess(seats, reports, Tally(Verdict.PASS, 950_000, 123_456_789), TERMS, Wei(74))
-    assert [(r.fee_wei, r.slash_wei, r.is_dissolved) for r in results] == [(2, 0, False), (0, 0, False), (0, 14, True)]
+def assessed(rounds: Sequence[Round], funds: int = 1_000, registry: Registry | None = None) -> list[SeatResult]:
+    return assess(rounds, TERMS, Wei(70), registry or Registry(), funds, Timestamp(1))
+
+
+def fees_and_slashes(*metrics: Sequence[int | None]) -> list[tuple[int, int]]:
+    return [(result.fee_wei, result.slash_wei) for result in assessed(rounds_of(*metrics))]
+
+
+PAID, NEUTRAL, OUTLIER, SILENT = (2, 0), (0, 0), (0, 35), (0, 14)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ([[10, 10, 10, 90_000, None]], [PAID, PAID, PAID, OUTLIER, SILENT]),
+        ([[10] * 3, [90_000] * 7], [OUTLIER] * 3 + [PAID] * 7),
+        # The last round found nothing about the metric, so that it proves nobody wrong.
+        ([[10, 10, 90_000], [NO_TEST] * 7], [PAID, PAID, NEUTRAL] + [PAID] * 7),
+        ([[10, 10, 90_000], [None] * 7], [PAID, PAID, NEUTRAL] + [SILENT] * 7),
+        # A code is paid iff it was its own round's verdict and the last one.
+        ([[NO_MODEL, NO_MODEL, NO_TEST], [NO_MODEL] * 7], [PAID, PAID, NEUTRAL] + [PAID] * 7),
+        ([[NO_MODEL, NO_MODEL, NO_MODEL], [10] * 7], [NEUTRAL] * 3 + [PAID] * 7),
+        ([[NO_MODEL, NO_MODEL, 10]], [PAID, PAID, PAID]),
+        ([[10, 10, NO_MODEL], [NO_MODEL] * 7], [PAID, PAID, NEUTRAL] + [PAID] * 7),
+        # Without a quorum there is no reference, and no code is a verdict.
+        ([[10, NO_TEST, None, None, None]], [PAID, NEUTRAL, SILENT, SILENT, SILENT]),
+    ],
+)
+def test_coherence_is_judged_over_all_rounds(metrics: list[list[int | None]], expected: list[tuple[int, int]]) -> None:
+    assert fees_and_slashes(*metrics) == expected
 
 
 def test_a_round_cut_short_neither_pays_nor_slashes() -> None:
-    results = excuse(dict(enumerate(VALIDATORS[:3])), Wei(70))
-    assert [(r.fee_wei, r.slash_wei, r.is_dissolved) for r in results] == [(0, 0, False)] * 3
+    rounds = rounds_of([10, 10, 90_000], [None] * 7)
+    rounds[1].is_aborted = True
+    results = assessed(rounds)
+    assert [(result.fee_wei, result.slash_wei) for result in results] == [PAID, PAID, NEUTRAL] + [NEUTRAL] * 7
+
+
+@pytest.mark.parametrize(("funds", "fee"), [(6, 2), (5, 2), (4, 2), (3, 2), (0, 2)])
+def test_slashes_pay_fees_too(funds: int, fee: int) -> None:
+    """14 of the silent one are there for the others, whatever else there is."""
+    results = assessed(rounds_of([10, 10, 10, None, None]), funds)
+    assert [result.fee_wei for result in results] == [fee] * 3 + [0] * 2
+
+
+@pytest.mark.parametrize(("funds", "fee"), [(6, 2), (5, 1), (3, 1), (2, 0)])
+def test_what_is_too_little_for_all_is_shared_alike(funds: int, fee: int) -> None:
+    assert [result.fee_wei for result in assessed(rounds_of([10, 10, 10]), funds)] == [fee] * 3
+
+
+def test_strikes_count_up_and_the_third_is_slashed() -> None:
+    registry = Registry()
+    rounds = rounds_of([10, 10, NO_TEST])
+    for count in (1, 2, 3):
+        result = assessed(rounds, registry=registry)[2]
+        assert result.strikes == Strikes(count, Timestamp(1))
+        assert (result.slash_wei, result.is_dissolved) == ((7, True) if count == 3 else (0, False))
+        registry.strikes[2] = result.strikes
+
+
+def test_a_finding_is_sure_only_if_the_last_round_measured() -> None:
+    assert Finding(rounds_of([1] * 3), TERMS).is_sure
+    assert not Finding(rounds_of([1] * 3, [NO_TEST] * 7), TERMS).is_sure
+    assert not Finding([], TERMS).is_sure
+    assert Finding(rounds_of([1] * 3, [NO_TEST] * 7), TERMS).last is Verdict.NO_TEST
+    assert Finding(rounds_of([NO_TEST] * 3, [1] * 7), TERMS).reference == Tally(Verdict.FAIL, 1, 123_456_789)
