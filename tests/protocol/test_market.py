@@ -23,7 +23,7 @@ from morphware.protocol.digest import digest
 from morphware.protocol.job import TABLE, Party, Row
 from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.states import Outcome, State, Verdict
-from morphware.protocol.units import JobId, Timestamp, Wei
+from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from tests.protocol.market_world import (
     STRANGER,
     TIMING,
@@ -185,7 +185,7 @@ def test_at_every_instant_either_the_action_or_the_poke_is_valid(state: State) -
     deadline = job.deadline
     world.now = deadline - 1
     assert world.ask(STRANGER, calls.Poke(job_id)) == refusals.TooEarly(job_id, deadline, Timestamp(deadline - 1))
-    actions = {
+    actions: dict[State, tuple[Address, Callable[[], calls.JobCall]]] = {
         State.BIDDING: (USER, lambda: calls.Cancel(job_id)),
         State.REVEALING: (STRANGER, lambda: calls.RevealBids(job_id, ())),
         State.AWARDED: (USER, lambda: calls.PostKeys(job_id, b"")),

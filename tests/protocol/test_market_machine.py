@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 import pytest
@@ -15,6 +16,7 @@ from morphware.protocol.job import TABLE, Job
 from morphware.protocol.market import Market
 from morphware.protocol.settlement import SWEEP
 from morphware.protocol.states import Outcome, State, Verdict
+from morphware.protocol.units import Address
 from tests.protocol import market_traces
 from tests.protocol.market_invariants import Watch, horizon_s
 from tests.protocol.market_world import World
@@ -72,7 +74,7 @@ class Lives:
     calls: set[type] = field(default_factory=set)
     happened: Counter[str] = field(default_factory=Counter)
 
-    def count(self, market: Market, call: Call, result: object) -> None:
+    def count(self, market: Market, _caller: Address, call: Call, result: object) -> None:
         if not isinstance(result, list):
             return
         self.calls.add(type(call))
@@ -105,7 +107,7 @@ def lives() -> Lives:
         random = Random(seed)
         world = market_traces.found(random)
         Watch(world).attach()
-        world.observers.append(lambda _caller, call, result, market=world.market: lives.count(market, call, result))
+        world.observers.append(partial(lives.count, world.market))
         for _ in range(80):
             market_traces.step(world, random)
         market_traces.run_out(world)

@@ -1,5 +1,7 @@
 """Relayed commitments: the typed data is what wallets sign, and only the named account's own signature is good."""
 
+from collections.abc import Mapping
+
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
@@ -20,7 +22,7 @@ DIGEST = commit_digest(DOMAIN, JOB, SIGNER, COMMITMENT)
 SIGNATURE = bytes(KEY.unsafe_sign_hash(DIGEST).signature)
 
 
-def typed(name: str, fields: dict[str, str], values: dict[str, object]) -> bytes:
+def typed(name: str, fields: dict[str, str], values: Mapping[str, object]) -> bytes:
     """The hash that a wallet signs, by an implementation that is not ours."""
     domain = {
         "name": "Morphware",
@@ -29,7 +31,7 @@ def typed(name: str, fields: dict[str, str], values: dict[str, object]) -> bytes
         "verifyingContract": "0x" + DOMAIN.market.hex(),
     }
     types = {name: [{"name": field, "type": kind} for field, kind in fields.items()]}
-    message = encode_typed_data(domain, types, values)
+    message = encode_typed_data(domain, types, dict(values))
     return keccak(b"\x19" + message.version + message.header + message.body)
 
 

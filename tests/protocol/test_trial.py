@@ -54,14 +54,14 @@ from tests.protocol.market_world import (
 
 def started(until: State = State.BIDDING, **changes: int) -> tuple[World, JobId]:
     world = World().found()
-    job_id = world.post(**changes)
+    job_id = world.post("job", **changes)
     return world.advance(job_id, until), job_id
 
 
 def crowded(until: State = State.BIDDING, **changes: int) -> tuple[World, JobId]:
     """A registry that is large enough for all appeals."""
     world = World().found(VALIDATORS)
-    job_id = world.post(**changes)
+    job_id = world.post("job", **changes)
     return world.advance(job_id, until), job_id
 
 
