@@ -83,8 +83,12 @@ class Requests:
                 f"A committee of {wish.seats} with stakes of {format_tokens(stake)} tokens can vouch for a reserve "
                 f"of at most {format_tokens(most)} tokens: lower the reserve, or ask for more validators."
             )
-        if (free := await self.chain.free_seats()) < wish.seats:
-            raise BadInput(f"{wish.seats} validators are wanted, and {free} seats are free: ask for fewer, or wait.")
+        needed_seats = 2 * wish.seats + 1  # the market wants an appeal's committee to be there, too
+        if (free := await self.chain.free_seats()) < needed_seats:
+            raise BadInput(
+                f"{wish.seats} validators are wanted, for which {needed_seats} seats have to be free, and {free} are: "
+                "ask for fewer, or wait."
+            )
         async with self._one_by_one:  # two submissions must not count the same tokens
             needed = Wei(staged.submission.escrow_wei + self.engine.promised_wei())
             await self.engine.treasury.ensure_free(needed, "Posting this job (and those that wait to be posted)")

@@ -231,7 +231,7 @@ class UserBrain(Brain):
             test_key_hash=keccak(self.test_key + self.code_key),
             seed_hash=keccak(self.user_seed),
             options=(Option.PUBLIC if wish.privacy == "public" else 0)
-            | (Option.LINEAR if wish.baseline_e6 is not None else 0),
+            + (Option.LINEAR if wish.baseline_e6 is not None else 0),
             baseline_e6=wish.baseline_e6 or 0,
         )
 

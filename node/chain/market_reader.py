@@ -43,6 +43,8 @@ class JobRecord:
     verdict: Verdict
     seats: int
     round: int
+    appeals: int
+    redraws: int
     commitments: int
     unopened: int
     winner: Address
@@ -50,11 +52,10 @@ class JobRecord:
     reserve_wei: Wei
     fee_wei: Wei
     burned_wei: Wei
-    seed_block: int
+    draw_block: int
     is_user_keyed: bool
     is_worker_keyed: bool
-    metric_e6: int
-    fingerprint_e9: int
+    is_claimed: bool
 
 
 class _PendingHeader(msgspec.Struct, frozen=True):
@@ -174,15 +175,16 @@ class MarketReader:
         topics = [Data(self._market.topic("SeatsStaked")), Data(account.rjust(32, b"\0"))]
         where = {"address": self._deployment.market, "topics": topics, "fromBlock": hex(self._deployment.deploy_block)}
         logs = await self._rpc.ask("eth_getLogs", where, answer=list[Log])
-        mine = []
+        staked: set[int] = set()  # a dissolved seat's number may be staked again, by anybody
         for entry in logs:
             decoded = self._market.decode_log(entry.topics, entry.data)
             assert decoded is not None
-            values = decoded[1]
-            for seat in range(values["firstSeat"], values["firstSeat"] + values["count"]):
-                [(owner, *_)] = await self._read_market("seat", seat)
-                if owner == account:
-                    mine.append(seat)
+            staked.update(decoded[1]["seats"])
+        mine = []
+        for seat in sorted(staked):
+            [(owner, *_)] = await self._read_market("seat", seat)
+            if owner == account:
+                mine.append(seat)
         return tuple(mine)
 
     async def block_number(self) -> int:
@@ -211,8 +213,6 @@ UNITS: Final = {
     "reserve": "reserve_wei",
     "fee": "fee_wei",
     "burned": "burned_wei",
-    "metric": "metric_e6",
-    "fingerprint": "fingerprint_e9",
 }
 """The contract's names have no units."""
 

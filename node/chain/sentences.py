@@ -86,13 +86,18 @@ SENTENCES: Final[dict[str, Callable[[Values], str]]] = {
     "JobExists": lambda v: f"The {_job(v['jobId'])} has been posted already: wait for it, or change the specification.",
     "BadTerms": lambda v: f"The job's terms are not allowed: correct {v['field'][:LONGEST_MESSAGE]}.",
     "NotEnoughSeats": lambda v: (
-        f"The job needs {v['needed']} free validator seats and the market has {v['available']}: ask for a smaller "
+        f"This needs {v['needed']} free validator seats and the market has {v['available']}: ask for a smaller "
         "committee, or wait for validators."
     ),
     "UserMayNotBid": lambda v: "An end user may not bid on its own job: bid from another account.",
     "CommitmentExists": lambda v: "This very commitment is on chain already: make a new one with a fresh salt.",
     "UnknownCommitment": lambda v: (
-        "No bid with this commitment is on chain, or it has been opened: check price, salt and bidder."
+        "No commitment on chain is the one to these values, or all of them have been opened: look at the job's state, "
+        "then check the values and their salt."
+    ),
+    "NothingTaken": lambda v: (
+        f"The {_job(v['jobId'])} could use none of the signed commitments: check the signatures, and that they are new "
+        "and their bonds covered."
     ),
     "AlreadyBid": lambda v: (
         f"The job has {v['commitments']} sealed bids already, so it can no longer be cancelled: let the auction run."
@@ -101,10 +106,21 @@ SENTENCES: Final[dict[str, Callable[[Values], str]]] = {
         f"The account {_account(v['account'])} was not drawn for this job's committee: there is nothing for it to do."
     ),
     "AlreadyDone": lambda v: f"The account {_account(v['account'])} has done this already: nothing is left to do.",
+    "AlreadyDisclosed": lambda v: (
+        f"The keys of {_job(v['jobId'])} that this complains of are public already: read them from the chain."
+    ),
+    "WrongAccused": lambda v: (
+        f"In {_job(v['jobId'])} the other side is asked for its keys: leave the answer to it, or publish those."
+    ),
+    "NoAppealLeft": lambda v: (
+        f"The {_job(v['jobId'])} was appealed as often as it can be: accept what the last committee found."
+    ),
     "WrongBoxCount": lambda v: (
         f"The call carries {v['actual']} sealed boxes and the committee has {v['wanted']} members: send one for each."
     ),
-    "BoxTooLarge": lambda v: f"A sealed box has {v['actual']} bytes and at most {v['most']} are allowed: shorten it.",
+    "BoxTooLarge": lambda v: (
+        f"The call carries {v['actual']} bytes or items where at most {v['most']} are allowed: shorten it, or split it."
+    ),
     "SeedBlockPending": lambda v: (
         f"The committee is drawn with the hash of block {v['seedBlock']} and the chain is at block {v['current']}: "
         "try again in a few blocks."

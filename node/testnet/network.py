@@ -40,6 +40,8 @@ SUPPLY_WEI: Final = Wei(1_000_000_000 * TOKEN)
 TOKENS_EACH_WEI: Final = Wei(10_000 * TOKEN)
 COINS_EACH_WEI: Final = 100 * 10**18
 SEAT_STAKE_WEI: Final = Wei(100 * TOKEN)
+SEATS_LEAST: Final = 33
+"""Three jobs at once, with committees of five: each wants 2 * 5 + 1 free seats when it is posted."""
 PASSWORD: Final = "testnet"  # noqa: S105 - guards nothing: a testnet's tokens are worth nothing
 KEYSTORE_WORK: Final = 2**12
 START_PATIENCE_S: Final = 90.0
@@ -107,6 +109,11 @@ class Shape:
     workers: int
     validators: int
     seed: int
+
+    @property
+    def seats_each(self) -> int:
+        """Seats that each validator holds: a posting wants more free ones than its committee, and jobs overlap."""
+        return -(-SEATS_LEAST // self.validators)
 
     def costs(self) -> list[Wei]:
         """What each worker asks for an hour: different, from the seed, so that the auction has something to find.
@@ -232,7 +239,9 @@ async def running_network(
                 for name, account in accounts.items():
                     node = NodeProcess(name, name.split("-")[0], folder / "nodes" / name, account)
                     price = costs[int(name.split("-")[1]) - 1] if node.role == "worker" else None
-                    node.config.write_text(_config_text(node, anvil, folder, price, settings or {}), encoding="utf-8")
+                    seats = {"validator.seats": str(shape.seats_each)} if node.role == "validator" else {}
+                    text = _config_text(node, anvil, folder, price, seats | dict(settings or {}))
+                    node.config.write_text(text, encoding="utf-8")
                     network.nodes[name] = node
                 await nursery.start(_serve_zygote, network, zygote)
                 async with trio.open_nursery() as starting:

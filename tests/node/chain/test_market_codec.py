@@ -14,7 +14,7 @@ from morphware.node.chain.market_events import CLASSES, decode_event
 from morphware.node.chain.rpc import Data, Log, Quantity
 from morphware.node.chain.sentences import SENTENCES, explain, refuse, tokens
 from morphware.protocol import calls, chain_events
-from morphware.protocol.calls import Call, Opening, Report, Terms
+from morphware.protocol.calls import Call, ModelRoot, Opening, Report, SignedBid, SignedReport, Terms
 from morphware.protocol.chain_events import ChainEvent
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import INT64_MAX, INT64_MIN, WEI_MAX, Address, JobId, Timestamp, Wei
@@ -30,9 +30,15 @@ int64s = st.integers(INT64_MIN, INT64_MAX)
 texts = st.lists(st.text(max_size=20), max_size=3).map(tuple)
 boxes = st.lists(st.binary(max_size=40), max_size=3).map(tuple)
 all_terms = st.builds(
-    Terms, weis, weis, uint8s, int64s, uint64s, uint64s, uint32s, uint32s, uint32s, uint32s, words, words, words
+    Terms,
+    *(weis, weis, uint8s, int64s, uint64s, uint64s, uint32s, uint32s, uint32s, uint32s, words, words, words),
+    *(uint8s, int64s),
 )
 openings = st.lists(st.builds(Opening, addresses, weis, st.booleans(), uint32s, words), max_size=3).map(tuple)
+models = st.builds(ModelRoot, words, words, words, words)
+boxed = st.binary(max_size=100)
+signed_bids = st.lists(st.builds(SignedBid, addresses, words, boxed), max_size=3).map(tuple)
+signed_reports = st.lists(st.builds(SignedReport, addresses, words, boxed), max_size=3).map(tuple)
 reports = st.lists(st.builds(Report, addresses, int64s, int64s, words, words), max_size=3).map(tuple)
 
 CALLS: dict[type[Call], st.SearchStrategy[Call]] = {
@@ -40,21 +46,34 @@ CALLS: dict[type[Call], st.SearchStrategy[Call]] = {
     calls.Deposit: st.builds(calls.Deposit, weis),
     calls.Withdraw: st.builds(calls.Withdraw, weis),
     calls.Stake: st.builds(calls.Stake, st.integers(0, 2**16 - 1)),
+    calls.RequestUnstake: st.builds(calls.RequestUnstake, uint32s),
+    calls.Unstake: st.builds(calls.Unstake, uint32s),
     calls.PublishNode: st.builds(calls.PublishNode, words, words, texts),
     calls.Post: st.builds(calls.Post, all_terms, st.binary(max_size=100)),
     calls.Cancel: st.builds(calls.Cancel, job_ids),
     calls.Commit: st.builds(calls.Commit, job_ids, words),
+    calls.CommitBatch: st.builds(calls.CommitBatch, job_ids, signed_bids),
     calls.RevealBids: st.builds(calls.RevealBids, job_ids, openings),
     calls.PostKeys: st.builds(calls.PostKeys, job_ids, st.binary(max_size=100)),
     calls.Acknowledge: st.builds(calls.Acknowledge, job_ids),
     calls.Decline: st.builds(calls.Decline, job_ids),
+    calls.ComplainKey: st.builds(calls.ComplainKey, job_ids),
+    calls.DiscloseKey: st.builds(calls.DiscloseKey, job_ids, boxed, words, words),
     calls.SubmitModel: st.builds(calls.SubmitModel, job_ids, words, words, words, words, st.binary(max_size=100)),
-    calls.RevealSeed: st.builds(calls.RevealSeed, job_ids, words),
+    calls.RevealSeed: st.builds(calls.RevealSeed, job_ids, words, words, words, models),
+    calls.ComplainX: st.builds(calls.ComplainX, job_ids),
+    calls.DiscloseX: st.builds(calls.DiscloseX, job_ids, words, words, words, words),
     calls.PostTestKeys: st.builds(calls.PostTestKeys, job_ids, boxes),
     calls.PostModelKeys: st.builds(calls.PostModelKeys, job_ids, boxes),
     calls.CommitReport: st.builds(calls.CommitReport, job_ids, words),
+    calls.CommitReportBatch: st.builds(calls.CommitReportBatch, job_ids, signed_reports),
+    calls.ComplainKeys: st.builds(calls.ComplainKeys, job_ids, st.booleans()),
+    calls.DiscloseTest: st.builds(calls.DiscloseTest, job_ids, boxed, words, words),
+    calls.DiscloseModel: st.builds(calls.DiscloseModel, job_ids, words, words, words, words),
     calls.RevealReports: st.builds(calls.RevealReports, job_ids, reports),
-    calls.Claim: st.builds(calls.Claim, job_ids, words),
+    calls.Claim: st.builds(calls.Claim, job_ids, words, words, words, words),
+    calls.Appeal: st.builds(calls.Appeal, job_ids),
+    calls.InspectAppeal: st.builds(calls.InspectAppeal, job_ids),
     calls.Poke: st.builds(calls.Poke, job_ids),
 }
 
@@ -81,6 +100,13 @@ EVENTS: dict[type[ChainEvent], st.SearchStrategy[ChainEvent]] = {
     chain_events.RoundTallied: st.builds(
         chain_events.RoundTallied, job_ids, uint8s, st.sampled_from(Verdict), int64s, int64s
     ),
+    chain_events.KeyDisclosed: st.builds(chain_events.KeyDisclosed, job_ids, boxed),
+    chain_events.XDisclosed: st.builds(chain_events.XDisclosed, job_ids, words),
+    chain_events.KeysComplained: st.builds(chain_events.KeysComplained, job_ids, addresses, st.booleans()),
+    chain_events.TestKeysDisclosed: st.builds(chain_events.TestKeysDisclosed, job_ids, boxed),
+    chain_events.ModelKeysDisclosed: st.builds(chain_events.ModelKeysDisclosed, job_ids, words, words),
+    chain_events.Appealed: st.builds(chain_events.Appealed, job_ids, addresses, uint8s, weis),
+    chain_events.PokeRewarded: st.builds(chain_events.PokeRewarded, job_ids, addresses, weis),
     chain_events.Claimed: st.builds(chain_events.Claimed, job_ids, words),
     chain_events.SeatSettled: st.builds(chain_events.SeatSettled, job_ids, addresses, weis, weis),
     chain_events.JobClosed: st.builds(chain_events.JobClosed, job_ids, st.sampled_from(Outcome), addresses, weis, weis),
@@ -228,7 +254,9 @@ def test_a_nested_error_is_unwrapped() -> None:
 def test_every_error_of_the_market_has_a_sentence_that_uses_only_its_values() -> None:
     examples: dict[str, Any] = {"address": b"\1" * 20, "bytes32": b"\2" * 32, "string": "seats"}
     for name, parameters in market_interface().errors.values():
-        if name.startswith(("ECDSA", "InvalidAccountNonce", "InvalidShortString", "StringTooLong", "ERC20Invalid")):
+        if name.startswith(
+            ("ECDSA", "InvalidAccountNonce", "InvalidShortString", "StringTooLong", "ERC20Invalid", "Address", "Failed")
+        ):
             continue
         values = {parameter.name: examples.get(parameter.type, 3) for parameter in parameters}
         assert SENTENCES[name](values).endswith((".", "seats")), name
