@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import astuple
+from typing import Any
 
 import pyrevm
 from eth_hash.auto import keccak
@@ -14,7 +15,7 @@ from morphware.node.chain.rpc import Data, Log, Quantity
 from morphware.protocol.calls import Call
 from morphware.protocol.chain_events import ChainEvent
 from morphware.protocol.parameters import Timing
-from morphware.protocol.units import WEI_MAX, Address, JobId
+from morphware.protocol.units import WEI_MAX, Address
 
 CHAIN_ID = 1
 """What pyrevm says unless told otherwise."""
@@ -75,23 +76,25 @@ class EvmMarket:
             self._balance_queries[account] = market_interface().encode("freeBalance", account)
         return int.from_bytes(self._view(self._balance_queries[account]), "big")
 
-    def burned(self) -> int:
-        return int.from_bytes(self._view(market_interface().encode("burned")), "big")
+    def number(self, name: str) -> int:
+        """What a view without arguments answers: burned, total, freeSeats, nextSeat."""
+        return int.from_bytes(self._view(market_interface().encode(name)), "big")
 
-    def total(self) -> int:
-        """Deposits less withdrawals."""
-        return int.from_bytes(self._view(market_interface().encode("total")), "big")
+    def freed(self) -> list[int]:
+        """Numbers of dissolved seats, the next to be given away last."""
+        return list(market_interface().decode("freed", self._view(market_interface().encode("freed")))[0])
 
-    def free_seats(self) -> list[int]:
-        """The free list, in the order that a draw sees."""
-        answer = self._view(market_interface().encode("freeList"))
-        return list(market_interface().decode("freeList", answer)[0])
-
-    def job(self, job_id: JobId) -> dict[str, object]:
-        """A job's record by the names of the contract."""
-        function = market_interface().functions["job"]
-        [values] = market_interface().decode("job", self._view(market_interface().encode("job", job_id)))
+    def record(self, view: str, *arguments: object) -> dict[str, Any]:
+        """What a view answers with one struct, by the names of the contract."""
+        function = market_interface().functions[view]
+        [values] = market_interface().decode(view, self._view(market_interface().encode(view, *arguments)))
         return dict(zip(function.output_names[0], values, strict=True))
+
+    def records(self, view: str, *arguments: object) -> list[dict[str, Any]]:
+        """What a view answers with an array of structs."""
+        function = market_interface().functions[view]
+        [rows] = market_interface().decode(view, self._view(market_interface().encode(view, *arguments)))
+        return [dict(zip(function.output_names[0], row, strict=True)) for row in rows]
 
     def _view(self, calldata: bytes) -> bytes:
         return bytes(self._evm.message_call(_hex(HOLDER), self.market, calldata, is_static=True))

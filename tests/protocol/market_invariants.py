@@ -24,7 +24,7 @@ from morphware.protocol.ledger import Escrow, Part, SeatStake
 from morphware.protocol.settlement import SWEEP
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import Address, JobId
-from tests.protocol.market_world import SEAT_STAKE_WEI, TIMING, World
+from tests.protocol.market_world import TIMING, World
 
 BEFORE_AWARD = (State.BIDDING, State.REVEALING)
 EXITS = (Outcome.USER_FAULT, Outcome.WORKER_FAULT, Outcome.MUTUAL_ABORT, Outcome.REJECTED)
@@ -122,7 +122,7 @@ class Watch:
                 for seat, owner in each.seats.items():
                     record = self.world.market.registry.seats[seat]
                     assert (record.owner, record.is_busy) == (owner, True), "I19"
-                    assert ledger.balance(SeatStake(seat)) == SEAT_STAKE_WEI, "I19"
+                    assert ledger.balance(SeatStake(seat)) == self.world.market.parameters.seat_stake_wei, "I19"
         if job.state not in BEFORE_AWARD:
             award = (job.winner, job.price_wei)
             assert self.awarded.setdefault(job_id, award) == award, "I14"

@@ -15,6 +15,7 @@ from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.states import State
 from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId, Wei
 from tests.protocol.market_world import (
+    SEAT_STAKE_WEI,
     STRANGER,
     USER,
     VALIDATORS,
@@ -69,11 +70,13 @@ def post(world: World, random: Random) -> None:
     baselines = (
         (threshold - 100_000, threshold - 1, -(2**63), threshold) if options & Option.LINEAR else (0,) * 9 + (1,)
     )
+    stake = world.market.parameters.seat_stake_wei
+    scale = stake // SEAT_STAKE_WEI
     terms = terms_of(
         name,
         seats=seats,
-        reserve_wei=min(random.choice((100, 100, 99, 37, 2, 1, 141)), 70 * (seats + 1) // 4),
-        fee_wei=random.choice((0, 2, 2, 7)),
+        reserve_wei=min(random.choice((100, 100, 99, 37, 2, 1, 141)) * scale, stake * (seats + 1) // 4),
+        fee_wei=random.choice((0, 2, 2, 7, 90)) * scale,
         threshold_e6=threshold,
         options=int(options),
         baseline_e6=max(-(2**63), random.choice(baselines)),
@@ -201,7 +204,7 @@ def some_opening(random: Random, job: Job) -> Opening:
     """A bid; prices crowd, so that ties are common, and some bids are decoys or cannot win."""
     bidder = random.choice((*WORKERS, *WORKERS, VALIDATORS[0]))
     reserve = job.terms.reserve_wei
-    price = random.choice((30, 40, reserve, 0, reserve + 1, random.randint(1, reserve)))
+    price = random.choice((30, 40, reserve // 3, reserve, 0, reserve + 1, random.randint(1, reserve)))
     estimated_s = random.choice((40, 40, 40, 50, 1, 51, 0))
     return Opening(bidder, Wei(price), random.random() < 0.85, estimated_s, salt_of(worker_seed(bidder)))
 

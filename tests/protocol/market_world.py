@@ -177,7 +177,7 @@ class World:
     def found(self, validators: Iterable[Address] = VALIDATORS[:20]) -> "World":
         """Everybody has money, and each validator has staked one seat before any job was posted."""
         for each in EVERYBODY:
-            self.do(each, calls.Deposit(Wei(RICH_WEI)))
+            self.do(each, calls.Deposit(Wei(RICH_WEI * self.market.parameters.seat_stake_wei // SEAT_STAKE_WEI)))
         for validator in validators:
             self.do(validator, calls.Stake(1))
         self.wait(1)
@@ -192,7 +192,7 @@ class World:
     def worth(self, who: Address) -> int:
         """What an account has, free or staked: the table's gains and losses count both."""
         seats = sum(seat.owner == who for seat in self.market.registry.seats.values())
-        return self.free(who) + seats * SEAT_STAKE_WEI
+        return self.free(who) + seats * self.market.parameters.seat_stake_wei
 
     def post(self, name: str = "job", **changes: int) -> JobId:
         terms = terms_of(name, **changes)

@@ -502,13 +502,7 @@ def test_a_linear_job_without_a_test_pays_all() -> None:
 
 def large() -> World:
     """Amounts of which a thousandth is something."""
-    world = World(Market(DOMAIN, Parameters(TIMING, Wei(700_000)), blockhash))
-    for each in (USER, *WORKERS, STRANGER, *VALIDATORS[:20]):
-        world.do(each, calls.Deposit(Wei(10**7)))
-    for each in VALIDATORS[:20]:
-        world.do(each, calls.Stake(1))
-    world.wait(1)
-    return world
+    return World(Market(DOMAIN, Parameters(TIMING, Wei(700_000)), blockhash)).found()
 
 
 @pytest.mark.parametrize(
@@ -523,7 +517,7 @@ def test_a_poke_is_paid_out_of_what_burns_beyond_a_quarter_of_the_reserve(
     world.advance(job_id, until, prices=(300_000, 400_000))
     said = world.poke(job_id)
     assert only(JobClosed, said).burned_wei == burned - reward
-    assert world.free(STRANGER) == 10**7 + reward
+    assert world.free(STRANGER) == 10**8 + reward
     assert [event for event in said if isinstance(event, PokeRewarded)] == (
         [PokeRewarded(job_id, STRANGER, Wei(reward))] if reward else []
     )
