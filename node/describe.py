@@ -5,22 +5,27 @@ from typing import Any
 
 from morphware.protocol.codec import Malformed, decode
 from morphware.protocol.messages import JobSpec
-from morphware.protocol.states import Outcome, State
+from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import METRIC_SCALE, Address, JobId, is_code
-from morphware.protocol.view import JobView
+from morphware.protocol.view import JobView, RoundView
 
 WAITS_FOR: dict[State, str] = {
     State.BIDDING: "bids are taken until the deadline",
     State.REVEALING: "bids are being opened",
     State.AWARDED: "the end user hands the data's key to the winner",
     State.KEYED: "the winner fetches and checks the data",
+    State.KEY_DISPUTE: "the end user publishes the data's keys, since the winner could not open its box",
     State.TRAINING: "the winner trains",
     State.SEED: "the committee's seed is being revealed",
     State.KEYING: "keys are handed to the committee",
+    State.X_DISPUTE: "the winner publishes a half of the model's key, since the end user could not open its box",
     State.VCOMMIT: "the committee tests the model",
+    State.DISCLOSE: "keys are published that a validator could not open",
     State.VREVEAL: "the committee shows its reports",
-    State.TALLIED: "the verdict becomes final at the deadline",
+    State.TALLIED: "the verdict becomes final at the deadline, unless somebody appeals",
+    State.DRAWING: "another committee is drawn",
     State.CLAIMABLE: "the winner publishes the model's key, which pays it",
+    State.INSPECT: "the end user looks at the model before it is paid for",
 }
 REASONS: dict[Outcome, str] = {
     Outcome.PAID: "the model met the threshold; the winner is paid",
@@ -30,8 +35,10 @@ REASONS: dict[Outcome, str] = {
     Outcome.USER_FAULT: "the end user did not hand over the data's key; its bond is lost",
     Outcome.WORKER_FAULT: "the winner did not deliver; half of its bond went to the end user",
     Outcome.MUTUAL_ABORT: "the data was refused, or both sides fell silent; both lost a little",
-    Outcome.INCONCLUSIVE: "the committee did not report; the reserve went back",
+    Outcome.INCONCLUSIVE: "no committee came to a verdict; the reserve went back",
 }
+UNTESTED: str = "the model could not be tested, which was the end user's part; the winner is paid"
+PAYING_OUT: str = "the job has ended, and its many validators are paid out step by step"
 
 
 def address_text(account: Address | None) -> str | None:
@@ -40,9 +47,8 @@ def address_text(account: Address | None) -> str | None:
 
 
 def describe(view: JobView, *, account: Address, problem: str, model: Path | None) -> dict[str, Any]:
-    """Everything that can be said of a job; ``reason`` is why it waits, or why it ended so."""
+    """Everything that can be said of a job; ``committee`` is the newest, ``reports`` are those of every round."""
     spec = _spec(view)
-    reason = REASONS.get(view.outcome, "") if view.is_over else WAITS_FOR.get(view.state, "")
     return {
         "job_id": view.job_id.hex(),
         "name": spec.name if spec else "",
@@ -52,7 +58,7 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
         "state": view.state.name,
         "deadline": view.deadline,
         "outcome": view.outcome.name,
-        "reason": reason,
+        "reason": reason(view),
         "problem": problem,
         "reserve_wei": str(view.terms.reserve_wei),
         "fee_wei": str(view.terms.fee_wei),
@@ -64,12 +70,25 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
         else None,
         "bids": _bids(view),
         "committee": [address_text(account) for account in view.validators],
-        "reports": _reports(view),
+        "reports": [report for each in view.rounds for report in _reports(view, each)],
         "verdict": view.verdict.name,
+        "appeals": [
+            {"appellant": address_text(each.appellant), "seats": each.seats, "bond_wei": str(each.bond_wei)}
+            for each in view.appeals
+        ],
         "metric_value": _metric(view.tally.metric_e6) if view.tally else None,
         "burned_wei": str(view.closed.burned_wei) if view.closed else None,
         "model_path": str(model) if model else None,
     }
+
+
+def reason(view: JobView) -> str:
+    """Why a job waits, or why it ended so."""
+    if not view.is_over:
+        return PAYING_OUT if view.settled else WAITS_FOR.get(view.state, "")
+    if view.outcome is Outcome.PAID and view.verdict is not Verdict.PASS:
+        return UNTESTED
+    return REASONS.get(view.outcome, "")
 
 
 def describe_unposted(job_id: JobId, *, is_given_up: bool, problem: str) -> dict[str, Any]:
@@ -86,6 +105,7 @@ def describe_unposted(job_id: JobId, *, is_given_up: bool, problem: str) -> dict
         "bids": [],
         "committee": [],
         "reports": [],
+        "appeals": [],
         "model_path": None,
     }
 
@@ -113,15 +133,16 @@ def _bids(view: JobView) -> list[dict[str, Any]]:
     return described
 
 
-def _reports(view: JobView) -> list[dict[str, Any]]:
+def _reports(view: JobView, of_round: RoundView) -> list[dict[str, Any]]:
     described = []
-    for validator in view.validators:
-        report = view.revealed.get(validator)
+    for validator in of_round.validators:
+        report = of_round.revealed.get(validator)
         settled = view.settled.get(validator)
         described.append(
             {
+                "round": of_round.number,
                 "validator": address_text(validator),
-                "is_committed": validator in view.committed,
+                "is_committed": validator in of_round.committed,
                 "metric": _metric(report.metric_e6) if report else None,
                 "fingerprint_e9": report.fingerprint_e9 if report else None,
                 "fee_wei": str(settled.fee_wei) if settled else None,

@@ -123,7 +123,7 @@ class UserBrain(Brain):
         self._shown: set[BidName] = set()
         self._is_model_settled = False
         self._has_model = False
-        self._test_until = Timestamp(0)
+        self._in_time = Timestamp(0)
         self._own_metric_e6: int | None = None
 
     @property
@@ -153,8 +153,8 @@ class UserBrain(Brain):
                 self._is_model_settled = self._has_model = True
             case BundleFailed(name="model"):
                 self._is_model_settled, self._own_metric_e6, self.problem = True, BAD_MODEL, event.reason
-            case Evaluated() if event.metric_e6 != BAD_MODEL or self.now < self._test_until:
-                self._own_metric_e6 = event.metric_e6  # else its time was up, which proves nothing
+            case Evaluated() if event.metric_e6 != BAD_MODEL or self.now < self._in_time:
+                self._own_metric_e6 = event.metric_e6  # else its time may have been up, which proves nothing
             case _:
                 pass
 
@@ -387,6 +387,6 @@ class UserBrain(Brain):
             wish = self.submission
             effect = Evaluate("evaluate", wish.entry, wish.metric, until, wish.memory_bytes, wish.disk_bytes)
             if self.ask(effect):
-                self._test_until = until
+                self._in_time = Timestamp((self.now + until) // 2)
         if self._own_metric_e6 is not None:
             self.appeal(view, user_stake(view, self._own_metric_e6))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from morphware.node.describe import REASONS, WAITS_FOR
+from morphware.node.describe import WAITS_FOR, reason
 from morphware.node.testnet.wording import natural, number, shown, tokens, with_symbol
 from morphware.protocol import chain_events as ce
 from morphware.protocol.messages import JobSpec
@@ -15,6 +15,7 @@ VERDICTS: dict[Verdict, str] = {
     Verdict.FAIL: "misses the threshold",
     Verdict.NO_MODEL: "nobody could have the model",
     Verdict.NO_TEST: "nobody could have the testing data",
+    Verdict.NONE: "the committee found nothing",
 }
 _SILENT = frozenset({State.CLOSED, State.VREVEAL})
 """States whose own events say it better."""
@@ -44,6 +45,17 @@ def sentence(event: ce.JobEvent, view: JobView, spec: JobSpec | None, name: Call
             return f"{name(event.winner)} wins at {with_symbol(event.bid_wei)} ({price}{shut})"
         case ce.KeysPosted():
             return f"{name(view.user)} hands the data's key to the winner"
+        case ce.KeyDisclosed():
+            return f"{name(view.user)} publishes the data's keys"
+        case ce.XDisclosed():
+            return "the winner publishes its half of the model's key for the end user"
+        case ce.KeysComplained():
+            accused = "the end user's" if event.against_user else "the winner's"
+            return f"{name(event.validator)} could not open {accused} keys"
+        case ce.TestKeysDisclosed():
+            return "the testing keys are public"
+        case ce.ModelKeysDisclosed():
+            return "the model's keys are public"
         case ce.ModelSubmitted():
             return "the trained model is committed and in the swarm"
         case ce.CommitteeDrawn():
@@ -53,8 +65,14 @@ def sentence(event: ce.JobEvent, view: JobView, spec: JobSpec | None, name: Call
         case ce.ReportRevealed():
             return f"{name(event.validator)} reports {report(event, metric)}"
         case ce.RoundTallied():
-            found = "" if is_code(event.metric_e6) else f"{value(metric, event.metric_e6)} "
+            is_measured = event.verdict in (Verdict.PASS, Verdict.FAIL)
+            found = f"{value(metric, event.metric_e6)} " if is_measured else ""
             return f"verdict {event.verdict.name}: {found}{VERDICTS.get(event.verdict, '')}"
+        case ce.Appealed():
+            bond = with_symbol(event.bond_wei)
+            return f"{name(event.appellant)} appeals, and pays {bond} for {event.seats} more validators"
+        case ce.PokeRewarded():
+            return f"{name(event.poker)} gets {with_symbol(event.amount_wei)} for moving the job on"
         case ce.Claimed():
             return "the winner publishes the model's key"
         case ce.SeatSettled():
@@ -63,7 +81,7 @@ def sentence(event: ce.JobEvent, view: JobView, spec: JobSpec | None, name: Call
         case ce.JobClosed():
             burned = f"; {tokens(event.burned_wei)} burned" if event.burned_wei else ""
             paid = f" {with_symbol(event.price_wei)} to {name(event.winner)}," if event.outcome is Outcome.PAID else ""
-            return f"{event.outcome.name}:{paid} {REASONS.get(event.outcome, '')}{burned}"
+            return f"{event.outcome.name}:{paid} {reason(view)}{burned}"
     return ""
 
 

@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from morphware.node.describe import REASONS, WAITS_FOR
+from morphware.node.describe import reason as reason_of
 from morphware.node.testnet import narration
 from morphware.node.testnet.drawing import bar, is_logarithmic, plot
 from morphware.node.testnet.progress import JobProgress
@@ -77,9 +77,9 @@ class Screen:
         if view is not None and view.closed is not None:
             is_paid = view.outcome is Outcome.PAID
             line.append(view.outcome.name, f"bold {GOOD if is_paid else BAD}")
-            return line.append("  " + REASONS.get(view.outcome, ""))
+            return line.append("  " + reason_of(view))
         line.append(progress.state, NOW)
-        reason = "the job is looked at, sealed and posted" if view is None else WAITS_FOR.get(view.state, "")
+        reason = "the job is looked at, sealed and posted" if view is None else reason_of(view)
         line.append(f"  {reason}")
         left_s = progress.deadline_in_s(now_s)
         if left_s is None or not progress.phases:

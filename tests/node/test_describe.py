@@ -1,7 +1,9 @@
 """What a node says of a job is what the chain said, of each bid by itself."""
 
-from morphware.node.describe import address_text, describe
+from morphware.node.describe import PAYING_OUT, UNTESTED, WAITS_FOR, address_text, describe
 from morphware.protocol import chain_events as ce
+from morphware.protocol import effects as fx
+from morphware.protocol.job import TABLE
 from morphware.protocol.states import State
 from morphware.protocol.units import Wei
 from tests.protocol.marketplace import Marketplace
@@ -17,3 +19,32 @@ def test_a_copy_of_a_bid_is_not_shown_as_opened_with_the_bid_that_it_copies() ->
     shown = {said["bidder"]: said for said in describe(place.view, account=owner, problem="", model=None)["bids"]}
     assert (shown[address_text(owner)]["is_opened"], shown[address_text(owner)]["price_wei"]) == (True, "30")
     assert (shown[address_text(copier)]["is_opened"], shown[address_text(copier)]["price_wei"]) == (False, None)
+
+
+def test_every_state_that_a_job_can_wait_in_says_what_for() -> None:
+    assert set(WAITS_FOR) == {row.state for row in TABLE}
+
+
+def test_reports_of_every_round_are_shown_with_their_round() -> None:
+    place = Marketplace(1, validators=24).run_to(State.KEYING)
+    place.faults.mute.update(dict.fromkeys(place.committee, frozenset({fx.Send})))
+    place.run()
+    shown = describe(place.view, account=account_of("user"), problem="", model=None)
+    assert [report["round"] for report in shown["reports"]] == [0] * 5 + [1] * 5
+    assert [report["is_committed"] for report in shown["reports"]] == [False] * 5 + [True] * 5
+    assert [int(report["slash_wei"]) for report in shown["reports"]] == [14] * 5 + [0] * 5
+    assert shown["committee"] == [report["validator"] for report in shown["reports"][5:]]
+    assert (shown["verdict"], shown["metric_value"], shown["appeals"]) == ("PASS", 0.95, [])
+
+
+def test_a_job_that_was_paid_for_without_a_test_does_not_say_that_it_met_the_threshold() -> None:
+    place = Marketplace(1)
+    place.faults.vanish["user"] = State.SEED
+    place.run()
+    assert describe(place.view, account=account_of("user"), problem="", model=None)["reason"] == UNTESTED
+
+
+def test_a_job_whose_seats_are_being_settled_says_so() -> None:
+    place = Marketplace(1).run_to(State.INSPECT)
+    place.view.apply(ce.SeatSettled(place.job_id, place.view.validators[0], Wei(2), Wei(0)))
+    assert describe(place.view, account=account_of("user"), problem="", model=None)["reason"] == PAYING_OUT
