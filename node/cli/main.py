@@ -93,9 +93,22 @@ def local_market(
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Where everything is kept (default: a new one).")
     ] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Play a failure instead, and compare who lost what with the specification: vanish:STATE:PARTY, "
+            "bad-keys, captured-committee, appeal, or all.",
+        ),
+    ] = None,
 ) -> int:
     """Run a whole market on this machine: a chain, a user, workers, validators, and one job from auction to payout."""
-    from morphware.node.cli.options import TestnetOptions
+    from morphware.node.cli.options import ScenarioOptions, TestnetOptions
+
+    if scenario is not None:
+        from morphware.node.testnet.playhouse import run_scenarios
+
+        return run_scenarios(ScenarioOptions(scenario=scenario, seed=seed, json=as_json, folder=folder))
     from morphware.node.testnet.command import run_testnet
 
     return run_testnet(

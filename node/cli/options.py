@@ -29,6 +29,19 @@ class TestnetOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ScenarioOptions:
+    """``morphware testnet --scenario``."""
+
+    scenario: str
+    """A scenario's name, or ``all``."""
+    seed: int
+    json: bool
+    """Print the comparison as JSON on stdout, and nothing else there; a line for each scenario of ``all``."""
+    folder: Path | None
+    """Where everything is kept; None: a new temporary folder."""
+
+
+@dataclass(frozen=True, slots=True)
 class SubmitOptions:
     """``morphware submit``. What is None is taken from ``morphware.toml`` beside the script, else from the node."""
 

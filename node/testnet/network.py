@@ -135,6 +135,8 @@ class Network:
         self.rpc = rpc
         self.deployer = Address(b"")
         self.nodes: dict[str, NodeProcess] = {}
+        self.deviation: Mapping[str, Any] = {}
+        """What every node does otherwise than a node should; empty but in scenarios."""
         self._zygote: subprocess.Popen[bytes] | None = None
         self._started: dict[str, tuple[trio.Event, list[int]]] = {}
 
@@ -155,7 +157,7 @@ class Network:
         done, answer = trio.Event(), list[int]()
         self._started[str(node.config)] = (done, answer)
         node.ended = trio.Event()
-        request = {"start": str(node.config), "log": str(node.log)}
+        request = {"start": str(node.config), "log": str(node.log), "deviation": dict(self.deviation)}
         self._zygote.stdin.write(json.dumps(request).encode() + b"\n")
         self._zygote.stdin.flush()
         await done.wait()
@@ -212,12 +214,18 @@ class Network:
 
 @asynccontextmanager
 async def running_network(
-    folder: Path, shape: Shape, *, timing: Timing = TEST_TIMING, settings: Mapping[str, str] | None = None
+    folder: Path,
+    shape: Shape,
+    *,
+    timing: Timing = TEST_TIMING,
+    settings: Mapping[str, str] | None = None,
+    deviation: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Network]:
     """A whole market with all nodes taking part; nothing is left behind when the block ends.
 
     Args:
         settings: further lines of every node's configuration, as ``section.key`` to TOML value.
+        deviation: what the nodes do otherwise than they should (``deviations.py``).
     """
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - one call, before anything runs
     zygote = subprocess.Popen(  # noqa: ASYNC220 - on this thread: a death signal would follow another
@@ -235,6 +243,7 @@ async def running_network(
                 reader = MarketReader(rpc, deployment)
                 network = Network(folder, anvil, deployment, reader, rpc)
                 network.deployer = market_deployer
+                network.deviation = deviation or {}
                 costs = shape.costs()
                 for name, account in accounts.items():
                     node = NodeProcess(name, name.split("-")[0], folder / "nodes" / name, account)

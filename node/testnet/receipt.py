@@ -240,7 +240,7 @@ def _headline(receipt: Receipt) -> Text:
     return line
 
 
-def _new_table(title: str, *columns: tuple[str, bool]) -> Table:
+def new_table(title: str, *columns: tuple[str, bool]) -> Table:
     """A table whose number columns stand to the right."""
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
     for name, is_number in columns:
@@ -250,7 +250,7 @@ def _new_table(title: str, *columns: tuple[str, bool]) -> Table:
 
 
 def _bids_table(receipt: Receipt) -> Table:
-    table = _new_table("Bids", ("bidder", False), ("bid (MWT)", True), ("", False))
+    table = new_table("Bids", ("bidder", False), ("bid (MWT)", True), ("", False))
     for bid in sorted(receipt["bids"], key=lambda bid: (bid["price_wei"] is None, int(bid["price_wei"] or 0))):
         kind = "never opened" if not bid["is_opened"] else "bid" if bid["is_authentic"] else "decoy"
         kind = "winner" if bid["is_winner"] else "sets the price" if bid["is_second"] else kind
@@ -264,7 +264,7 @@ def _reports_table(receipt: Receipt) -> Table:
     name, threshold = shown(receipt["metric_name"], 40), number(receipt["threshold"])
     limit = "at most" if _is_loss(receipt["metric_name"]) else "at least"
     title = f"Reports: {name} {number(receipt['metric'])} (promised: {limit} {threshold})"
-    table = _new_table(title, ("validator", False), (name, True), ("fingerprint", True), ("fee (MWT)", True))
+    table = new_table(title, ("validator", False), (name, True), ("fingerprint", True), ("fee (MWT)", True))
     for report in receipt["reports"]:
         fingerprint = report["fingerprint_e9"]
         fee = "-" if report["fee_wei"] is None else tokens(int(report["fee_wei"]))
@@ -279,7 +279,7 @@ def _reports_table(receipt: Receipt) -> Table:
 
 
 def _balances_table(balances: Mapping[str, Any]) -> Table:
-    table = _new_table("Balances (MWT)", ("", False), ("before", True), ("after", True), ("change", True))
+    table = new_table("Balances (MWT)", ("", False), ("before", True), ("after", True), ("change", True))
     for name, after in balances["after"].items():
         change = int(balances["change"][name])
         table.add_row(
@@ -297,7 +297,7 @@ def _balances_table(balances: Mapping[str, Any]) -> Table:
 
 
 def _gas_table(gas: Mapping[str, Any]) -> Table:
-    table = _new_table("Gas", ("role", False), ("calls", True), ("gas", True), ("mostly", False))
+    table = new_table("Gas", ("role", False), ("calls", True), ("gas", True), ("mostly", False))
     for role, use in gas["by_role"].items():
         mostly = [f"{call} {used['gas']:,}" for call, used in list(use["calls"].items())[:2]]
         table.add_row(role, str(use["transactions"]), f"{use['gas']:,}", ", ".join(mostly))

@@ -17,7 +17,7 @@ from morphware.protocol import calls
 from morphware.protocol.bidding import MOST_BATCH
 from morphware.protocol.calls import Call, ModelRoot, Opening, Report, Terms
 from morphware.protocol.chain_events import ChainEvent, PokeRewarded, StateChanged
-from morphware.protocol.commitments import Domain, bid_commitment, job_id_of, keccak, report_commitment, salt_of
+from morphware.protocol.commitments import Domain, bid_commitment, keccak, report_commitment, salt_of
 from morphware.protocol.committee import Round
 from morphware.protocol.job import Job
 from morphware.protocol.market import Market
@@ -113,9 +113,8 @@ class _Play:
             self._do(name, calls.Stake(1))
         self.now += 1
         self.before_wei = {name: self._worth(name) for name in everybody}
-        terms = self._terms()
-        self._do(USER, calls.Post(terms, b"specification"))
-        self.job = self.market.jobs[job_id_of(self.market.domain, account_of(USER), terms.seed_hash)]
+        self._do(USER, calls.Post(self._terms(), b"specification"))
+        [self.job] = self.market.jobs.values()
 
     def run(self) -> None:
         """To the end."""

@@ -2,8 +2,9 @@
 
 A testnet starts a dozen nodes on a laptop; importing the libraries a dozen times would take longer than the job.  It
 speaks JSON lines: ``{"start": config file, "log": file}`` is answered by ``{"started": config file, "pid": n}``, and an
-ended process is told as ``{"ended": pid, "status": n}``.  When its standard input ends, for whatever reason, it stops
-all nodes and leaves: nothing outlives the testnet.
+ended process is told as ``{"ended": pid, "status": n}``.  A ``"deviation"`` in the request makes a node that lies
+(``deviations.py``).  When its standard input ends, for whatever reason, it stops all nodes and leaves: nothing outlives
+the testnet.
 """
 
 import contextlib
@@ -69,13 +70,13 @@ def main() -> None:
             *lines, buffer = buffer.split(b"\n")
             for line in lines:
                 request = json.loads(line)
-                pid = _fork(Path(request["start"]), Path(request["log"]), request.get("environment", {}))
+                pid = _fork(Path(request["start"]), Path(request["log"]), request.get("deviation") or {})
                 children.add(pid)
                 _say({"started": request["start"], "pid": pid})
     _stop(children)
 
 
-def _fork(config: Path, log: Path, environment: dict[str, str]) -> int:
+def _fork(config: Path, log: Path, deviation: dict[str, Any]) -> int:
     """A new process that runs a node, with its output in a log file."""
     pid = os.fork()
     if pid:
@@ -92,10 +93,13 @@ def _fork(config: Path, log: Path, environment: dict[str, str]) -> int:
         os.dup2(nothing, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        os.environ.update(environment)
         sys.argv = ["morphware", "run", "--config", str(config), "--log-format", "json"]
         from morphware.node.cli.main import app
 
+        if deviation:
+            from morphware.node.testnet.deviations import Deviation, install
+
+            install(Deviation.from_plain(deviation))
         app()
         status = 0
     except SystemExit as leaving:
