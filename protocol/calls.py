@@ -1,7 +1,8 @@
 """Everything that an account can ask of the contracts, one frozen class a function, named and ordered as there.
 
-What a job committed to stands on chain as two hashes: of the three hashes in its terms (``secrets_root``), and of the
-winner's model (``model_root``).  Whoever shows one preimage brings the hashes beside it, so that the root can be built.
+What a job committed to stands on chain as two hashes: its own name, made of the three hashes in its terms
+(``job_id_of``), and the root of the winner's model (``model_root``).  Whoever shows one preimage brings the hashes
+beside it.
 """
 
 from dataclasses import dataclass

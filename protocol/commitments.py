@@ -11,7 +11,7 @@ from typing import Final
 
 from eth_hash.auto import keccak as _keccak
 
-from morphware.protocol.calls import ModelRoot, Opening, Report, Terms
+from morphware.protocol.calls import ModelRoot, Opening, Report
 from morphware.protocol.units import ADDRESS_BYTES, HASH_BYTES, INT64_MAX, INT64_MIN, WEI_MAX, Address, JobId
 
 WORD_BYTES: Final = 32
@@ -33,7 +33,7 @@ def keccak(data: bytes) -> bytes:
     return bytes(_keccak(data))
 
 
-JOB_TYPEHASH: Final = keccak(b"Job(uint256 chainId,address market,address user,bytes32 seedHash)")
+JOB_TYPEHASH: Final = keccak(b"Job(uint256 chainId,address market,address user,bytes32 secrets)")
 BID_TYPEHASH: Final = keccak(
     b"Bid(uint256 chainId,address market,bytes32 jobId,address bidder,uint96 price,bool isAuthentic,"
     b"uint32 estimatedSeconds,bytes32 salt)"
@@ -44,9 +44,13 @@ REPORT_TYPEHASH: Final = keccak(
 )
 
 
-def job_id_of(domain: Domain, user: Address, seed_hash: bytes) -> JobId:
-    """A job is named by its chain, market, end user and the user's seed commitment: computable before it is posted."""
-    return JobId(keccak(JOB_TYPEHASH + _domain(domain) + _address(user) + _bytes32(seed_hash)))
+def job_id_of(domain: Domain, user: Address, seed_hash: bytes, train_key_hash: bytes, test_key_hash: bytes) -> JobId:
+    """A job is named by its chain, market, end user and the user's three secrets: computable before it is posted.
+
+    The market keeps none of the hashes: whoever shows a secret brings the other two hashes, and the name proves them.
+    """
+    secrets = keccak(_bytes32(seed_hash) + _bytes32(train_key_hash) + _bytes32(test_key_hash))
+    return JobId(keccak(JOB_TYPEHASH + _domain(domain) + _address(user) + secrets))
 
 
 def bid_commitment(domain: Domain, job_id: JobId, opening: Opening) -> bytes:
@@ -81,16 +85,6 @@ def report_commitment(domain: Domain, job_id: JobId, round_number: int, report: 
 def key_hash(key: bytes) -> bytes:
     """A key is committed to by its plain hash: keys are long and random, so no salt is needed."""
     return keccak(key)
-
-
-def secrets_root(seed_hash: bytes, train_key_hash: bytes, test_key_hash: bytes) -> bytes:
-    """The three hashes of a job's terms as one word, which is all that the market keeps of them."""
-    return keccak(_bytes32(seed_hash) + _bytes32(train_key_hash) + _bytes32(test_key_hash))
-
-
-def terms_root(terms: Terms) -> bytes:
-    """The root of what the end user committed to."""
-    return secrets_root(terms.seed_hash, terms.train_key_hash, terms.test_key_hash)
 
 
 def model_root(model: ModelRoot) -> bytes:

@@ -16,7 +16,7 @@ from morphware.protocol.chain_events import (
     TestKeysDisclosed,
     XDisclosed,
 )
-from morphware.protocol.commitments import key_hash, model_root, secrets_root, terms_root
+from morphware.protocol.commitments import key_hash, model_root
 from morphware.protocol.job import Party
 from morphware.protocol.refusals import (
     AlreadyDisclosed,
@@ -29,6 +29,7 @@ from morphware.protocol.refusals import (
 from morphware.protocol.resolution import settle_on
 from morphware.protocol.states import State, Verdict
 from morphware.protocol.turn import Result, Turn
+from morphware.protocol.units import JobId
 
 KEYS_BYTES: Final = 64
 """Two 32-byte keys: of the data, and of the code."""
@@ -46,7 +47,7 @@ def disclose_key(turn: Turn, call: DiscloseKey) -> Result:
     job = turn.job
     if len(call.keys) > KEYS_BYTES:
         return BoxTooLarge(len(call.keys), KEYS_BYTES)
-    refusal = _wrong_secrets(turn, secrets_root(call.seed_hash, key_hash(call.keys), call.test_key_hash))
+    refusal = _wrong_secrets(turn, turn.job_named(call.seed_hash, key_hash(call.keys), call.test_key_hash))
     if refusal is not None:
         return refusal
     job.is_train_key_public = True
@@ -100,7 +101,7 @@ def disclose_test(turn: Turn, call: DiscloseTest) -> Result:
         return WrongAccused(job.job_id)
     if len(call.keys) > KEYS_BYTES:
         return BoxTooLarge(len(call.keys), KEYS_BYTES)
-    refusal = _wrong_secrets(turn, secrets_root(call.seed_hash, call.train_key_hash, key_hash(call.keys)))
+    refusal = _wrong_secrets(turn, turn.job_named(call.seed_hash, call.train_key_hash, key_hash(call.keys)))
     if refusal is not None:
         return refusal
     job.is_test_key_public = True
@@ -132,9 +133,8 @@ def _test_again(turn: Turn) -> JobEvent:
     return turn.enter(State.VCOMMIT, turn.job.terms.testing_s)
 
 
-def _wrong_secrets(turn: Turn, actual: bytes) -> WrongPreimage | None:
-    wanted = terms_root(turn.job.terms)
-    return WrongPreimage(wanted, actual) if actual != wanted else None
+def _wrong_secrets(turn: Turn, named: JobId) -> WrongPreimage | None:
+    return WrongPreimage(turn.job.job_id, named) if named != turn.job.job_id else None
 
 
 def _wrong_model(turn: Turn, shown: ModelRoot) -> WrongPreimage | None:

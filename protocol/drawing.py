@@ -8,14 +8,7 @@ from collections.abc import Sequence
 
 from morphware.protocol.calls import RevealSeed
 from morphware.protocol.chain_events import CommitteeDrawn, JobEvent
-from morphware.protocol.commitments import (
-    key_hash,
-    model_root,
-    next_seed_of,
-    secrets_root,
-    seed_of,
-    terms_root,
-)
+from morphware.protocol.commitments import key_hash, model_root, next_seed_of, seed_of
 from morphware.protocol.committee import Round
 from morphware.protocol.refusals import SeedBlockPending, WrongPreimage
 from morphware.protocol.registry import draw
@@ -27,12 +20,9 @@ from morphware.protocol.turn import Result, Turn
 def reveal_seed(turn: Turn, call: RevealSeed) -> Result:
     """The end user's share completes the seed: the committee is drawn, after the model can no longer change."""
     job, model = turn.job, turn.job.submitted
-    wanted, actual = (
-        terms_root(job.terms),
-        secrets_root(key_hash(call.user_seed), call.train_key_hash, call.test_key_hash),
-    )
-    if actual != wanted:
-        return WrongPreimage(wanted, actual)
+    named = turn.job_named(key_hash(call.user_seed), call.train_key_hash, call.test_key_hash)
+    if named != job.job_id:
+        return WrongPreimage(job.job_id, named)
     wanted, actual = model_root(model.root), model_root(call.model)
     if actual != wanted:
         return WrongPreimage(wanted, actual)

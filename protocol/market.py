@@ -161,7 +161,7 @@ class Market:
             return BadTerms(bad_field)
         if len(call.spec) > SPEC_MOST_BYTES:
             return BoxTooLarge(len(call.spec), SPEC_MOST_BYTES)
-        job_id = job_id_of(self.domain, caller, terms.seed_hash)
+        job_id = job_id_of(self.domain, caller, terms.seed_hash, terms.train_key_hash, terms.test_key_hash)
         if job_id in self.jobs:
             return JobExists(job_id)
         free, numbers = self.registry.free_seats, self.registry.next_seat

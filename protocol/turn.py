@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from morphware.protocol.chain_events import JobClosed, JobEvent, PokeRewarded, SeatSettled, StateChanged
-from morphware.protocol.commitments import Domain
+from morphware.protocol.commitments import Domain, job_id_of
 from morphware.protocol.committee import Finding, SeatResult, assess
 from morphware.protocol.job import NO_DEADLINE, NO_PRICE, Job
 from morphware.protocol.ledger import Escrow, Ledger, Move, Part
@@ -27,7 +27,7 @@ from morphware.protocol.settlement import (
     settle_parties,
 )
 from morphware.protocol.states import Outcome, State
-from morphware.protocol.units import Address, Timestamp, Wei
+from morphware.protocol.units import Address, JobId, Timestamp, Wei
 
 BLOCKHASHES_KEPT = 256
 """The EVM knows the hashes of this many latest blocks."""
@@ -62,6 +62,10 @@ class Turn:
     def timing(self) -> Timing:
         """The market's windows."""
         return self.parameters.timing
+
+    def job_named(self, seed_hash: bytes, train_key_hash: bytes, test_key_hash: bytes) -> JobId:
+        """The name that a job of this user with these secrets has: this job's, if they are right."""
+        return job_id_of(self.domain, self.job.user, seed_hash, train_key_hash, test_key_hash)
 
     def enter(self, state: State, duration_s: int) -> StateChanged:
         """The job enters a state with a deadline that counts from now."""

@@ -102,7 +102,14 @@ class Submission:
 
 def user_job_id(identity: Identity, seed: bytes) -> JobId:
     """The id that the market will give to the job posted from this seed."""
-    return job_id_of(identity.domain, identity.account, keccak(derive(seed, "user-seed")))
+    code_key = derive(seed, "key|code")
+    return job_id_of(
+        identity.domain,
+        identity.account,
+        keccak(derive(seed, "user-seed")),
+        keccak(derive(seed, "key|train") + code_key),
+        keccak(derive(seed, "key|test") + code_key),
+    )
 
 
 class UserBrain(Brain):

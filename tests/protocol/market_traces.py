@@ -106,7 +106,7 @@ def time_out(world: World, random: Random, job: Job) -> None:
 def honest(world: World, random: Random, job: Job) -> None:
     """The next move of the job, by whoever has to make it; now and then nobody does."""
     job_id = job.job_id
-    if world.now >= job.deadline or random.random() < 0.04:
+    if world.now >= job.deadline or random.random() < 0.03:
         time_out(world, random, job)
         return
     if random.random() < 0.3:
@@ -120,7 +120,8 @@ def honest(world: World, random: Random, job: Job) -> None:
             else:
                 time_out(world, random, job)
         case State.REVEALING:
-            openings = [o for o in world.openings[job_id] if random.random() < 0.8]
+            odds = random.choice((0.7, 1, 1))
+            openings = [o for o in world.openings[job_id] if random.random() < odds]
             random.shuffle(openings)
             world.ask(random.choice(CROWD), calls.RevealBids(job_id, tuple(openings)))
         case State.AWARDED:
@@ -143,11 +144,11 @@ def honest(world: World, random: Random, job: Job) -> None:
         case State.DISCLOSE:
             call = random.choice((world.disclose_test(job_id), world.disclose_model(job_id)))
             world.ask(random.choice(CROWD), call)
-        case State.TALLIED if random.random() < 0.5:
+        case State.TALLIED if random.random() < 0.65:
             world.ask(random.choice((*WORKERS, STRANGER, USER)), calls.Appeal(job_id))
         case State.CLAIMABLE:
             world.ask(random.choice(CROWD), world.claim(job_id))
-        case State.INSPECT if random.random() < 0.5:
+        case State.INSPECT if random.random() < 0.65:
             world.ask(job.user, calls.InspectAppeal(job_id))
         case _:
             time_out(world, random, job)

@@ -201,7 +201,7 @@ class World:
 
     def know(self, name: str, terms: Terms, user: Address = USER) -> JobId:
         """The job's secrets go by its name, whoever posts it."""
-        job_id = job_id_of(self.market.domain, user, terms.seed_hash)
+        job_id = job_id_of(self.market.domain, user, terms.seed_hash, terms.train_key_hash, terms.test_key_hash)
         self.names[job_id] = name
         self.openings.setdefault(job_id, [])
         self.reports.setdefault(job_id, {})

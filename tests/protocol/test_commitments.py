@@ -22,7 +22,6 @@ from morphware.protocol.commitments import (
     next_seed_of,
     report_commitment,
     salt_of,
-    secrets_root,
     seed_of,
 )
 from morphware.protocol.units import INT64_MAX, INT64_MIN, WEI_MAX, Address, JobId, Wei
@@ -61,11 +60,12 @@ def test_a_report_is_hashed_as_abi_encode_does(
     assert report_commitment(DOMAIN, JOB, round_number, report) == keccak(encode(types, values))
 
 
-@given(user=ADDRESSES, seed_hash=WORDS)
-def test_a_job_is_named_as_abi_encode_does(user: Address, seed_hash: bytes) -> None:
+@given(user=ADDRESSES, seed=WORDS, train=WORDS, test=WORDS)
+def test_a_job_is_named_as_abi_encode_does(user: Address, seed: bytes, train: bytes, test: bytes) -> None:
     types = ["bytes32", "uint256", "address", "address", "bytes32"]
-    expected = keccak(encode(types, [JOB_TYPEHASH, 31337, DOMAIN.market, user, seed_hash]))
-    assert job_id_of(DOMAIN, user, seed_hash) == expected
+    secrets = keccak(encode(["bytes32"] * 3, [seed, train, test]))
+    expected = keccak(encode(types, [JOB_TYPEHASH, 31337, DOMAIN.market, user, secrets]))
+    assert job_id_of(DOMAIN, user, seed, train, test) == expected
 
 
 @given(seed=WORDS, round_number=st.integers(0, 255), attempt=st.integers(0, 2**256 - 1))
@@ -84,8 +84,8 @@ def test_commitments_never_change() -> None:
         == "81a6314677c62c95d6987a27296107949dfd0e82c1c1f814945a306f166fbf20"
     )
     assert (
-        job_id_of(DOMAIN, OPENING.bidder, b"\x33" * 32).hex()
-        == "854dea54a26707a8bf29ca0097cb5a52498dd45a648ff1f7a115247737d435a0"
+        job_id_of(DOMAIN, OPENING.bidder, b"\x33" * 32, b"\x34" * 32, b"\x35" * 32).hex()
+        == "ec2ac162d5852c54d57fded8811b8c6776aed205c40b39f24b90668b74015eff"
     )
     assert (
         seed_of(b"\x01" * 32, b"\x02" * 32, b"\x03" * 32, JOB).hex()
@@ -164,6 +164,5 @@ def test_keys_and_salts_are_plain_hashes() -> None:
 
 @given(WORDS, WORDS, WORDS, WORDS)
 def test_roots_and_later_seeds_are_hashed_as_abi_encode_does(a: bytes, b: bytes, c: bytes, d: bytes) -> None:
-    assert secrets_root(a, b, c) == keccak(encode(["bytes32"] * 3, [a, b, c]))
     assert model_root(ModelRoot(a, b, c, d)) == keccak(encode(["(bytes32,bytes32,bytes32,bytes32)"], [(a, b, c, d)]))
     assert next_seed_of(a, JobId(b)) == keccak(encode(["bytes32", "bytes32"], [a, b]))

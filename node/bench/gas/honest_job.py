@@ -98,7 +98,8 @@ class _Job:
         self._name = name
         self._seed, self._x, self._y = (self._noise(what) for what in ("seed", "x", "y"))
         self._train_keys, self._test_keys = (self._noise(what, 64) for what in ("train keys", "test keys"))
-        self.job_id = job_id_of(scene.domain, scene.cast.user.address, keccak(self._seed))
+        hashes = (keccak(secret) for secret in (self._seed, self._train_keys, self._test_keys))
+        self.job_id = job_id_of(scene.domain, scene.cast.user.address, *hashes)
         self._bids = [
             self._bid(number, bidder, price)
             for number, (bidder, price) in enumerate(zip(self._cast.bidders, bid_prices(bids), strict=False))
