@@ -8,16 +8,16 @@ import trio
 from trio.testing import MockClock
 
 from morphware.node.artifacts.errors import ArtifactCorrupt, ArtifactTooLarge, DiskFull, SourceRefused
-from morphware.node.machines import Machine
+from morphware.node.machines import Machine, Sources
 from morphware.node.performer import LEAST_RUN_S
 from morphware.node.ports import Limits, RunResult
 from morphware.node.retention import Retention
 from morphware.node.runner.errors import SandboxFailed, SandboxUnavailable
 from morphware.protocol.artifacts import SealedFile
-from morphware.protocol.effects import Effect, Evaluate, FetchBundle, Prefetch, SealModel, Train
-from morphware.protocol.events import BundleFailed, Evaluated, ModelSealed, TrainingEnded
+from morphware.protocol.effects import Effect, Evaluate, FetchBundle, Fund, Prefetch, SealModel, Train
+from morphware.protocol.events import BundleFailed, Evaluated, Funded, ModelSealed, TrainingEnded
 from morphware.protocol.states import Outcome
-from morphware.protocol.units import BAD_MODEL, JobId, Timestamp
+from morphware.protocol.units import BAD_MODEL, JobId, Timestamp, Wei
 from tests.node.test_engine import run_to_end
 from tests.node.world import Node, World, market_of, no_threads
 
@@ -276,3 +276,43 @@ async def test_a_job_that_was_never_posted_is_let_go_as_well(tmp_path: Path, aut
         assert retention.expired() == []
         assert not any(path.is_file() for path in (user.folder / "jobs" / job_id.hex()).rglob("*"))
         nursery.cancel_scope.cancel()
+
+
+# --- the end user's and the appellant's effects ---------------------------------------------------------------------
+
+
+async def test_an_end_user_tests_the_model_with_the_folders_that_it_gave_itself(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    """They lie where they were kept when the job was submitted, and the fetched model in the role's own folder."""
+    sources = Sources(bench.job / "code", bench.job / "train", bench.job / "test")
+    for folder, file in ((sources.code, "train.py"), (sources.test, "labels.csv")):
+        folder.mkdir()
+        (folder / file).write_text("x")
+    (bench.job / "user" / "model").mkdir(parents=True)
+    (bench.job / "user" / "model" / "model.txt").write_text("a model")
+    bench.machine = Machine(JOB, "user", None, sources)  # type: ignore[arg-type]
+    answer = await bench.perform(Evaluate("evaluate", "train.py", "accuracy", Timestamp(100), 1 << 30, 1 << 30))
+    assert isinstance(answer, Evaluated)
+    assert answer.metric_e6 == bench.node.runner.metric_e6
+
+
+@pytest.mark.parametrize(
+    ("free", "wallet", "promised", "expected"), [(30, 0, 0, 30), (5, 100, 0, 22), (5, 100, 10, 22), (25, 0, 10, 15)]
+)
+async def test_a_bond_is_funded_besides_what_other_jobs_are_about_to_lock(
+    free: int, wallet: int, promised: int, expected: int, tmp_path: Path, autojump_clock: MockClock,
+    nursery: trio.Nursery,
+) -> None:  # fmt: skip
+    world = World(tmp_path)
+    node = Node(world, "node", "validator").enrol(free_wei=free, wallet_wei=wallet)
+    node._open()
+    assert node.engine.performer is not None
+    object.__setattr__(node.engine.performer, "promised", lambda machine: Wei(promised))
+    nursery.start_soon(world.tick)
+    machine = Machine(JOB, "validator", None)  # type: ignore[arg-type]
+    effect = Fund("fund|appeal|1", Wei(22), "An appeal")
+    answer = await node.engine.performer.perform(machine, effect, None, lambda: Timestamp(0))
+    assert answer == Funded(effect.id, Wei(expected))
+    assert world.market.ledger.free(node.account) == expected + promised
+    node.journal.close()

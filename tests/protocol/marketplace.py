@@ -67,6 +67,7 @@ class Marketplace:
         submission: Submission = SUBMISSION,
         free_wei: int = RICH_WEI,
         own_metric_e6: dict[str, int] | None = None,
+        user: type[UserBrain] = UserBrain,
     ) -> None:
         self.chance = random.Random(seed)
         self.seed = seed
@@ -107,7 +108,7 @@ class Marketplace:
             for name, cost in zip(self.workers, costs, strict=True)
         }
         user_seed = keccak(b"user seed %d" % seed)
-        make_user = partial(UserBrain, self.identity("user"), user_seed, submission)
+        make_user = partial(user, self.identity("user"), user_seed, submission)
         self.job_id = make_user().job_id
         self.makers: dict[str, Callable[[], Brain]] = {"user": make_user}
         for name in self.workers:

@@ -12,7 +12,7 @@ from morphware.protocol.messages import ModelManifest
 from morphware.protocol.states import Outcome, State, Verdict
 from tests.protocol.marketplace import Marketplace
 from tests.protocol.marketplace_nodes import SUBMISSION, Faults, account_of
-from tests.protocol.test_brains_hostile import Change, loses, on_call, with_garbage_boxes
+from tests.protocol.test_brains_hostile import Change, committed_to, loses, on_call, with_garbage_boxes
 
 PAID = {"user": -50, "worker 0": 40}
 FEES = [2, 2, 2, 2, 2]
@@ -162,11 +162,7 @@ def test_in_a_public_job_nobody_needs_a_box_of_the_end_user() -> None:
 def test_nobody_bids_on_a_public_job_whose_keys_are_not_those_that_it_commits_to() -> None:
     """There is no complaint about keys that count as disclosed: the winner could only decline, and lose a little."""
     public = dataclasses.replace(SUBMISSION, privacy="public")
-    place = Marketplace(6, submission=public)
-    user = place.nodes["user"].brain
-    wrong = dataclasses.replace(user.terms(), train_key_hash=bytes(32))  # type: ignore[attr-defined]
-    place.faults.alter["user"] = on_call(calls.Post, terms=wrong)
-    place.run()
+    place = Marketplace(6, submission=public, user=committed_to(bytes(32))).run()
     assert (place.is_over, place.outcome) == (True, Outcome.NO_BIDS)
     assert "public keys" in place.nodes["worker 0"].brain.stays_out_because  # type: ignore[attr-defined]
 

@@ -11,14 +11,16 @@ from morphware.protocol import chain_events as ce
 from morphware.protocol import effects as fx
 from morphware.protocol import events as ev
 from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.brain import Identity
 from morphware.protocol.codec import encode
-from morphware.protocol.commitments import bid_commitment, keccak, report_commitment
+from morphware.protocol.commitments import bid_commitment, job_id_of, keccak, report_commitment
 from morphware.protocol.crypto import SEALED_OVERHEAD_BYTES, seal, seal_bid
 from morphware.protocol.effects import Effect
 from morphware.protocol.events import Moment
 from morphware.protocol.messages import ModelManifest
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Timestamp, Wei
+from morphware.protocol.user import Submission, UserBrain
 from morphware.protocol.view import opening_bytes
 from tests.protocol.marketplace import Marketplace
 from tests.protocol.marketplace_nodes import DOMAIN, TIMING, Faults, Node, account_of
@@ -45,6 +47,22 @@ def with_garbage_boxes(kind: type[calls.PostTestKeys | calls.PostModelKeys], siz
         return effect
 
     return alter
+
+
+def committed_to(train_key_hash: bytes) -> type[UserBrain]:
+    """An end user that commits to other training keys than it has."""
+
+    class OddUser(UserBrain):
+        def __init__(self, identity: Identity, seed: bytes, submission: Submission) -> None:
+            super().__init__(identity, seed, submission)
+            terms = self.terms()
+            hashes = terms.seed_hash, terms.train_key_hash, terms.test_key_hash
+            self.job_id = job_id_of(identity.domain, identity.account, *hashes)
+
+        def terms(self) -> calls.Terms:
+            return dataclasses.replace(super().terms(), train_key_hash=train_key_hash)
+
+    return OddUser
 
 
 def loses(place: Marketplace) -> dict[str, int]:
@@ -83,21 +101,10 @@ def test_validators_complain_of_the_winner_s_garbage_and_test_with_the_disclosed
 
 @pytest.mark.parametrize("size", [0, 31, 63, 65])
 def test_a_key_of_another_length_is_no_key_even_if_it_is_committed_to(size: int) -> None:
-    place = Marketplace(1)
     keys = bytes(range(size))
+    place = Marketplace(1, user=committed_to(keccak(keys)))
     receiver = place.encryption_keys[account_of("worker 0")]
-    terms = dataclasses.replace(
-        place.nodes["user"].brain.terms(),  # type: ignore[attr-defined]
-        train_key_hash=keccak(keys),
-    )
-    changes = {calls.Post: {"terms": terms}, calls.PostKeys: {"box": seal(keys, receiver, bytes([7] * 32))}}
-
-    def alter(effect: Effect) -> Effect:
-        if isinstance(effect, fx.Send) and type(effect.call) in changes:
-            return fx.Send(effect.id, dataclasses.replace(effect.call, **changes[type(effect.call)]))
-        return effect
-
-    place.faults.alter["user"] = alter
+    place.faults.alter["user"] = on_call(calls.PostKeys, box=seal(keys, receiver, bytes([7] * 32)))
     place.run()
     assert (place.outcome, loses(place)) == (Outcome.USER_FAULT, {"user": -50, "worker 0": 25})
     assert not [effect for effect in place.nodes["worker 0"].effects.values() if isinstance(effect, fx.FetchBundle)]

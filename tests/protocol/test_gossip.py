@@ -12,7 +12,7 @@ from morphware.protocol import chain_events as ce
 from morphware.protocol import gossip
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.codec import MESSAGE_BYTES_MAX, decode, encode, wei_to_bytes
-from morphware.protocol.commitments import Domain, keccak
+from morphware.protocol.commitments import Domain, keccak, report_commitment
 from morphware.protocol.crypto import peer_public_key, sha256_of
 from morphware.protocol.gossip import (
     AUTHOR_BURST,
@@ -40,13 +40,14 @@ from morphware.protocol.messages import (
     ModelReady,
     NodeRecord,
     ReportNotice,
+    ReportOpening,
     signed,
 )
 from morphware.protocol.records import record_digest
 from morphware.protocol.states import State
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from morphware.protocol.verdicts import Accept, Ignore, Reject, Verdict
-from morphware.protocol.view import JobView
+from morphware.protocol.view import JobView, report_of
 from tests.protocol.market_world import terms_of
 
 NOW = 1_800_000_000
@@ -72,6 +73,8 @@ ANNOUNCE = JobAnnounce(
     torrent_port=1,
 )
 READY = ModelReady(file=FILE, torrent_host="h", torrent_port=1)
+REPORT = report_of(ACCOUNTS["validator"], 950_000, 123, b"p" * 32, b"s" * 32)
+OPENING = ReportOpening(round=0, metric_e6=950_000, fingerprint_e9=123, prediction_root=b"p" * 32, salt=b"s" * 32)
 NOTICE = ReportNotice(round=0, commitment=b"r" * 32, torrent_host="h", torrent_port=1)
 
 
@@ -85,6 +88,8 @@ def job_in(state: State) -> JobView:
         view.apply(ce.ModelSubmitted(JOB, bytes(32), bytes(32), bytes(32), bytes(32), 5, encode(MANIFEST)))
     if state > State.SEED:
         view.apply(ce.CommitteeDrawn(JOB, 0, bytes(32), (ACCOUNTS["validator"],)))
+        commitment = report_commitment(DOMAIN, JOB, 0, REPORT)
+        view.apply(ce.ReportCommitted(JOB, 0, ACCOUNTS["validator"], commitment))
     return view
 
 
@@ -138,6 +143,7 @@ EVERYTHING = [
     (KEY, "worker", State.REVEALING),
     (READY, "worker", State.SEED),
     (NOTICE, "validator", State.VCOMMIT),
+    (OPENING, "validator", State.VREVEAL),
 ]
 IDS = [type(body).__name__ for body, _, _ in EVERYTHING]
 every_kind = pytest.mark.parametrize(("body", "author", "state"), EVERYTHING, ids=IDS)
@@ -417,6 +423,34 @@ def test_only_the_committee_gives_notice() -> None:
     assert isinstance(say(knowledge_of(State.SEED), NOTICE, "validator"), Ignore)
     other = msgspec.structs.replace(NOTICE, round=1)
     assert isinstance(say(knowledge_of(State.VCOMMIT), other, "validator"), Ignore)
+
+
+def test_a_report_is_heard_only_while_reports_are_opened() -> None:
+    """An early one is let drop, and blames nobody: a peer may have seen the last commitment a block before us."""
+    for state in (State.VCOMMIT, State.TALLIED, State.DRAWING, State.CLOSED):
+        assert say(knowledge_of(state), OPENING, "validator") == Ignore("reports are not being opened")
+    knowledge = knowledge_of(State.VREVEAL)
+    knowledge.jobs[JOB].apply(ce.ReportRevealed(JOB, 0, ACCOUNTS["validator"], 950_000, 123, b"p" * 32))
+    assert say(knowledge, OPENING, "validator") == Ignore("the report is open")
+
+
+@pytest.mark.parametrize(
+    "change", [{"metric_e6": 950_001}, {"fingerprint_e9": -123}, {"prediction_root": bytes(32)}, {"salt": bytes(32)}]
+)
+def test_an_opening_of_something_else_is_rejected(change: dict[str, object]) -> None:
+    wrong = msgspec.structs.replace(OPENING, **change)
+    assert isinstance(say(knowledge_of(State.VREVEAL), wrong, "validator"), Reject)
+
+
+def test_only_the_newest_committee_speaks_and_a_round_to_come_blames_nobody() -> None:
+    assert isinstance(say(knowledge_of(State.VREVEAL), OPENING, "stranger"), Reject)
+    later = msgspec.structs.replace(OPENING, round=1)
+    assert isinstance(say(knowledge_of(State.VREVEAL), later, "stranger"), Ignore)
+    knowledge = knowledge_of(State.VREVEAL)
+    knowledge.jobs[JOB].apply(ce.CommitteeDrawn(JOB, 1, bytes(32), (ACCOUNTS["stranger"],)))
+    assert isinstance(say(knowledge, OPENING, "validator"), Ignore)
+    assert isinstance(say(knowledge, NOTICE, "validator"), Ignore)
+    assert isinstance(say(knowledge, msgspec.structs.replace(NOTICE, round=1), "validator"), Reject)
 
 
 # --- noise ----------------------------------------------------------------------------------------------------------
