@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IMarket} from "../src/IMarket.sol";
-import {Seats} from "../src/Seats.sol";
 import {Base} from "./Base.sol";
+
+/// @notice What the market answers beside its interface.
+interface IConstants {
+    function token() external view returns (address);
+    function trial() external view returns (address);
+}
 
 /// @notice Money in and out, validators' seats, published node records: what belongs to an account and to no job.
 contract AccountsTest is Base {
@@ -25,7 +29,7 @@ contract AccountsTest is Base {
     function test_WhatIsFreeCanBeWithdrawnAndNoMore() public {
         vm.prank(stranger);
         vm.expectRevert(
-            abi.encodeWithSelector(IMarket.InsufficientBalance.selector, stranger, uint256(PURSE), uint256(PURSE) + 1)
+            abi.encodeWithSelector(InsufficientBalance.selector, stranger, uint256(PURSE), uint256(PURSE) + 1)
         );
         market.withdraw(PURSE + 1);
         vm.prank(stranger);
@@ -82,75 +86,77 @@ contract AccountsTest is Base {
     // ---- seats
 
     function test_ASeatHoldsTheStake() public {
+        uint32[] memory numbers = new uint32[](3);
+        (numbers[0], numbers[1], numbers[2]) = (16, 17, 18);
         vm.prank(stranger);
         vm.expectEmit(true, false, false, true, address(market));
-        emit IMarket.SeatsStaked(stranger, 7, 3);
+        emit SeatsStaked(stranger, numbers);
         market.stake(3);
         vm.assertEq(market.freeBalance(stranger), PURSE - 3 * STAKE);
-        vm.assertEq(market.freeSeats(), 10);
-        vm.assertEq(market.seat(9).owner, stranger);
-        vm.assertEq(market.seat(10).owner, address(0));
+        vm.assertEq(market.freeSeats(), 19);
+        vm.assertEq(market.seat(18).owner, stranger);
+        vm.assertEq(market.seat(19).owner, address(0));
         _checkConserved();
     }
 
     function test_NoSeatsAndUnpayableSeatsAreRefused() public {
         vm.prank(stranger);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.BadTerms.selector, "count"));
+        vm.expectRevert(abi.encodeWithSelector(BadTerms.selector, "count"));
         market.stake(0);
         vm.prank(stranger);
         vm.expectRevert(
-            abi.encodeWithSelector(IMarket.InsufficientBalance.selector, stranger, uint256(PURSE), 143 * uint256(STAKE))
+            abi.encodeWithSelector(InsufficientBalance.selector, stranger, uint256(PURSE), 143 * uint256(STAKE))
         );
         market.stake(143);
     }
 
     function test_ALeavingSeatWaitsForItsStake() public {
         vm.prank(validators[0]);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.SeatNotLeaving.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(SeatNotLeaving.selector, 0));
         market.unstake(0);
         vm.prank(validators[0]);
         market.requestUnstake(0);
-        vm.assertEq(market.freeSeats(), 6, "out of the draw at once");
+        vm.assertEq(market.freeSeats(), 15, "out of the draw at once");
         uint256 freeAt = block.timestamp + 1_000;
         vm.prank(validators[0]);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.SeatBonding.selector, 0, freeAt));
+        vm.expectRevert(abi.encodeWithSelector(SeatBonding.selector, 0, freeAt));
         market.requestUnstake(0);
         vm.warp(freeAt - 1);
         vm.prank(validators[0]);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.SeatBonding.selector, 0, freeAt));
+        vm.expectRevert(abi.encodeWithSelector(SeatBonding.selector, 0, freeAt));
         market.unstake(0);
         vm.warp(freeAt);
         vm.prank(validators[0]);
         market.unstake(0);
         vm.assertEq(market.freeBalance(validators[0]), PURSE);
-        vm.assertEq(market.seatCount(), 6);
+        vm.assertEq(market.seatCount(), 15);
         _checkConserved();
         vm.prank(validators[0]);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.SeatNotYours.selector, 0, address(0)));
+        vm.expectRevert(abi.encodeWithSelector(SeatNotYours.selector, 0, address(0)));
         market.unstake(0);
     }
 
     function test_NobodyMovesAnothersSeat() public {
         vm.prank(stranger);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.SeatNotYours.selector, 0, validators[0]));
+        vm.expectRevert(abi.encodeWithSelector(SeatNotYours.selector, 0, validators[0]));
         market.requestUnstake(0);
         vm.prank(stranger);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.SeatNotYours.selector, 0, validators[0]));
+        vm.expectRevert(abi.encodeWithSelector(SeatNotYours.selector, 0, validators[0]));
         market.unstake(0);
     }
 
     function test_ABusySeatLeavesWhenItsJobLetsGoOfIt() public {
         _toKeying();
         address member = _member(0);
-        uint32 seat = market.committee(jobId)[0].seat;
+        uint32 seat = market.committee(jobId, 0)[0].seat;
         vm.prank(member);
         market.requestUnstake(seat);
         vm.warp(market.seat(seat).freeAt);
         vm.prank(member);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.SeatBusy.selector, seat));
+        vm.expectRevert(abi.encodeWithSelector(SeatBusy.selector, seat));
         market.unstake(seat);
         market.poke(jobId);
-        vm.assertEq(market.freeSeats(), VALIDATORS - 1, "it does not come back into the draw");
+        vm.assertEq(market.freeSeats(), validators.length - 1, "it does not come back into the draw");
         vm.prank(member);
         market.unstake(seat);
         vm.assertEq(market.freeBalance(member), PURSE);
@@ -159,21 +165,46 @@ contract AccountsTest is Base {
 
     function test_LeavingSeatsDoNotHideASilentOneFromItsSlash() public {
         _toVcommit();
-        address member = _member(0);
-        uint32 seat = market.committee(jobId)[0].seat;
+        address member = _member(4);
+        uint32 seat = market.committee(jobId, 0)[4].seat;
         vm.prank(member);
         market.requestUnstake(seat);
+        _vote(_same(BAD, 4));
         _poke();
+        _checkClosed(Outcome.REJECTED);
         vm.assertEq(_net(member), -14, "slashed");
     }
 
-    /// @dev The free list stays a set of the free seats, whatever order they come and go in.
-    function testFuzz_TheFreeListIsASet(uint8[16] memory moves) public {
+    function test_ADissolvedSeatsNumberIsGivenAgainLastFreedFirst() public {
+        uint32[2] memory leaving = [uint32(2), 5];
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(validators[leaving[i]]);
+            market.requestUnstake(leaving[i]);
+        }
+        vm.warp(block.timestamp + 1_000);
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(validators[leaving[i]]);
+            market.unstake(leaving[i]);
+        }
+        vm.assertEq(market.freed().length, 2);
+        uint32[] memory numbers = new uint32[](3);
+        (numbers[0], numbers[1], numbers[2]) = (5, 2, 16);
+        vm.prank(stranger);
+        vm.expectEmit(true, false, false, true, address(market));
+        emit SeatsStaked(stranger, numbers);
+        market.stake(3);
+        vm.assertEq(market.nextSeat(), 17, "one new number");
+        vm.assertEq(market.freed().length, 0);
+        vm.assertEq(market.seat(5).since, block.timestamp, "a new seat under an old number");
+    }
+
+    /// @dev The counters say what the seats say, whatever order they come and go in; each number is in use or freed.
+    function testFuzz_TheCountersAreTheSeats(uint8[16] memory moves) public {
         for (uint256 i = 0; i < moves.length; ++i) {
             uint32 id = moves[i] % 24;
-            Seats.Seat memory seat = market.seat(id);
+            Seat memory seat = market.seat(id);
             if (seat.owner == address(0)) {
-                vm.prank(validators[i % VALIDATORS]);
+                vm.prank(validators[i]);
                 market.stake(1 + (moves[i] >> 6));
             } else if (seat.freeAt == 0) {
                 vm.prank(seat.owner);
@@ -185,17 +216,27 @@ contract AccountsTest is Base {
             }
             _checkConserved();
         }
-        uint32[] memory free = market.freeList();
-        uint256 wanted;
-        for (uint32 id = 0; id < 80; ++id) {
-            Seats.Seat memory seat = market.seat(id);
-            if (seat.owner != address(0) && seat.freeAt == 0) ++wanted;
+        _checkSeats();
+    }
+
+    function _checkSeats() private view {
+        uint256 numbers = market.nextSeat();
+        uint256 free;
+        uint256 count;
+        for (uint32 id = 0; id < numbers; ++id) {
+            Seat memory seat = market.seat(id);
+            if (seat.owner == address(0)) continue;
+            ++count;
+            if (seat.freeAt == 0) ++free;
         }
-        vm.assertEq(free.length, wanted);
-        for (uint256 i = 0; i < free.length; ++i) {
-            vm.assertTrue(market.seat(free[i]).owner != address(0) && market.seat(free[i]).freeAt == 0, "is free");
+        vm.assertEq(market.freeSeats(), free);
+        vm.assertEq(market.seatCount(), count);
+        uint32[] memory freed = market.freed();
+        vm.assertEq(freed.length, numbers - count);
+        for (uint256 i = 0; i < freed.length; ++i) {
+            vm.assertEq(market.seat(freed[i]).owner, address(0));
             for (uint256 j = 0; j < i; ++j) {
-                vm.assertTrue(free[i] != free[j], "once");
+                vm.assertTrue(freed[i] != freed[j], "freed once");
             }
         }
     }
@@ -206,19 +247,52 @@ contract AccountsTest is Base {
         string[] memory addresses = new string[](8);
         addresses[7] = string(new bytes(200));
         vm.expectEmit(true, false, false, true, address(market));
-        emit IMarket.NodePublished(stranger, "encryption", "peer", addresses);
+        emit NodePublished(stranger, "encryption", "peer", addresses);
         vm.prank(stranger);
         market.publishNode("encryption", "peer", addresses);
         addresses[7] = string(new bytes(201));
-        vm.expectRevert(abi.encodeWithSelector(IMarket.BoxTooLarge.selector, 201, 200));
+        vm.expectRevert(abi.encodeWithSelector(BoxTooLarge.selector, 201, 200));
         market.publishNode("encryption", "peer", addresses);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.BoxTooLarge.selector, 9, 8));
+        vm.expectRevert(abi.encodeWithSelector(BoxTooLarge.selector, 9, 8));
         market.publishNode("encryption", "peer", new string[](9));
     }
 
     function test_TheTimingIsAsDeployed() public view {
         vm.assertEq(keccak256(abi.encode(market.timing())), keccak256(abi.encode(_timing())));
         vm.assertEq(market.seatStake(), STAKE);
-        vm.assertEq(address(market.token()), address(token));
+        vm.assertEq(IConstants(address(market)).token(), address(token));
+    }
+
+    /// @dev The other half's code is of no use at its own address: no job was ever posted there.
+    function test_TheOtherHalfAloneMovesNothing() public {
+        _toTallied(GOOD);
+        address trial = IConstants(address(market)).trial();
+        vm.warp(market.job(jobId).deadline);
+        (bool isDone, bytes memory answer) = trial.call(abi.encodeCall(market.poke, (jobId)));
+        vm.assertTrue(!isDone, "a poke without a market");
+        vm.assertEq(answer, abi.encodeWithSelector(WrongState.selector, jobId, State.NONE), "no such job there");
+        _checkState(State.TALLIED);
+    }
+
+    /// @dev Whoever pokes and claims in one transaction needs both halves, and stays the caller.
+    function test_SeveralCallsAreOneTransactionAllOrNone() public {
+        _toTallied(GOOD);
+        vm.warp(market.job(jobId).deadline);
+        bytes[] memory calls = new bytes[](2);
+        calls[0] = abi.encodeCall(market.poke, (jobId));
+        calls[1] = abi.encodeCall(market.claim, (jobId, Y, MODEL_HASH, keccak256(abi.encode(X)), "another seed"));
+        vm.expectPartialRevert(WrongPreimage.selector);
+        market.multicall(calls);
+        _checkState(State.TALLIED);
+        calls[1] = abi.encodeCall(market.claim, (jobId, Y, MODEL_HASH, keccak256(abi.encode(X)), WORKER_SEED));
+        market.multicall(calls);
+        _checkState(State.INSPECT);
+        calls[0] = abi.encodeCall(market.withdraw, (1));
+        calls[1] = abi.encodeCall(market.inspectAppeal, (jobId));
+        vm.prank(user);
+        market.multicall(calls);
+        _checkState(State.DRAWING);
+        vm.assertEq(token.balanceOf(user), 1);
+        _checkConserved();
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IMarket} from "../src/IMarket.sol";
 import {Base} from "./Base.sol";
 
 /// @notice What a whole honest job costs, with five bidders and five validators: the table in README.md.
@@ -24,11 +23,10 @@ contract GasTest is Base {
     function test_AWholeHonestJob() public {
         vm.prank(user);
         jobId = market.post(_terms(), new bytes(1_000));
-        jobs.push(jobId);
         _spent("post (specification of 1,000 bytes)", 1, _last());
 
         uint256 gas;
-        IMarket.Opening[] memory openings = new IMarket.Opening[](5);
+        Opening[] memory openings = new Opening[](5);
         for (uint256 i = 0; i < 5; ++i) {
             openings[i] = _opening(i, uint96(30 + 10 * i), true);
             bytes32 commitment = _bidHash(openings[i]);
@@ -37,31 +35,24 @@ contract GasTest is Base {
             gas += _last();
         }
         _spent("commit", 5, gas);
-
-        vm.warp(market.job(jobId).deadline);
-        market.poke(jobId);
-        _spent("poke (BIDDING to REVEALING)", 1, _last());
-
+        _timed("poke (BIDDING to REVEALING)");
         market.revealBatch(jobId, openings);
         _spent("revealBatch of 5, with the award", 1, _last());
-
         vm.prank(user);
         market.postKeys(jobId, new bytes(112));
         _spent("postKeys", 1, _last());
-
         vm.prank(workers[0]);
         market.ack(jobId);
         _spent("ack", 1, _last());
-
+        ModelRoot memory model = _model();
         vm.prank(workers[0]);
-        market.submitModel(jobId, "m", "x", keccak256(abi.encodePacked(Y)), WORKER_SEED, new bytes(600));
+        market.submitModel(jobId, model.modelHash, model.xHash, model.yHash, WORKER_SEED, new bytes(600));
         _spent("submitModel (manifest of 600 bytes)", 1, _last());
-
         vm.roll(block.number + 3);
         vm.prank(user);
-        market.revealSeed(jobId, USER_SEED);
+        market.revealSeed(jobId, USER_SEED, keccak256(TRAIN_KEYS), keccak256(TEST_KEYS), model);
         _spent("revealSeed, with the draw of 5", 1, _last());
-
+        _noteCommittee();
         vm.prank(user);
         market.postTestKeys(jobId, _boxes(5));
         _spent("postTestKeys", 1, _last());
@@ -69,7 +60,7 @@ contract GasTest is Base {
         market.postModelKeys(jobId, _boxes(5));
         _spent("postModelKeys", 1, _last());
 
-        IMarket.Report[] memory reports = _same(GOOD, 5);
+        Report[] memory reports = _same(GOOD, 5);
         gas = 0;
         for (uint256 i = 0; i < 5; ++i) {
             bytes32 commitment = _reportHash(reports[i]);
@@ -78,101 +69,60 @@ contract GasTest is Base {
             gas += _last();
         }
         _spent("commitReport", 5, gas);
+        market.revealReports(jobId, reports);
+        _spent("revealReports of 5, with the tally", 1, _last());
+        _timed("poke (TALLIED to CLAIMABLE)");
+        market.claim(jobId, Y, model.modelHash, model.xHash, WORKER_SEED);
+        _spent("claim", 1, _last());
+        _timed("poke (INSPECT to CLOSED), with the settlement of 5");
+        _spent("sum", 23, _sum);
+        jobs.push(jobId);
+        _checkClosed(Outcome.PAID);
+    }
 
-        gas = 0;
-        for (uint256 i = 0; i < 5; ++i) {
-            IMarket.Report[] memory batch = new IMarket.Report[](1);
-            batch[0] = reports[i];
-            vm.prank(reports[i].validator);
-            market.revealReports(jobId, batch);
-            gas += _last();
-        }
-        _spent("revealReports, one by one, with the tally", 5, gas);
-
+    function _timed(string memory what) private {
         vm.warp(market.job(jobId).deadline);
         market.poke(jobId);
-        _spent("poke (TALLIED to CLAIMABLE)", 1, _last());
-
-        vm.prank(workers[0]);
-        market.claim(jobId, Y);
-        _spent("claim, with the settlement of 5", 1, _last());
-        _spent("sum", 26, _sum);
-        _checkClosed(IMarket.Outcome.PAID);
+        _spent(what, 1, _last());
     }
 
-    /// @dev The dearest calls that terms can ask for stay far below a block: 11 seats, drawn from 256 ineligible ones.
-    function test_TheDearestCallsFitABlock() public {
-        for (uint256 i = 0; i < 4; ++i) {
-            address validator = _named(string.concat("more", vm.toString(i)));
-            accounts.push(validator);
-            validators.push(validator);
-            _fund(validator, PURSE);
-            vm.prank(validator);
-            market.stake(1);
-        }
+    /// @dev Every attempt of a draw hits a seat that may not sit.
+    function test_TheDearestDrawFitsABlock() public {
         _fund(user, 20_000);
+        _stake(user, 400);
+        for (uint32 i = 0; i < 16; ++i) {
+            vm.prank(validators[i]);
+            market.requestUnstake(i);
+        }
+        seats = 11;
+        _toSeed();
         vm.prank(user);
-        market.stake(300);
-        vm.warp(block.timestamp + 1);
-        IMarket.Terms memory terms = _terms();
-        terms.seats = 11;
-        vm.prank(user);
-        jobId = market.post(terms, "");
-        jobs.push(jobId);
-        _commit(_opening(0, 30, true));
-        _poke();
-        _reveal(_opening(0, 30, true));
-        vm.prank(user);
-        market.postKeys(jobId, "");
-        vm.prank(workers[0]);
-        market.ack(jobId);
-        vm.prank(workers[0]);
-        market.submitModel(jobId, "m", "x", keccak256(abi.encodePacked(Y)), WORKER_SEED, "");
-        vm.roll(block.number + 3);
-        vm.prank(user);
-        market.revealSeed(jobId, USER_SEED);
-        emit Spent("the dearest draw: 256 attempts", 1, _last());
-        vm.assertTrue(_last() < 8_000_000, "draw");
-        if (_state() == IMarket.State.CLOSED) return;
-        _postModelKeys();
-        _postTestKeys();
-        _poke(); // all are silent: every seat of the committee is slashed and dissolved
-        _checkClosed(IMarket.Outcome.INCONCLUSIVE);
+        market.revealSeed(jobId, USER_SEED, keccak256(TRAIN_KEYS), keccak256(TEST_KEYS), _model());
+        emit Spent("the dearest draw: 512 attempts", 1, _last());
+        vm.assertTrue(_last() < 4_000_000, "draw");
+        _checkClosed(Outcome.INCONCLUSIVE);
     }
 
-    /// @dev The most that one settlement can be: 11 coherent reports.
-    function test_ElevenReportsSettleInOneCall() public {
-        for (uint256 i = 0; i < 4; ++i) {
-            address validator = _named(string.concat("more", vm.toString(i)));
-            accounts.push(validator);
-            _fund(validator, PURSE);
-            vm.prank(validator);
-            market.stake(1);
-        }
-        vm.warp(block.timestamp + 1);
-        IMarket.Terms memory terms = _terms();
-        terms.seats = 11;
-        vm.prank(user);
-        jobId = market.post(terms, "");
-        jobs.push(jobId);
-        _commit(_opening(0, 30, true));
+    /// @dev The most that one call settles: 24 seats, all of them slashed and dissolved.
+    function test_TheDearestSettlementFitsABlock() public {
+        _addValidators(40);
+        seats = 11;
+        reserve = 200;
+        _toTallied(GOOD);
+        _appeal(stranger);
         _poke();
-        _reveal(_opening(0, 30, true));
-        vm.prank(user);
-        market.postKeys(jobId, "");
-        vm.prank(workers[0]);
-        market.ack(jobId);
-        vm.prank(workers[0]);
-        market.submitModel(jobId, "m", "x", keccak256(abi.encodePacked(Y)), WORKER_SEED, "");
-        vm.roll(block.number + 3);
-        _revealSeed();
-        _postModelKeys();
-        _postTestKeys();
-        _vote(_same(GOOD, 11));
+        _poke(); // 23 are silent
+        _checkState(State.DRAWING);
         _poke();
-        market.claim(jobId, Y);
-        emit Spent("claim, with the settlement of 11", 1, _last());
-        vm.assertTrue(_last() < 2_000_000, "settlement");
-        _checkClosed(IMarket.Outcome.PAID);
+        vm.warp(market.job(jobId).deadline);
+        market.poke(jobId); // and 23 more: PASS stands
+        _checkState(State.CLAIMABLE);
+        vm.warp(market.job(jobId).deadline);
+        market.poke(jobId);
+        emit Spent("the dearest settlement: 24 seats", 1, _last());
+        vm.assertTrue(_last() < 4_000_000, "settlement");
+        _poke();
+        _poke();
+        _checkClosed(Outcome.WORKER_FAULT);
     }
 }
