@@ -15,12 +15,12 @@ from morphware.node.chain.calldata import encode_call
 from morphware.protocol import calls
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.codec import encode
-from morphware.protocol.commitments import Domain, bid_commitment, job_id_of, keccak, report_commitment, salt_of
+from morphware.protocol.commitments import Domain, bid_commitment, keccak, report_commitment, salt_of
 from morphware.protocol.messages import JobSpec, ModelManifest
 from morphware.protocol.parameters import Timing
 from morphware.protocol.signatures import commit_digest, commit_report_digest
 from morphware.protocol.states import Outcome
-from morphware.protocol.units import TOKEN, Address, Wei
+from morphware.protocol.units import HASH_BYTES, TOKEN, Address, JobId, Wei
 
 SEATS: Final = 5
 RESERVE_WEI: Final = Wei(100 * TOKEN)
@@ -65,14 +65,17 @@ class _Bid:
     worker_seed: bytes
 
 
-async def run_job(scene: Scene, name: str, bids: int, *, is_relayed: bool) -> Run:
+async def run_job(scene: Scene, name: str, bids: int, *, is_relayed: bool, is_poke_apart: bool = False) -> Run:
     """Run a job with so many bids, and check that it was paid as it must be.
+
+    Args:
+        is_poke_apart: the openings of a relayed job have a transaction of their own.
 
     Raises:
         BenchFailed: a transaction was refused, or the job went another way.
     """
     job = _Job(scene, name, bids)
-    await job.auction(is_relayed=is_relayed)
+    await job.auction(is_relayed=is_relayed, is_poke_apart=is_poke_apart)
     await job.train()
     await job.test(is_relayed=is_relayed)
     await job.pay(is_relayed=is_relayed)
@@ -98,8 +101,7 @@ class _Job:
         self._name = name
         self._seed, self._x, self._y = (self._noise(what) for what in ("seed", "x", "y"))
         self._train_keys, self._test_keys = (self._noise(what, 64) for what in ("train keys", "test keys"))
-        hashes = (keccak(secret) for secret in (self._seed, self._train_keys, self._test_keys))
-        self.job_id = job_id_of(scene.domain, scene.cast.user.address, *hashes)
+        self.job_id = JobId(bytes(HASH_BYTES))  # not posted yet
         self._bids = [
             self._bid(number, bidder, price)
             for number, (bidder, price) in enumerate(zip(self._cast.bidders, bid_prices(bids), strict=False))
@@ -109,10 +111,11 @@ class _Job:
 
     # --- the phases ---
 
-    async def auction(self, *, is_relayed: bool) -> None:
+    async def auction(self, *, is_relayed: bool, is_poke_apart: bool) -> None:
         """From posting to the award."""
         terms = self._terms()
-        await self._send("post", self._cast.user, calls.Post(terms, self._spec()))
+        posted = await self._send("post", self._cast.user, calls.Post(terms, self._spec()))
+        self.job_id = JobId(self._event(posted, "JobPosted")["jobId"])
         signed = [self._sign_bid(bid) for bid in self._bids]
         openings = tuple(bid.opening for bid in self._bids)
         poke = calls.Poke(self.job_id)
@@ -121,7 +124,11 @@ class _Job:
             await self._send("commitBatch", self._cast.relayer, batch, items=len(signed))
             await self._scene.chain.pass_time(terms.bidding_s)
             reveal = calls.RevealBids(self.job_id, openings)
-            last = await self._send("poke+revealBatch", self._cast.relayer, poke, reveal, items=len(openings))
+            if is_poke_apart:
+                await self._send("poke", self._cast.relayer, poke)
+                last = await self._send("revealBatch", self._cast.relayer, reveal, items=len(openings))
+            else:
+                last = await self._send("poke+revealBatch", self._cast.relayer, poke, reveal, items=len(openings))
         else:
             for bid, each in zip(self._bids, signed, strict=True):
                 await self._send("commit", bid.bidder, calls.Commit(self.job_id, each.commitment))

@@ -12,7 +12,7 @@ from morphware.node.bench.gas.accounts import Cast, cast
 from morphware.node.bench.gas.baselines import run_blind_auction, run_naive_auction
 from morphware.node.bench.gas.chain import BenchChain, Created, bench_chain
 from morphware.node.bench.gas.honest_job import SEATS, TIMING, Scene, run_job
-from morphware.node.bench.gas.measured import Auctions, Measurement
+from morphware.node.bench.gas.measured import BATCH_BIDS, Auctions, Measurement
 from morphware.node.testnet.anvil import CHAIN_ID, HARDFORK
 from morphware.protocol.commitments import Domain
 from morphware.protocol.units import TOKEN, WEI_MAX
@@ -72,9 +72,14 @@ async def _measure(chain: BenchChain, bids: Sequence[int], say: Callable[[str], 
     for number, count in enumerate(bids, start=1):
         say(f"{count} bids: relayed, self-sent, blind auction, naive auction.")
         by_bids[count] = await run_all(count, number)
+    batch = None
+    if BATCH_BIDS in bids:
+        say(f"{BATCH_BIDS} bids once more: their openings alone in a transaction.")
+        batch = await run_job(scene, "batch job", BATCH_BIDS, is_relayed=True, is_poke_apart=True)
     return Measurement(
         seats=SEATS,
         by_bids=by_bids,
+        batch=batch,
         deployments={
             "MorphwareToken": token.gas,
             "Market": market.gas,

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+BATCH_BIDS: Final = 16
+"""The batch that the target of an opening is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Measurement:
 
     seats: int
     by_bids: dict[int, Auctions]
+    batch: Run | None
+    """A relayed job of 16 bids whose openings have a transaction of their own."""
     deployments: dict[str, int]
     """Gas that putting each contract on the chain took."""
     chain: str

@@ -16,8 +16,6 @@ MOST_COMMITMENT: Final = 52_000
 MOST_OPENING: Final = 16_000
 JOB_BIDS: Final = 5
 """The job of the first target."""
-BATCH_BIDS: Final = 16
-"""The batch of the opening's target."""
 
 OUR_POSTING: Final = ("post",)
 OUR_COMMITMENTS: Final = ("commitBatch", "commit")
@@ -80,17 +78,21 @@ def build_report(measurement: Measurement) -> dict[str, Any]:
 
 
 def targets(measurement: Measurement) -> dict[str, dict[str, Any]]:
-    """What was promised and what was measured; ``met`` is null where the bench ran without the bids that it needs."""
+    """What was promised and what was measured; ``met`` is null where the bench ran without the bids that it needs.
+
+    The batch of openings is a whole transaction with its 21,000 and the award, but not the poke that ends the bidding.
+    """
     runs = {bids: auctions.relayed for bids, auctions in measurement.by_bids.items()}
     whole_job = runs[JOB_BIDS].gas if JOB_BIDS in runs else None
-    opening = _openings(runs[BATCH_BIDS]) / BATCH_BIDS if BATCH_BIDS in runs else None
+    batch = measurement.batch
+    opening = None if batch is None else batch.gas_of(("revealBatch",)) / batch.bids
     commitments = [_commitments(run) / bids for bids, run in runs.items() if bids > 1]
     costs = [bids_gas(run) / bids for bids, run in sorted(runs.items())]
     growth = max((after - before for before, after in pairwise(costs)), default=None)
     return {
         "whole_job_of_5_bids": _target(MOST_WHOLE_JOB, whole_job),
         "relayed_commitment_all_in": _target(MOST_COMMITMENT, max(commitments, default=None)),
-        "opening_in_a_batch_of_16_all_in": _target(MOST_OPENING, opening),
+        "opening_in_a_batch_of_16": _target(MOST_OPENING, opening),
         "growth_of_a_bids_cost_with_more_bids": _target(0, growth),
     }
 
