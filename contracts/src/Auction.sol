@@ -146,16 +146,10 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         uint32 opened;
         bytes32 first;
         for (uint256 i = 0; i < openings.length; ++i) {
-            bytes32 commitment = _bidHash(
-                jobId,
-                openings[i].bidder,
-                openings[i].price,
-                openings[i].isAuthentic,
-                openings[i].estimatedSeconds,
-                openings[i].salt
-            );
+            Opening calldata opening = openings[i];
+            bytes32 commitment = keccak256(abi.encode(BID_TYPEHASH, block.chainid, address(this), jobId, opening));
             if (i == 0) first = commitment;
-            if (_open(jobId, contest, openings[i], commitment)) ++opened;
+            if (_open(jobId, contest, opening, commitment)) ++opened;
         }
         if (opened == 0) revert UnknownCommitment(first);
         if (contest.winner != address(0)) {
@@ -234,7 +228,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         );
     }
 
-    /// @dev The best bid so far: 96 bits of price, 32 of its sequence, 32 of its run time. `_award` reads the price, too.
+    /// @dev The best bid so far: 96 bits of price, 32 of its sequence, 32 of its run time. `_award` knows it too.
     function _standing(Record storage record)
         internal
         view
@@ -246,21 +240,6 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
 
     function _bidKey(bytes32 jobId, address bidder, bytes32 commitment) internal pure returns (bytes32) {
         return keccak256(abi.encode(jobId, bidder, commitment));
-    }
-
-    function _bidHash(
-        bytes32 jobId,
-        address bidder,
-        uint96 price,
-        bool isAuthentic,
-        uint32 estimatedSeconds,
-        bytes32 salt
-    ) internal view returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                BID_TYPEHASH, block.chainid, address(this), jobId, bidder, price, isAuthentic, estimatedSeconds, salt
-            )
-        );
     }
 
     function _checkTerms(Terms calldata terms) private view {

@@ -70,11 +70,12 @@ abstract contract Committee is Appeals {
         uint256 count;
         for (uint256 attempt = 0; attempt < MOST_DRAWS && count < wanted && span != 0; ++attempt) {
             uint32 number = uint32(uint256(keccak256(abi.encode(seed, round, attempt))) % span);
-            Seat memory seat_ = _seats[number];
-            if (seat_.owner == address(0) || seat_.isBusy || seat_.freeAt != 0 || seat_.since >= postedAt) continue;
-            if (_isIn(barred, others + count, seat_.owner)) continue;
-            _seats[number].isBusy = true;
-            barred[others + count] = seat_.owner;
+            Seat storage seat_ = _seats[number];
+            address owner = seat_.owner;
+            if (owner == address(0) || !_isFree(seat_) || seat_.since >= postedAt) continue;
+            if (_isIn(barred, others + count, owner)) continue;
+            seat_.isBusy = true;
+            barred[others + count] = owner;
             picked[count++] = number;
         }
         if (count != 0 && count % 2 == 0) _seats[picked[--count]].isBusy = false;
@@ -113,9 +114,11 @@ abstract contract Committee is Appeals {
     }
 
     function _isIn(address[] memory accounts, uint256 count, address account) private pure returns (bool) {
-        for (uint256 i = 0; i < count; ++i) {
-            if (accounts[i] == account) return true;
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                if (accounts[i] == account) return true;
+            }
+            return false;
         }
-        return false;
     }
 }

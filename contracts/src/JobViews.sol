@@ -58,7 +58,7 @@ abstract contract JobViews is IDesk, Rounds {
         uint32[] memory numbers = _seatsOf(_rounds[jobId][round]);
         members = new Member[](numbers.length);
         for (uint256 i = 0; i < numbers.length; ++i) {
-            bytes32 report = _rounds[jobId][round].reports[i];
+            uint256 report = uint256(_rounds[jobId][round].reports[i]);
             members[i].validator = _seats[numbers[i]].owner;
             members[i].seat = numbers[i];
             members[i].isCommitted = report != 0;

@@ -52,7 +52,7 @@ abstract contract Keys is IDesk, Rounds {
     function complainKeys(bytes32 jobId, bool againstUser) external {
         Record storage record = _live(jobId, State.VCOMMIT);
         uint32[] memory numbers = _seatsOf(_rounds[jobId][record.round]);
-        if (_indexOf(numbers, new address[](numbers.length), msg.sender) == numbers.length) {
+        if (_indexOf(numbers, new address[](numbers.length), msg.sender, 0) == numbers.length) {
             revert NotOnCommittee(msg.sender);
         }
         uint16 flags = record.flags;
@@ -118,7 +118,7 @@ abstract contract Keys is IDesk, Rounds {
         Round storage round = _rounds[jobId][record.round];
         uint256 size = _sizeOf(round);
         for (uint256 i = 0; i < size; ++i) {
-            if (round.reports[i] != 0) delete round.reports[i];
+            delete round.reports[i];
         }
         record.count = 0;
         _enter(jobId, record, State.VCOMMIT, record.testingSeconds);

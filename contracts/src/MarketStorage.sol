@@ -100,7 +100,7 @@ abstract contract MarketStorage is IMarketTypes {
     /// @dev The drawn seats and the reports of one round. A busy seat keeps its owner, so that its number says it.
     struct Round {
         uint256[6] seats; // 32 bits each: first how many there are, then their numbers in the order of the draw
-        bytes32[47] reports; // in the same order; sealed: a commitment with its lowest bit set; opened: see Reports.sol
+        bytes32[47] reports; // in the same order; 0, or sealed, or opened: see Rounds.sol
     }
 
     mapping(bytes32 jobId => Record) internal _records;

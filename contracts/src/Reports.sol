@@ -13,36 +13,36 @@ abstract contract Reports is Appeals {
 
     /// @notice Opens reports, anybody's; as with bids, what is open already or unknown is passed over, and one has to be
     ///         new. The last one of the committee ends the phase.
-    /// @param reports At most 64.
+    /// @param reports At most 64; cheapest in the committee's order.
     function revealReports(bytes32 jobId, Report[] calldata reports) external {
         Record storage record = _live(jobId, State.VREVEAL);
         _onlyUpTo(reports.length, MOST_BATCH);
         uint8 index = record.round;
         Round storage round = _rounds[jobId][index];
-        uint32[] memory numbers = _seatsOf(round);
-        address[] memory owners = new address[](numbers.length);
+        uint256 size = _sizeOf(round);
         uint256 opened;
         bytes32 first;
+        uint256 next;
         for (uint256 i = 0; i < reports.length; ++i) {
-            bytes32 commitment = _reportHash(jobId, index, reports[i]);
+            Report calldata report = reports[i];
+            bytes32 commitment =
+                keccak256(abi.encode(REPORT_TYPEHASH, block.chainid, address(this), jobId, index, report));
             if (i == 0) first = commitment;
-            uint256 position = _indexOf(numbers, owners, reports[i].validator);
-            if (position == numbers.length || round.reports[position] != _seal(commitment)) continue;
-            round.reports[position] = _pack(reports[i].metric, reports[i].fingerprint);
-            ++opened;
+            next = _sealedAt(round, size, _seal(commitment, report.validator), next);
+            if (next == size) continue;
+            round.reports[next] = _pack(report.metric, report.fingerprint);
+            unchecked {
+                ++opened;
+                ++next;
+            }
             emit ReportRevealed(
-                jobId,
-                index,
-                reports[i].validator,
-                reports[i].metric,
-                reports[i].fingerprint,
-                reports[i].predictionRoot
+                jobId, index, report.validator, report.metric, report.fingerprint, report.predictionRoot
             );
         }
         if (opened == 0) revert UnknownCommitment(first);
         opened += record.count;
         record.count = uint8(opened);
-        if (opened == numbers.length) _finishRound(jobId, record, false);
+        if (opened == size) _finishRound(jobId, record, false);
     }
 
     /// @dev VCOMMIT is over.
@@ -57,7 +57,9 @@ abstract contract Reports is Appeals {
         uint8 index = record.round;
         Round storage round = _rounds[jobId][index];
         uint256 size = _sizeOf(round);
-        (Tally memory found, uint256 opened) = _tallyOf(record, _reportsOf(round, size));
+        uint256[] memory chairs = new uint256[](size);
+        _load(round, index, chairs, 0);
+        (Tally memory found, uint256 opened) = _tallyOf(record, chairs, 0, size);
         emit RoundTallied(jobId, index, found.verdict, found.metric, found.fingerprint);
         if (2 * opened > size) {
             if (found.verdict != Verdict.NONE) record.verdict = found.verdict;
@@ -70,20 +72,14 @@ abstract contract Reports is Appeals {
         }
     }
 
-    function _reportHash(bytes32 jobId, uint8 round, Report calldata report) private view returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                REPORT_TYPEHASH,
-                block.chainid,
-                address(this),
-                jobId,
-                round,
-                report.validator,
-                report.metric,
-                report.fingerprint,
-                report.predictionRoot,
-                report.salt
-            )
-        );
+    /// @dev Where a sealed word lies; the size means nowhere. The search begins at `from`.
+    function _sealedAt(Round storage round, uint256 size, bytes32 word, uint256 from) private view returns (uint256) {
+        unchecked {
+            for (uint256 step = 0; step < size; ++step) {
+                uint256 position = (from + step) % size;
+                if (round.reports[position] == word) return position;
+            }
+            return size;
+        }
     }
 }

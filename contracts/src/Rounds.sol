@@ -12,29 +12,31 @@ abstract contract Rounds is SeatBook {
     int64 internal constant NO_MODEL_CODE = type(int64).min;
     int64 internal constant NO_TEST_CODE = type(int64).min + 1;
 
-    /// @dev A report's word: a commitment with this bit set, or an opened report without it (and never zero). So no
-    ///      validator can commit to what looks like a report, and 255 bits of its commitment bind it.
+    /// @dev A report's word in storage is sealed (this bit is set) or opened (only the other one is). So no validator can
+    ///      commit to what looks like a report, and 255 bits bind its commitment.
     uint256 private constant SEALED = 1;
     uint256 private constant OPENED = 2;
 
-    function _seal(bytes32 commitment) internal pure returns (bytes32) {
-        return commitment | bytes32(SEALED);
+    /// @dev The validator goes in: a copy of a commitment under another seat is another word, and cannot be opened.
+    function _seal(bytes32 commitment, address validator) internal pure returns (bytes32) {
+        return keccak256(abi.encode(commitment, validator)) | bytes32(SEALED);
     }
 
+    /// @dev 64 bits of metric, 64 of fingerprint, 64 of marks.
     function _pack(int64 metric, int64 fingerprint) internal pure returns (bytes32) {
         return bytes32((uint256(uint64(metric)) << 128) | (uint256(uint64(fingerprint)) << 64) | OPENED);
     }
 
-    function _isOpened(bytes32 report) internal pure returns (bool) {
-        return uint256(report) & OPENED != 0 && uint256(report) & SEALED == 0;
+    function _isOpened(uint256 report) internal pure returns (bool) {
+        return report & (OPENED | SEALED) == OPENED;
     }
 
-    function _metricOf(bytes32 report) internal pure returns (int64) {
-        return int64(uint64(uint256(report) >> 128));
+    function _metricOf(uint256 report) internal pure returns (int64) {
+        return int64(uint64(report >> 128));
     }
 
-    function _fingerprintOf(bytes32 report) internal pure returns (int64) {
-        return int64(uint64(uint256(report) >> 64));
+    function _fingerprintOf(uint256 report) internal pure returns (int64) {
+        return int64(uint64(report >> 64));
     }
 
     /// @dev Zero: no committee was drawn.
@@ -66,24 +68,53 @@ abstract contract Rounds is SeatBook {
         round.seats[size / 8] = word;
     }
 
-    function _reportsOf(Round storage round, uint256 size) internal view returns (bytes32[] memory reports) {
-        reports = new bytes32[](size);
-        for (uint256 i = 0; i < size; ++i) {
-            reports[i] = round.reports[i];
+    /// @dev Reads a round into `chairs` from `next` on: one word a seat, which is its opened report, if there is one, and
+    ///      in the marks behind it the seat's number (32 bits from the 8th) and the round (8 bits from the 40th).
+    /// @return The position behind the last.
+    function _load(Round storage round, uint256 index, uint256[] memory chairs, uint256 next)
+        internal
+        view
+        returns (uint256)
+    {
+        unchecked {
+            uint256 word = round.seats[0];
+            uint256 size = uint32(word);
+            for (uint256 i = 1; i <= size; ++i) {
+                if (i % 8 == 0) word = round.seats[i / 8];
+                uint256 report = uint256(round.reports[i - 1]);
+                if (!_isOpened(report)) report = 0;
+                chairs[next++] = report | (uint256(uint32(word >> (32 * (i % 8)))) << 8) | (index << 40);
+            }
+            return next;
         }
     }
 
-    /// @dev Where `account` sits; the length means nowhere. Owners are read from storage as far as needed, and once.
-    function _indexOf(uint32[] memory numbers, address[] memory owners, address account)
+    function _numberOf(uint256 chair) internal pure returns (uint32) {
+        return uint32(chair >> 8);
+    }
+
+    function _roundOf(uint256 chair) internal pure returns (uint256) {
+        return uint8(chair >> 40);
+    }
+
+    /// @dev Where `account` sits; the length means nowhere. The search begins at `from`, where a batch in the committee's
+    ///      order has it; owners are read from storage as far as needed, and once.
+    function _indexOf(uint32[] memory numbers, address[] memory owners, address account, uint256 from)
         internal
         view
-        returns (uint256 index)
+        returns (uint256)
     {
-        while (index < numbers.length) {
-            if (owners[index] == address(0)) owners[index] = _seats[numbers[index]].owner;
-            if (owners[index] == account) break;
-            ++index;
+        uint256 size = numbers.length;
+        for (uint256 step = 0; step < size; ++step) {
+            uint256 index = (from + step) % size;
+            address owner = owners[index];
+            if (owner == address(0)) {
+                owner = _seats[numbers[index]].owner;
+                owners[index] = owner;
+            }
+            if (owner == account) return index;
         }
+        return size;
     }
 
     /// @dev VCOMMIT is over, or everybody has committed.
@@ -92,54 +123,60 @@ abstract contract Rounds is SeatBook {
         _enter(jobId, record, State.VREVEAL, _reportRevealSeconds);
     }
 
-    /// @dev What a round's reports say together.
+    /// @dev What the reports of the chairs from `from` to before `to` say together.
     /// @return found NONE without a quorum, and where the codes are split and nobody measured anything.
     /// @return opened How many reports there are.
-    function _tallyOf(Record storage record, bytes32[] memory reports)
+    function _tallyOf(Record storage record, uint256[] memory chairs, uint256 from, uint256 to)
         internal
         view
         returns (Tally memory found, uint256 opened)
     {
-        int64[] memory metrics = new int64[](reports.length);
-        int64[] memory fingerprints = new int64[](reports.length);
-        uint256 noModel;
-        uint256 noTest;
-        uint256 measured;
-        for (uint256 i = 0; i < reports.length; ++i) {
-            bytes32 report = reports[i];
-            if (!_isOpened(report)) continue;
-            ++opened;
-            int64 metric = _metricOf(report);
-            if (metric == NO_MODEL_CODE) {
-                ++noModel;
-            } else if (metric == NO_TEST_CODE) {
-                ++noTest;
-            } else {
-                _insert(metrics, measured, metric);
-                _insert(fingerprints, measured++, _fingerprintOf(report));
+        unchecked {
+            uint256 seats = to - from;
+            int64[] memory metrics = new int64[](seats);
+            int64[] memory fingerprints = new int64[](seats);
+            uint256 noModel;
+            uint256 noTest;
+            uint256 measured;
+            for (uint256 i = from; i < to; ++i) {
+                uint256 report = chairs[i];
+                if (!_isOpened(report)) continue;
+                ++opened;
+                int64 metric = _metricOf(report);
+                if (metric > NO_TEST_CODE) {
+                    _insert(metrics, measured, metric);
+                    _insert(fingerprints, measured++, _fingerprintOf(report));
+                } else if (metric == NO_MODEL_CODE) {
+                    ++noModel;
+                } else {
+                    ++noTest;
+                }
             }
-        }
-        if (2 * opened <= reports.length) return (found, opened);
-        if (2 * noModel > opened) {
-            found.verdict = Verdict.NO_MODEL;
-        } else if (2 * noTest > opened) {
-            found.verdict = Verdict.NO_TEST;
-        } else if (measured != 0) {
-            found.metric = metrics[(measured - 1) / 2];
-            found.fingerprint = fingerprints[(measured - 1) / 2];
-            bool isPassed = record.options & LINEAR == 0
-                ? found.metric >= record.threshold
-                : found.metric > record.baseline;
-            found.verdict = isPassed ? Verdict.PASS : Verdict.FAIL;
+            if (2 * opened <= seats) return (found, opened);
+            if (2 * noModel > opened) {
+                found.verdict = Verdict.NO_MODEL;
+            } else if (2 * noTest > opened) {
+                found.verdict = Verdict.NO_TEST;
+            } else if (measured != 0) {
+                int64 median = metrics[(measured - 1) / 2];
+                found.metric = median;
+                found.fingerprint = fingerprints[(measured - 1) / 2];
+                bool isPassed =
+                    record.options & LINEAR == 0 ? median >= record.threshold : median > record.baseline;
+                found.verdict = isPassed ? Verdict.PASS : Verdict.FAIL;
+            }
         }
     }
 
     /// @dev Insertion into the ascending first `count` elements.
     function _insert(int64[] memory sorted, uint256 count, int64 value) private pure {
-        while (count != 0 && sorted[count - 1] > value) {
-            sorted[count] = sorted[count - 1];
-            --count;
+        unchecked {
+            while (count != 0) {
+                int64 other = sorted[count - 1];
+                if (other <= value) break;
+                sorted[count--] = other;
+            }
+            sorted[count] = value;
         }
-        sorted[count] = value;
     }
 }

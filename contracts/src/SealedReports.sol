@@ -16,18 +16,18 @@ abstract contract SealedReports is IDesk, Rounds, EIP712 {
         uint8 index = record.round;
         Round storage round = _rounds[jobId][index];
         uint32[] memory numbers = _seatsOf(round);
-        uint256 position = _indexOf(numbers, new address[](numbers.length), msg.sender);
+        uint256 position = _indexOf(numbers, new address[](numbers.length), msg.sender, 0);
         if (position == numbers.length) revert NotOnCommittee(msg.sender);
         if (commitment == 0) revert BadTerms("commitment");
         if (round.reports[position] != 0) revert AlreadyDone(jobId, msg.sender);
-        round.reports[position] = _seal(commitment);
+        round.reports[position] = _seal(commitment, msg.sender);
         emit ReportCommitted(jobId, index, msg.sender, commitment);
         _countCommitted(jobId, record, 1, numbers.length);
     }
 
     /// @notice Brings commitments that validators have signed; one that may not stand is passed over, so that none of
     ///         them spoils the batch.
-    /// @param reports At most 64.
+    /// @param reports At most 64; cheapest in the committee's order.
     function commitReportBatch(bytes32 jobId, SignedReport[] calldata reports) external {
         Record storage record = _live(jobId, State.VCOMMIT);
         _onlyUpTo(reports.length, MOST_BATCH);
@@ -37,15 +37,17 @@ abstract contract SealedReports is IDesk, Rounds, EIP712 {
         address[] memory owners = new address[](numbers.length);
         bytes32 domain = _domainSeparatorV4();
         uint256 taken;
+        uint256 next;
         for (uint256 i = 0; i < reports.length; ++i) {
             SignedReport calldata report = reports[i];
             address validator = report.validator;
             bytes32 commitment = report.commitment;
-            uint256 position = _indexOf(numbers, owners, validator);
+            uint256 position = _indexOf(numbers, owners, validator, next);
             if (position == numbers.length || commitment == 0 || round.reports[position] != 0) continue;
+            next = position + 1;
             bytes32 structHash = keccak256(abi.encode(COMMIT_REPORT_TYPEHASH, jobId, index, validator, commitment));
             if (!_isSigned(validator, domain, structHash, report.signature)) continue;
-            round.reports[position] = _seal(commitment);
+            round.reports[position] = _seal(commitment, validator);
             ++taken;
             emit ReportCommitted(jobId, index, validator, commitment);
         }

@@ -36,11 +36,15 @@ abstract contract Settlement is ITrial, Rounds {
 
     /// @dev All rounds of a job, looked at from its end.
     struct Hearing {
-        uint32[] numbers; // of all seats, in the order of (round, index)
-        Conduct[] conducts; // theirs
-        Tally standard; // of the last round that has a metric; NONE: there is none
+        uint256[] chairs; // of all seats, by (round, index), see Rounds.sol; and their conduct, 8 bits from the 48th
         uint256 coherent; // how many are
         uint256 slashed; // wei, all slashes together
+        uint256 verdicts; // of each round by itself, 8 bits a round
+        Verdict last; // that any round has found
+        bool isSure; // the last drawn committee found the metric: an appeal that came to nothing proves nobody wrong
+        bool hasMetric; // some round found a metric; the last one's:
+        int256 metric; // millionths
+        int256 fingerprint; // billionths
     }
 
     /// @dev Ends a job. Its verdict is final.
@@ -48,10 +52,12 @@ abstract contract Settlement is ITrial, Rounds {
         record.outcome = outcome;
         uint256 now_ = block.timestamp;
         Hearing memory hearing = _hear(jobId, record);
-        uint256 seats = hearing.numbers.length;
+        uint256 seats = hearing.chairs.length;
         for (uint256 i = 0; i < seats; ++i) {
-            if (hearing.conducts[i] == Conduct.COHERENT) ++hearing.coherent;
-            else hearing.slashed += _slashOf(hearing.numbers[i], hearing.conducts[i], now_);
+            uint256 chair = hearing.chairs[i];
+            Conduct conduct = _conductOf(chair);
+            if (conduct == Conduct.COHERENT) ++hearing.coherent;
+            else hearing.slashed += _slashOf(_numberOf(chair), conduct, now_);
         }
         uint256 feeEach;
         if (hearing.coherent != 0) {
@@ -78,92 +84,90 @@ abstract contract Settlement is ITrial, Rounds {
         Hearing memory hearing = _hear(jobId, record);
         uint256 from = record.settled;
         uint256 to = from + SWEEP;
-        if (to > hearing.numbers.length) to = hearing.numbers.length;
+        if (to > hearing.chairs.length) to = hearing.chairs.length;
         uint256 feeEach = record.feeEach;
         record.balance += _settle(jobId, hearing, from, to, feeEach, record.deadline);
         record.settled = uint8(to);
-        if (to < hearing.numbers.length) return;
+        if (to < hearing.chairs.length) return;
         hearing.slashed = record.slashed;
         hearing.coherent = record.coherent;
         _payParties(jobId, record, hearing, feeEach, isPoked);
     }
 
-    /// @dev Reads all reports again. The metric to compare with is the last that a committee found; it slashes only if
-    ///      the last committee found it: an appeal that came to nothing proves nobody wrong.
+    /// @dev Reads all reports again. The metric to compare with is the last that a committee found.
     function _hear(bytes32 jobId, Record storage record) private view returns (Hearing memory hearing) {
         uint256 rounds = uint256(record.round) + 1;
-        uint32[][] memory numbers = new uint32[][](rounds);
-        bytes32[][] memory reports = new bytes32[][](rounds);
-        Verdict[] memory verdicts = new Verdict[](rounds);
-        Verdict last;
-        bool isSure;
         uint256 seats;
         for (uint256 r = 0; r < rounds; ++r) {
-            Round storage round = _rounds[jobId][r];
-            numbers[r] = _seatsOf(round);
-            seats += numbers[r].length;
-            reports[r] = _reportsOf(round, numbers[r].length);
-            (Tally memory found,) = _tallyOf(record, reports[r]);
-            verdicts[r] = found.verdict;
-            if (found.verdict != Verdict.NONE) last = found.verdict;
-            isSure = found.verdict == Verdict.PASS || found.verdict == Verdict.FAIL;
-            if (isSure) hearing.standard = found;
+            seats += _sizeOf(_rounds[jobId][r]);
         }
-        hearing.numbers = new uint32[](seats);
-        hearing.conducts = new Conduct[](seats);
-        uint256 next;
+        if (seats == 0) return hearing;
+        hearing.chairs = new uint256[](seats);
+        uint256 to;
         for (uint256 r = 0; r < rounds; ++r) {
-            for (uint256 i = 0; i < numbers[r].length; ++i) {
-                hearing.numbers[next] = numbers[r][i];
-                bool isMet = r != record.round || record.flags & ABORTED == 0;
-                hearing.conducts[next++] =
-                    _conductOf(record, reports[r][i], isMet, verdicts[r], last, hearing.standard, isSure);
+            uint256 from = to;
+            to = _load(_rounds[jobId][r], r, hearing.chairs, from);
+            (Tally memory found,) = _tallyOf(record, hearing.chairs, from, to);
+            hearing.verdicts |= uint256(found.verdict) << (8 * r);
+            if (found.verdict != Verdict.NONE) hearing.last = found.verdict;
+            hearing.isSure = found.verdict == Verdict.PASS || found.verdict == Verdict.FAIL;
+            if (!hearing.isSure) continue;
+            hearing.hasMetric = true;
+            hearing.metric = found.metric;
+            hearing.fingerprint = found.fingerprint;
+        }
+        _judge(record, hearing);
+    }
+
+    /// @dev Puts every seat's conduct to its chair.
+    function _judge(Record storage record, Hearing memory hearing) private view {
+        unchecked {
+            int256 metricSlack = int256(uint256(record.tolerance));
+            int256 fingerprintSlack = FINGERPRINT_SLACK
+                + (_distance(hearing.fingerprint, 0) * int256(uint256(record.fingerprintTolerance))) / 1e9;
+            uint256 abortedRound = record.flags & ABORTED == 0 ? type(uint256).max : record.round;
+            uint256[] memory chairs = hearing.chairs;
+            uint256 seats = chairs.length;
+            for (uint256 i = 0; i < seats; ++i) {
+                uint256 chair = chairs[i];
+                Conduct conduct;
+                int256 metric = _metricOf(chair);
+                if (!_isOpened(chair)) {
+                    if (_roundOf(chair) != abortedRound) conduct = Conduct.SILENT;
+                } else if (metric <= NO_TEST_CODE) {
+                    Verdict code = metric == NO_MODEL_CODE ? Verdict.NO_MODEL : Verdict.NO_TEST;
+                    bool isOwn = uint8(hearing.verdicts >> (8 * _roundOf(chair))) == uint8(code);
+                    conduct = isOwn && hearing.last == code ? Conduct.COHERENT : Conduct.MISTAKEN;
+                } else if (
+                    !hearing.hasMetric
+                        || (
+                            _distance(metric, hearing.metric) <= metricSlack
+                                && _distance(_fingerprintOf(chair), hearing.fingerprint) <= fingerprintSlack
+                        )
+                ) {
+                    conduct = Conduct.COHERENT;
+                } else if (hearing.isSure) {
+                    conduct = Conduct.OUTLIER;
+                }
+                chairs[i] = chair | (uint256(conduct) << 48);
             }
         }
     }
 
-    /// @param isMet The round was not ended by a party's default.
-    /// @param own The report's own round's verdict.
-    /// @param last The last verdict that any round has found.
-    function _conductOf(
-        Record storage record,
-        bytes32 report,
-        bool isMet,
-        Verdict own,
-        Verdict last,
-        Tally memory standard,
-        bool isSure
-    ) private view returns (Conduct) {
-        if (!_isOpened(report)) return isMet ? Conduct.SILENT : Conduct.EXCUSED;
-        int64 metric = _metricOf(report);
-        if (metric == NO_MODEL_CODE || metric == NO_TEST_CODE) {
-            Verdict code = metric == NO_MODEL_CODE ? Verdict.NO_MODEL : Verdict.NO_TEST;
-            return own == code && last == code ? Conduct.COHERENT : Conduct.MISTAKEN;
-        }
-        if (standard.verdict == Verdict.NONE || _isNear(record, metric, _fingerprintOf(report), standard)) {
-            return Conduct.COHERENT;
-        }
-        return isSure ? Conduct.OUTLIER : Conduct.EXCUSED;
-    }
-
-    function _isNear(Record storage record, int64 metric, int64 fingerprint, Tally memory standard)
-        private
-        view
-        returns (bool)
-    {
-        int256 median = standard.fingerprint;
-        int256 slack = (_distance(median, 0) * int256(uint256(record.fingerprintTolerance))) / 1e9;
-        return _distance(metric, standard.metric) <= int256(uint256(record.tolerance))
-            && _distance(fingerprint, median) <= slack + FINGERPRINT_SLACK;
+    function _conductOf(uint256 chair) private pure returns (Conduct) {
+        return Conduct(uint8(chair >> 48));
     }
 
     /// @dev In 256 bits, so that the far ends of 64 bits cannot overflow.
     function _distance(int256 a, int256 b) private pure returns (int256) {
-        return a < b ? b - a : a - b;
+        unchecked {
+            return a < b ? b - a : a - b;
+        }
     }
 
     /// @dev Wei that a seat loses. A strike counts from the first one within the window.
     function _slashOf(uint32 number, Conduct conduct, uint256 now_) private view returns (uint256) {
+        if (conduct == Conduct.COHERENT || conduct == Conduct.EXCUSED) return 0;
         uint256 bps;
         if (conduct == Conduct.SILENT) bps = SILENCE_SLASH_BPS;
         else if (conduct == Conduct.OUTLIER) bps = OUTLIER_SLASH_BPS;
@@ -185,8 +189,9 @@ abstract contract Settlement is ITrial, Rounds {
     {
         uint32 released;
         for (uint256 i = from; i < to; ++i) {
-            uint32 number = hearing.numbers[i];
-            Conduct conduct = hearing.conducts[i];
+            uint256 chair = hearing.chairs[i];
+            uint32 number = _numberOf(chair);
+            Conduct conduct = _conductOf(chair);
             Seat storage seat_ = _seats[number];
             address owner = seat_.owner;
             uint256 fee = conduct == Conduct.COHERENT ? feeEach : 0;
@@ -212,7 +217,7 @@ abstract contract Settlement is ITrial, Rounds {
             uint256 size = _sizeOf(round);
             if (size == 0) continue;
             for (uint256 i = 0; i < size; ++i) {
-                if (round.reports[i] != 0) delete round.reports[i];
+                delete round.reports[i];
             }
             for (uint256 word = 0; word <= size / 8; ++word) {
                 delete round.seats[word];
@@ -250,7 +255,7 @@ abstract contract Settlement is ITrial, Rounds {
         uint256 toWinner;
         uint256 toUser = record.reserve + escrow + bond;
         if (outcome == Outcome.PAID) {
-            price = _priceOf(record, hearing.standard);
+            price = _priceOf(record, hearing.metric);
             toWinner = price + bond;
             toUser -= price;
             // A user who withheld seed or testing set loses its own bond.
@@ -292,10 +297,10 @@ abstract contract Settlement is ITrial, Rounds {
     }
 
     /// @dev The price; in a LINEAR job that part of it that the metric has made of the way from baseline to threshold.
-    function _priceOf(Record storage record, Tally memory standard) private view returns (uint256) {
+    function _priceOf(Record storage record, int256 metric) private view returns (uint256) {
         if (record.options & LINEAR == 0 || record.verdict != Verdict.PASS) return record.price;
         int256 most = int256(record.threshold) - record.baseline;
-        int256 reached = int256(standard.metric) - record.baseline;
+        int256 reached = metric - record.baseline;
         if (reached > most) reached = most;
         return (uint256(record.price) * uint256(reached)) / uint256(most);
     }

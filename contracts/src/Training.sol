@@ -73,7 +73,8 @@ abstract contract Training is Auction {
     ///      one that is marked as opened under the winner's sequence.
     function _spendBid(bytes32 jobId, Record storage record, bytes32 workerSeed) private {
         (uint96 best, uint32 sequence, uint32 estimatedSeconds) = _standing(record);
-        bytes32 commitment = _bidHash(jobId, msg.sender, best, true, estimatedSeconds, _hashOf(workerSeed));
+        Opening memory opening = Opening(msg.sender, best, true, estimatedSeconds, _hashOf(workerSeed));
+        bytes32 commitment = keccak256(abi.encode(BID_TYPEHASH, block.chainid, address(this), jobId, opening));
         bytes32 key = _bidKey(jobId, msg.sender, commitment);
         if (_bids[key] != OPENED | (uint256(sequence) + 1)) revert UnknownCommitment(commitment);
         delete _bids[key];

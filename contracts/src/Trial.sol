@@ -52,7 +52,10 @@ contract Trial is Committee, Reports {
     function tally(bytes32 jobId, uint8 round) external view returns (Tally memory found) {
         Record storage record = _records[jobId];
         if (record.outcome != Outcome.NONE) return found;
-        (found,) = _tallyOf(record, _reportsOf(_rounds[jobId][round], _sizeOf(_rounds[jobId][round])));
+        uint256 size = _sizeOf(_rounds[jobId][round]);
+        uint256[] memory chairs = new uint256[](size);
+        _load(_rounds[jobId][round], round, chairs, 0);
+        (found,) = _tallyOf(record, chairs, 0, size);
     }
 
     /// @dev BIDDING is over.
