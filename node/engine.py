@@ -36,7 +36,7 @@ from morphware.protocol.states import State
 from morphware.protocol.units import JobId, Timestamp, Wei
 from morphware.protocol.user import SEALED_BIDS_MOST, Submission, user_job_id
 from morphware.protocol.view import JobView, view_of
-from morphware.protocol.worker import DECOYS_MOST, WorkerPolicy
+from morphware.protocol.worker import DECOYS_MOST, WorkerBrain, WorkerPolicy
 
 log = structlog.get_logger()
 
@@ -308,8 +308,9 @@ class Engine:
         view = self.views.get(machine.job_id)
         if view is None or view.state is not State.BIDDING or self.now.timestamp >= view.deadline:
             return False
-        others = (other for other in self.machines.values() if other.role == WORKER and other is not machine)
-        return sum(other.brain.is_concerned for other in others if not other.is_finished) < self.roles.capacity
+        others = [other.brain for other in self.machines.values() if other is not machine and not other.is_finished]
+        occupied = sum(isinstance(brain, WorkerBrain) and brain.is_occupied for brain in others)
+        return occupied < self.roles.capacity
 
     # --- effects ----------------------------------------------------------------------------------------------------
 

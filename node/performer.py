@@ -288,7 +288,7 @@ class Performer:
     async def _evaluate(self, machine: Machine, effect: Evaluate, wall_s: float) -> Evaluated:
         """The code and testing set that were fetched, or the end user's own, with the model in the role's folder."""
         folder, sources = self.role_folder(machine), machine.sources
-        self.feed.say("evaluating", job_id=machine.job_id.hex(), account=self.account.hex())
+        self.feed.say("evaluating", job_id=machine.job_id.hex(), account=self.account.hex(), role=machine.role)
         try:
             score = await self.runner.evaluate(
                 code=folder / "code" if sources is None else sources.code,

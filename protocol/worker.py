@@ -157,6 +157,11 @@ class WorkerBrain(Brain):
         is_bidding = bool(self.bids) and view.state is State.BIDDING
         return is_bidding or any(bid.bidder == self.identity.account for bid in view.bids)
 
+    @property
+    def is_occupied(self) -> bool:
+        """Whether the job takes up this worker's machine, or may soon: what follows the training takes none of it."""
+        return self.is_concerned and self.view is not None and self.view.state <= State.TRAINING
+
     def learn(self, event: Event) -> None:
         match event:
             case Started():

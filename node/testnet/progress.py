@@ -271,7 +271,8 @@ class JobProgress:
                 reason = shown(notice["reason"] or "")
                 self._say(said_s, f"{who} trained for {self.training_s:.1f} s" + (f": {reason}" if reason else ""))
             case "evaluating":
-                self.evaluation = (self.evaluation or (said_s, said_s))[0], said_s
+                if notice.get("role", "validator") == "validator":
+                    self.evaluation = (self.evaluation or (said_s, said_s))[0], said_s
                 self.doing[who] = "testing"
                 self._say(said_s, f"{who} tests the model")
             case "sending" | "sent" | "refused":

@@ -11,10 +11,12 @@ from trio.testing import MockClock
 from morphware.node.keys import Keys
 from morphware.protocol.codec import decode
 from morphware.protocol.crypto import encryption_public_key
+from morphware.protocol.events import ReportHeard
 from morphware.protocol.gossip import judge
-from morphware.protocol.messages import BidKey, Envelope, ModelReady, NodeRecord
-from morphware.protocol.units import JobId
+from morphware.protocol.messages import BidKey, Envelope, ModelReady, NodeRecord, ReportOpening
+from morphware.protocol.units import NO_MODEL, JobId
 from morphware.protocol.verdicts import Accept, Ignore, Reject
+from morphware.protocol.view import report_of
 from tests.node.world import Node, World
 
 JOB = JobId(b"j" * 32)
@@ -115,6 +117,18 @@ async def test_a_record_that_was_heard_moves_hints_and_no_keys(pair: Pair, autoj
     assert listener.directory[pair.speaker.account] == before
     assert listener.knowledge.peer_keys[pair.speaker.account] == pair.speaker.peer_key
     assert "/ip4/6.6.6.6/tcp/6" not in listener.directory.all_addresses()
+
+
+async def test_the_opening_of_a_report_reaches_whoever_may_use_it(pair: Pair) -> None:
+    heard: list[object] = []
+    object.__setattr__(pair.listener.listener, "on_said", lambda job_id, event: heard.append((job_id, event)))
+    opening = ReportOpening(round=1, metric_e6=NO_MODEL, fingerprint_e9=-5, prediction_root=b"p" * 32, salt=b"s" * 32)
+    await pair.speech.say(JOB, opening)
+    ((_, data),) = pair.said
+    body = decode(decode(data, Envelope).body, ReportOpening)
+    pair.listener.listener._act(JOB, pair.speaker.account, body)
+    report = report_of(pair.speaker.account, NO_MODEL, -5, b"p" * 32, b"s" * 32)
+    assert heard == [(JOB, ReportHeard(1, report))]
 
 
 async def test_a_notice_says_where_its_author_serves_now(pair: Pair) -> None:

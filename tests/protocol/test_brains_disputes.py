@@ -22,7 +22,7 @@ def but(change: Change, *never: type) -> Change:
     """A node with a broken key that, besides, never makes these calls: what it sends instead is refused."""
 
     def alter(effect: Effect) -> Effect:
-        if isinstance(effect, fx.Send) and isinstance(effect.call, never):
+        if isinstance(effect, fx.Send) and isinstance(effect.call, never) and not isinstance(effect.call, calls.Post):
             return fx.Send(effect.id, calls.Cancel(effect.call.job_id))
         return change(effect)
 
