@@ -8,7 +8,7 @@ Accounts of the rehearsal are named as the testnet's nodes are.  Validators diff
 they are compared by round and seat.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,9 +66,13 @@ class Specified:
     burned_wei: Wei
 
 
-def rehearse(scenario: Scenario, inputs: Inputs) -> Specified:
-    """Play the scenario on the pure market."""
-    play = _Play(scenario, inputs)
+def rehearse(scenario: Scenario, inputs: Inputs, open_market: "OpenMarket | None" = None) -> Specified:
+    """Play the scenario on the pure market, or on one that watches it.
+
+    Args:
+        open_market: makes the empty market; the table of losses lets a real chain play along.
+    """
+    play = _Play(scenario, inputs, open_market or _pure_market)
     play.run()
     return play.result()
 
@@ -78,12 +82,20 @@ def account_of(name: str) -> Address:
     return Address(keccak(b"rehearsal of " + name.encode())[12:])
 
 
+OpenMarket = Callable[[Parameters], Market]
+
+
+def _pure_market(parameters: Parameters) -> Market:
+    return Market(Domain(1, account_of("market")), parameters, lambda number: keccak(b"%d" % number))
+
+
 @dataclass(slots=True)
 class _Play:
     """One job, from its posting to its end. ``alive`` are the names of those who have not vanished."""
 
     scenario: Scenario
     inputs: Inputs
+    open_market: OpenMarket
     market: Market = field(init=False)
     job: Job = field(init=False)
     alive: set[str] = field(init=False)
@@ -101,7 +113,7 @@ class _Play:
         """Everybody has money, the validators have staked, and the job is posted."""
         inputs, scenario = self.inputs, self.scenario
         parameters = Parameters(inputs.timing, inputs.seat_stake_wei)
-        self.market = Market(Domain(1, account_of("market")), parameters, lambda number: keccak(b"%d" % number))
+        self.market = self.open_market(parameters)
         validators = [f"validator-{index + 1}" for index in range(scenario.validators)]
         everybody = [USER, *inputs.prices_wei, *validators]
         self.alive = set(everybody)

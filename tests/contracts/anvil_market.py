@@ -1,0 +1,154 @@
+"""The pure market with a real chain in tow: every call is a transaction on anvil first, and both must say the same.
+
+The chain is the clock.  A call is carried out in a block of its own, no earlier than the caller's time and number; the
+pure machine then gets the time and the number of that block, and the chain's own block hashes.
+"""
+
+from collections.abc import Callable
+from dataclasses import astuple
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+
+from morphware.contracts.loader import load
+from morphware.node.chain.abi import encode_values
+from morphware.node.chain.calldata import Target, encode_call, market_interface, token_interface
+from morphware.node.chain.market_events import decode_events
+from morphware.node.chain.rpc import Data, Log, Quantity
+from morphware.node.testnet.anvil import CHAIN_ID, Anvil, serve_anvil
+from morphware.protocol import calls
+from morphware.protocol.calls import Call
+from morphware.protocol.chain_events import ChainEvent
+from morphware.protocol.commitments import Domain, keccak
+from morphware.protocol.market import Market
+from morphware.protocol.refusals import Refusal
+from morphware.protocol.turn import Parameters
+from morphware.protocol.units import WEI_MAX, Address, Timestamp
+
+HOLDER = Address(keccak(b"holder of all tokens")[12:])
+GAS = "0x1c9c380"
+FIRST_SECOND = 1_800_000_000
+
+
+class AnvilMarket(Market):
+    """A pure market whose every answer is held against the one that stands on a chain."""
+
+    def __init__(self, chain: "Chain", parameters: Parameters) -> None:
+        self.chain = chain
+        self.token = chain.create(
+            load("MorphwareToken").bytecode + encode_values(token_interface().constructor, (HOLDER, WEI_MAX))
+        )
+        arguments = (self.token, parameters.seat_stake_wei, astuple(parameters.timing))
+        self.address = chain.create(load("Market").bytecode + encode_values(market_interface().constructor, arguments))
+        super().__init__(Domain(CHAIN_ID, self.address), parameters, chain.blockhash)
+
+    def execute(self, caller: Address, call: Call, now: Timestamp, block: int) -> list[ChainEvent] | Refusal:
+        """The call, on the chain and in the machine."""
+        if isinstance(call, calls.Deposit):
+            self._endow(caller, call.amount_wei)
+        target, calldata = encode_call(call, market=self.address)
+        assert target is Target.MARKET
+        mined = self.chain.send(caller, self.address, calldata, now=now, block=block)
+        answer = super().execute(caller, call, Timestamp(self.chain.time_s), self.chain.number)
+        assert isinstance(answer, list) == (mined["status"] == "0x1"), (call, answer)
+        logs = [_log(entry) for entry in mined["logs"] if entry["address"] == _hex(self.address)]
+        if isinstance(answer, list):
+            assert list(decode_events(market_interface(), logs)) == answer, call
+        return answer
+
+    def worth(self, account: Address) -> int:
+        """What the chain says that an account has: its free balance, and the stakes of its seats."""
+        seats = sum(seat.owner == account for seat in self.registry.seats.values())
+        return int(self._ask("freeBalance", account)[0]) + seats * self.parameters.seat_stake_wei
+
+    def burned(self) -> int:
+        """What the chain says that was burned."""
+        return int(self._ask("burned")[0])
+
+    def _ask(self, function: str, *arguments: object) -> tuple[Any, ...]:
+        encoded = market_interface().encode(function, *arguments)
+        return market_interface().decode(function, self.chain.view(self.address, encoded))
+
+    def _endow(self, account: Address, wei: int) -> None:
+        self.chain.send(HOLDER, self.token, token_interface().encode("transfer", account, wei))
+        self.chain.send(account, self.token, token_interface().encode("approve", self.address, wei))
+
+
+class Chain:
+    """An anvil in which everybody's transactions are free and each is a block."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self.ask("anvil_autoImpersonateAccount", True)
+        latest = self._block("latest")
+        self.number, self.time_s = int(latest["number"], 16), int(latest["timestamp"], 16)
+
+    def ask(self, method: str, *parameters: object) -> Any:
+        """One JSON-RPC call."""
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+        answer = self._client.post("/", json=body).json()
+        assert "error" not in answer, (method, answer["error"])
+        return answer["result"]
+
+    def create(self, code: bytes) -> Address:
+        """A new contract's address."""
+        return Address(bytes.fromhex(self.send(HOLDER, None, code)["contractAddress"][2:]))
+
+    def send(self, sender: Address, to: Address | None, data: bytes, *, now: int = 0, block: int = 0) -> dict[str, Any]:
+        """The receipt of a transaction in a block of its own, not before the given time and number."""
+        if block > self.number + 1:
+            self.ask("anvil_mine", hex(block - self.number - 1), "0x1")
+            self.time_s += block - self.number - 1
+            self.number = block - 1
+        self.number, self.time_s = self.number + 1, max(now, self.time_s + 1)
+        self.ask("evm_setNextBlockTimestamp", self.time_s)
+        request = {"from": _hex(sender), "data": "0x" + data.hex(), "gas": GAS, "gasPrice": "0x0"}
+        if to is not None:
+            request["to"] = _hex(to)
+        number = self.ask("eth_sendTransaction", request)
+        receipt: dict[str, Any] | None = None
+        while receipt is None:  # anvil answers before it mines
+            receipt = self.ask("eth_getTransactionReceipt", number)
+        assert int(receipt["blockNumber"], 16) == self.number
+        return receipt
+
+    def view(self, to: Address, data: bytes) -> bytes:
+        """What a call would answer now."""
+        answer: str = self.ask("eth_call", {"to": _hex(to), "data": "0x" + data.hex()}, "latest")
+        return bytes.fromhex(answer[2:])
+
+    def blockhash(self, number: int) -> bytes:
+        """A block's hash."""
+        return bytes.fromhex(self._block(hex(number))["hash"][2:])
+
+    def _block(self, number: str) -> dict[str, Any]:
+        block: dict[str, Any] = self.ask("eth_getBlockByNumber", number, False)
+        return block
+
+
+async def with_anvil(folder: Path, use: Callable[[Chain], None]) -> None:
+    """Run something blocking beside an anvil of its own."""
+    extra = ("--timestamp", str(FIRST_SECOND), "--gas-limit", "30000000", "--base-fee", "0")
+    async with trio.open_nursery() as nursery:
+        anvil: Anvil = await nursery.start(partial(serve_anvil, folder, block_time_s=None, extra_arguments=extra))
+        with httpx.Client(base_url=anvil.url, timeout=60) as client:
+            await trio.to_thread.run_sync(use, Chain(client))
+        nursery.cancel_scope.cancel()
+
+
+def _hex(address: bytes) -> str:
+    return "0x" + address.hex()
+
+
+def _log(entry: dict[str, Any]) -> Log:
+    return Log(
+        address=Data(bytes.fromhex(entry["address"][2:])),
+        topics=[Data(bytes.fromhex(topic[2:])) for topic in entry["topics"]],
+        data=Data(bytes.fromhex(entry["data"][2:])),
+        block_hash=Data(bytes(32)),
+        block_number=Quantity(0),
+        log_index=Quantity(int(entry["logIndex"], 16)),
+    )
