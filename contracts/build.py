@@ -19,7 +19,7 @@ Unit = tuple[tuple[str, str], ...]
 
 CONTRACTS: Final = ("MorphwareToken", "Market", "Trial")
 HALVES: Final = ("Market", "Trial")
-"""One contract in two: Trial's code runs on Market's storage, so both have to lay it out alike (but for what Market alone adds behind)."""
+"""One contract in two: Trial's code runs on Market's storage, so both lay it out alike; Market may add something behind."""
 WHOLE: Final = ("IMarket", "src/IMarket.sol")
 """What the market's address answers to, Trial's calls included: the ABI that goes into Market's artifact."""
 BASELINES: Final = ("BlindAuction", "NaiveAuction")
@@ -60,9 +60,9 @@ def compile_all(folder: Path) -> dict[str, dict[str, Any]]:
     version = json.loads((folder / "node_modules" / "solc" / "package.json").read_text("utf-8"))["version"]
     artifacts = {}
     for unit in UNITS:
-        sources = _sources(folder, unit)
+        sources = sources_of(folder, unit)
         output = _solc(folder, sources, unit)
-        source_hash = _hash(sources)
+        source_hash = hash_of(sources)
         if "Market" in dict(unit):
             _join_halves(output["contracts"], dict(unit))
         for name, file in unit:
@@ -101,7 +101,7 @@ def _signature(entry: dict[str, Any]) -> tuple[str, str, tuple[str, ...]]:
     return entry["type"], entry.get("name", ""), tuple(each["type"] for each in entry.get("inputs", ()))
 
 
-def _sources(folder: Path, unit: Unit) -> dict[str, str]:
+def sources_of(folder: Path, unit: Unit) -> dict[str, str]:
     """A unit's sources and whatever they import, under the names that solc knows them by."""
     pending = [file for _, file in unit]
     found: dict[str, str] = {}
@@ -121,7 +121,7 @@ def _resolve(importer: str, target: str) -> str:
     return os.path.normpath(Path(importer).parent / target)
 
 
-def _hash(sources: dict[str, str]) -> str:
+def hash_of(sources: dict[str, str]) -> str:
     """SHA-256 of every source with its name: which sources the artifacts are of, imports included."""
     digest = hashlib.sha256()
     for name, text in sources.items():
