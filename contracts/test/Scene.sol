@@ -38,6 +38,9 @@ abstract contract Scene is IMarketTypes {
     mapping(address account => uint256 key) internal keys;
     bytes32[] internal jobs;
 
+    /// @dev Wei that all amounts are multiples of: one, unless a test looks at what is less than a thousandth of them.
+    uint96 internal unit = 1;
+
     // What `_terms` says; a test that needs other terms sets them first.
     uint96 internal reserve = RESERVE;
     uint8 internal seats = uint8(SEATS);
@@ -52,7 +55,7 @@ abstract contract Scene is IMarketTypes {
         user = _named("user");
         stranger = _named("stranger");
         token = MorphwareToken(_deploy("MorphwareToken", abi.encode(bank, SUPPLY)));
-        market = IMarket(_deploy("Market", abi.encode(token, STAKE, _timing())));
+        market = IMarket(_deploy("Market", abi.encode(token, STAKE * unit, _timing())));
         _enrol(user);
         _enrol(stranger);
         for (uint256 i = 0; i < WORKERS; ++i) {
@@ -88,8 +91,8 @@ abstract contract Scene is IMarketTypes {
 
     function _terms() internal view returns (Terms memory) {
         return Terms({
-            reserve: reserve,
-            fee: FEE,
+            reserve: reserve * unit,
+            fee: FEE * unit,
             seats: seats,
             threshold: 900_000,
             tolerance: 1_000,
@@ -123,7 +126,7 @@ abstract contract Scene is IMarketTypes {
 
     function _enrol(address account) internal {
         accounts.push(account);
-        _fund(account, PURSE);
+        _fund(account, PURSE * unit);
     }
 
     function _fund(address account, uint96 amount) internal {
@@ -157,7 +160,7 @@ abstract contract Scene is IMarketTypes {
 
     /// @dev I1, I5: no wei is made or lost, and a closed job holds nothing.
     function _checkConserved() internal view virtual {
-        int256 sum = int256(market.burned() + market.seatCount() * STAKE);
+        int256 sum = int256(market.burned() + market.seatCount() * STAKE * unit);
         for (uint256 i = 0; i < accounts.length; ++i) {
             sum += int256(market.freeBalance(accounts[i]));
         }
@@ -172,7 +175,7 @@ abstract contract Scene is IMarketTypes {
 
     /// @dev What an account has won or lost since the start: free balance and stakes against its purse.
     function _net(address account) internal view returns (int256) {
-        return int256(market.freeBalance(account) + _seatsOf(account) * STAKE) - int256(uint256(PURSE));
+        return int256(market.freeBalance(account) + _seatsOf(account) * STAKE * unit) - int256(uint256(PURSE) * unit);
     }
 
     function _seatsOf(address account) internal view returns (uint256 count) {

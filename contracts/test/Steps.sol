@@ -56,7 +56,7 @@ abstract contract Steps is Scene {
         }
     }
 
-    function _all(int256 each) internal view returns (int256[] memory wanted) {
+    function _all(int256 each) internal pure returns (int256[] memory wanted) {
         return _each(SEATS, each);
     }
 
@@ -111,7 +111,7 @@ abstract contract Steps is Scene {
     function _opening(uint256 worker, uint96 price, bool isAuthentic) internal view returns (Opening memory) {
         return Opening({
             bidder: workers[worker],
-            price: price,
+            price: price * unit,
             isAuthentic: isAuthentic,
             estimatedSeconds: 50,
             salt: keccak256(abi.encode(WORKER_SEED))
