@@ -34,10 +34,10 @@ from morphware.protocol.worker import WorkerPolicy
 
 ALL: Final = "all"
 MINIMUM_PRICE: Final = "0.001"
-BIDDING_S: Final = 8
+BIDDING_S: Final = 20
 ESTIMATED_S: Final = 600
 """What bids price; the training itself is over in a moment."""
-TESTING_S: Final = 42
+TESTING_S: Final = 84
 PATIENCE_S: Final = 300
 """Far more than a scenario takes: a busy machine must not fail one."""
 SETTINGS: Final = {
@@ -179,19 +179,19 @@ def _prices(shape: Shape) -> Mapping[str, Wei]:
 
 
 def _timing(scenario: Scenario) -> Timing:
-    """Short windows, in which everybody who lives has the time that he needs; appeals only where one is expected."""
+    """Windows in which everybody who lives has the time that he needs; those for appeals only where one is expected."""
     return Timing(
-        revealing_s=12,
-        keys_s=12,
-        acknowledge_s=18,
-        dispute_s=15,
-        seed_s=15,
-        keying_s=18,
-        report_reveal_s=15,
-        appeal_s=12 if scenario.may_appeal_in is State.TALLIED else 4,
-        claim_s=15,
-        inspect_s=24 if scenario.may_appeal_in is State.INSPECT else 4,
-        draw_s=2,
+        revealing_s=24,
+        keys_s=24,
+        acknowledge_s=36,
+        dispute_s=30,
+        seed_s=30,
+        keying_s=36,
+        report_reveal_s=30,
+        appeal_s=24 if scenario.may_appeal_in is State.TALLIED else 6,
+        claim_s=30,
+        inspect_s=48 if scenario.may_appeal_in is State.INSPECT else 6,
+        draw_s=3,
         unbonding_s=24 * 3600,
         seed_blocks=1,
     )

@@ -4,8 +4,8 @@ A party vanishes *when the chain enters a state*: the candidates are stopped whi
 enters the state, the party's process is ended before it has seen it; the others go on.  So it is never a matter of luck
 whether it managed to answer.
 
-Chain time passes by a second with each block, and a block is made each second.  Once somebody has vanished, and nobody
-who lives can do anything before a deadline, the next block lies right at the deadline: a test chain need not wait.
+Chain time passes by a second with each block, and a block is made each half second.  Once nobody who lives can do
+anything before a deadline, the next block lies right at the deadline: a test chain need not wait.
 The chain stands still while a drawn committee fetches, if the only ones who have the files are about to vanish.
 
 Whoever has an interest in a silent job pokes it.  If nobody who has one lives, the testnet does, as any stranger may.
@@ -25,7 +25,7 @@ from morphware.node.chain.market_events import decode_events
 from morphware.node.chain.rpc import Data, Header, Log
 from morphware.node.errors import MorphwareError
 from morphware.node.testnet import narration
-from morphware.node.testnet.network import BLOCK_S, Network
+from morphware.node.testnet.network import Network
 from morphware.node.testnet.scenarios import Box, Party, Scenario
 from morphware.node.testnet.wording import short_account
 from morphware.protocol import chain_events as ce
@@ -35,6 +35,8 @@ from morphware.protocol.states import State
 from morphware.protocol.units import Address, Timestamp
 from morphware.protocol.view import JobView, view_of
 
+PACE_S: Final = 0.5
+"""Real seconds for one of the chain's."""
 FETCH_PATIENCE_S: Final = 60.0
 LATE_MOST_S: Final = 20
 """Whoever has an interest had so long to poke; then the testnet does."""
@@ -83,6 +85,7 @@ class Stage:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Make blocks until the job is closed; started once the chain waits for us."""
         await self._network.rpc.ask("evm_setIntervalMining", 0, answer=type(None))
+        await self._network.rpc.ask("evm_mine", answer=str)  # the clock was set a moment ago: this block has its time
         self._head = await self._network.rpc.header("latest")
         task_status.started()
         while not self.is_over.is_set():
@@ -90,7 +93,7 @@ class Stage:
             await self._let_fetch()
             await self._make_block()
             await self._poke()
-            await trio.sleep_until(started + BLOCK_S)
+            await trio.sleep_until(started + PACE_S)
 
     def describe(self) -> str:
         """How far it got."""
@@ -103,7 +106,7 @@ class Stage:
         """One block; the candidates see it only if they are not to vanish in it."""
         rpc, head = self._network.rpc, self._head
         assert head is not None
-        now = int(head.timestamp) + BLOCK_S
+        now = int(head.timestamp) + 1
         if self._is_idle() and self.view is not None:
             now = max(now, self.view.deadline)
         candidates = [] if self.has_vanished else self._candidates()
@@ -199,9 +202,9 @@ class Stage:
     # --- time -------------------------------------------------------------------------------------------------------
 
     def _is_idle(self) -> bool:
-        """Nobody who lives can do anything before the deadline, and that is so because somebody vanished."""
+        """Nobody who lives can do anything before the deadline: what there was to do is done, or nobody will do it."""
         view = self.view
-        if view is None or view.is_over or not self.has_vanished:
+        if view is None or view.is_over:
             return False
         duties = self._duties(view)
         return duties is not None and not any(self._is_alive(self.name(account)) for account in duties)
@@ -211,6 +214,9 @@ class Stage:
         winner = {view.winner} if view.winner is not None else set[Address]()
         newest = view.round
         match view.state:
+            case State.BIDDING:
+                workers = {node.account for node in self._network.by_role("worker")}
+                return workers - {bid.bidder for bid in view.bids}
             case State.REVEALING:
                 return {bid.bidder for bid in view.unopened}
             case State.AWARDED | State.KEY_DISPUTE | State.SEED:
