@@ -8,6 +8,7 @@ import typer
 
 from morphware.node.cli.bench import bench_app
 from morphware.node.cli.fence import fenced, note_data_folder
+from morphware.node.errors import BadInput
 
 app = typer.Typer(
     name="morphware",
@@ -97,8 +98,8 @@ def local_market(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Play a failure instead, and compare who lost what with the specification: vanish:STATE:PARTY, "
-            "bad-keys, captured-committee, appeal, or all.",
+            help="Play a failure instead, with a job and validators of its own, and hold who lost what against the "
+            "specification: vanish:STATE:PARTY, bad-keys, captured-committee, appeal, or all.",
         ),
     ] = None,
 ) -> int:
@@ -106,6 +107,8 @@ def local_market(
     from morphware.node.cli.options import ScenarioOptions, TestnetOptions
 
     if scenario is not None:
+        if keep:
+            raise BadInput("A scenario ends with its job, and its market with it: leave out --keep.")
         from morphware.node.testnet.playhouse import run_scenarios
 
         return run_scenarios(ScenarioOptions(scenario=scenario, seed=seed, json=as_json, folder=folder))
@@ -136,6 +139,13 @@ def submit(
     threshold: Annotated[
         str | None,
         typer.Option(metavar="NUMBER", help="The metric that is paid: at least this, or for a loss at most."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Pay in part: a model between this and the threshold is paid its share (default: all or nothing).",
+        ),
     ] = None,
     seats: Annotated[int, typer.Option(min=1, max=63, help="How many validators test the model; odd.")] = 5,
     name: Annotated[str | None, typer.Option(help="The job's name (default: its title or the script's name).")] = None,
@@ -174,6 +184,7 @@ def submit(
         test=test,
         metric=metric,
         threshold_e6=None if threshold is None else parse_metric(threshold),
+        baseline_e6=None if baseline is None else parse_metric(baseline),
         reserve_wei=None if reserve is None else parse_tokens(reserve),
         seats=seats,
         name=name or "",

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from morphware.node.amounts import parse_tokens
 from morphware.node.cli.options import ScenarioOptions
-from morphware.node.errors import ExitStatus, MorphwareError
+from morphware.node.errors import BadInput, ExitStatus, MorphwareError
 from morphware.node.log import configure_logging
 from morphware.node.testnet.accounting import balances, check_conserved
 from morphware.node.testnet.comparison import Comparison, Played, compare, render, render_all
@@ -87,8 +87,11 @@ async def play(scenario: Scenario, folder: Path, seed: int = 1, console: Console
     """Play one scenario on a market of its own.
 
     Raises:
+        BadInput: the folder holds a market already.
         ScenarioStuck: it did not come to its end.
     """
+    if (folder / "deployment.json").exists():
+        raise BadInput(f"{folder} holds a market already, and a scenario wants a new one: name another --folder.")
     shape = Shape(WORKERS, scenario.validators, seed)
     inputs = _inputs(scenario, shape)
     specified = rehearse(scenario, inputs)
