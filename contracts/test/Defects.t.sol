@@ -102,7 +102,10 @@ contract DefectsTest is Base {
         for (uint256 exit = 0; exit < 5; ++exit) {
             uint256 before = vm.snapshotState();
             if (exit == 0) _toKeying();
-            if (exit == 1 || exit == 4) (_toKeying(), _postModelKeys());
+            if (exit == 1 || exit == 4) {
+                _toKeying();
+                _postModelKeys();
+            }
             if (exit == 2) _toXDispute();
             if (exit == 3) _toDisclose(true);
             _poke();

@@ -9,10 +9,6 @@ contract DisputesTest is Base {
     bytes32 private immutable seedHash = keccak256(abi.encode(USER_SEED));
     bytes32 private immutable yHash = keccak256(abi.encode(Y));
 
-    function _secretsRoot(bytes memory trainKeys, bytes memory testKeys) private view returns (bytes32) {
-        return keccak256(abi.encode(seedHash, keccak256(trainKeys), keccak256(testKeys)));
-    }
-
     // ---- the winner without training keys
 
     function test_AWinnerWithoutKeysMakesTheUserPublishThem() public {
@@ -39,16 +35,11 @@ contract DisputesTest is Base {
 
     function test_OnlyTheCommittedTrainingKeysAreADisclosure() public {
         _toKeyDispute();
-        bytes32 wanted = _secretsRoot(TRAIN_KEYS, TEST_KEYS);
         vm.prank(user);
-        vm.expectRevert(
-            abi.encodeWithSelector(WrongPreimage.selector, wanted, _secretsRoot(TEST_KEYS, TEST_KEYS))
-        );
+        vm.expectRevert(_wrongSecrets(USER_SEED, TEST_KEYS, TEST_KEYS));
         market.discloseKey(jobId, TEST_KEYS, seedHash, keccak256(TEST_KEYS));
-        vm.prank(user); // the right preimage of the wrong sibling
-        vm.expectRevert(
-            abi.encodeWithSelector(WrongPreimage.selector, wanted, _secretsRoot(TRAIN_KEYS, TRAIN_KEYS))
-        );
+        vm.prank(user); // the right preimage, a wrong sibling
+        vm.expectRevert(_wrongSecrets(USER_SEED, TRAIN_KEYS, TRAIN_KEYS));
         market.discloseKey(jobId, TRAIN_KEYS, seedHash, keccak256(TRAIN_KEYS));
         vm.prank(user);
         vm.expectRevert(abi.encodeWithSelector(BoxTooLarge.selector, 65, 64));
@@ -225,11 +216,10 @@ contract DisputesTest is Base {
 
     function test_OnlyTheCommittedTestKeysAreADisclosure() public {
         _toDisclose(true);
-        bytes32 wanted = _secretsRoot(TRAIN_KEYS, TEST_KEYS);
-        vm.expectRevert(
-            abi.encodeWithSelector(WrongPreimage.selector, wanted, _secretsRoot(TRAIN_KEYS, TRAIN_KEYS))
-        );
+        vm.expectRevert(_wrongSecrets(USER_SEED, TRAIN_KEYS, TRAIN_KEYS));
         market.discloseTest(jobId, TRAIN_KEYS, seedHash, keccak256(TRAIN_KEYS));
+        vm.expectRevert(_wrongSecrets("another", TRAIN_KEYS, TEST_KEYS));
+        market.discloseTest(jobId, TEST_KEYS, keccak256(abi.encode(bytes32("another"))), keccak256(TRAIN_KEYS));
         vm.expectRevert(abi.encodeWithSelector(BoxTooLarge.selector, 65, 64));
         market.discloseTest(jobId, new bytes(65), seedHash, keccak256(TRAIN_KEYS));
     }

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Base} from "./Base.sol";
+import {Cheats} from "./Cheats.sol";
 
 /// @notice `pay=linear`: passed is what beats the baseline, and the price is paid in the part of the way from baseline to
 ///         threshold that the committee's median has made. (`privacy=public`: Disputes.t.sol.)
@@ -20,15 +21,12 @@ contract OptionsTest is Base {
         vm.warp(market.job(jobId).deadline);
         vm.recordLogs();
         market.poke(jobId);
-        (, , uint96 price,) = abi.decode(_last(), (uint8, address, uint96, uint96));
+        Cheats.Log[] memory logs = vm.getRecordedLogs();
+        (,, uint96 price,) = abi.decode(logs[logs.length - 1].data, (uint8, address, uint96, uint96)); // JobClosed
         _checkClosed(Outcome.PAID);
         vm.assertEq(_net(workers[0]), int256(uint256(price)), "and its bond is back");
         vm.assertEq(_net(user), -10 - int256(uint256(price)), "the rest of the reserve is the user's");
         return price;
-    }
-
-    function _last() private returns (bytes memory) {
-        return vm.getRecordedLogs()[8].data; // 5 seats, PokeRewarded none: StateChanged, JobClosed
     }
 
     function test_HalfOfTheWayIsHalfOfThePrice() public {

@@ -190,6 +190,20 @@ abstract contract Steps is Scene {
         _checkConserved();
     }
 
+    /// @dev How the market refuses secrets that are not the job's: with the root that it keeps, and theirs.
+    function _wrongSecrets(bytes32 seed, bytes memory trainKeys, bytes memory testKeys)
+        internal
+        view
+        returns (bytes memory)
+    {
+        bytes32 wanted = _secretsRoot(userSeed, TRAIN_KEYS, TEST_KEYS);
+        return abi.encodeWithSelector(WrongPreimage.selector, wanted, _secretsRoot(seed, trainKeys, testKeys));
+    }
+
+    function _secretsRoot(bytes32 seed, bytes memory trainKeys, bytes memory testKeys) internal pure returns (bytes32) {
+        return keccak256(abi.encode(keccak256(abi.encode(seed)), keccak256(trainKeys), keccak256(testKeys)));
+    }
+
     function _revealSeed() internal {
         vm.prank(user);
         market.revealSeed(jobId, userSeed, keccak256(TRAIN_KEYS), keccak256(TEST_KEYS), _model());
