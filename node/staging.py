@@ -75,6 +75,12 @@ def stage(wish: JobWish, timing: Timing) -> Staged:
     """
     job = inspect_job(wish.program)
     threshold_e6 = check_metric(job, wish.metric, wish.threshold)
+    baseline_e6 = None if wish.baseline is None else check_metric(job, wish.metric, wish.baseline)
+    if baseline_e6 is not None and baseline_e6 >= threshold_e6:
+        raise BadInput(
+            f"A model at the baseline of {wish.baseline:g} is paid nothing, and one at the threshold of "
+            f"{wish.threshold:g} in full: choose a baseline that is worse than the threshold."
+        )
     check_data(job, wish.train, wish.test)
     if wish.reserve_wei <= 0:
         raise BadInput("The reserve is the most that you would pay: give more than 0 tokens with --reserve.")
@@ -109,6 +115,7 @@ def stage(wish: JobWish, timing: Timing) -> Staged:
         memory_bytes=wish.memory_bytes,
         disk_bytes=wish.disk_bytes,
         requirements=job.requirements,
+        baseline_e6=baseline_e6,
     )
     _require_readable(submission)
     train, test = wish.train.resolve(), wish.test.resolve()

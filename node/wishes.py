@@ -16,7 +16,8 @@ from morphware.protocol.units import Wei
 class JobWish:
     """A job to submit. ``program`` is a script, a notebook or a folder; amounts in wei, times in seconds.
 
-    ``None`` leaves a choice to the node: the market's usual share for the fee, the estimate for the windows.
+    ``None`` leaves a choice to the node: the market's usual share for the fee, the estimate for the windows.  With a
+    ``baseline`` a model between it and the threshold is paid its share; without one it is all or nothing.
     """
 
     program: Path
@@ -25,6 +26,7 @@ class JobWish:
     metric: str
     threshold: float
     reserve_wei: Wei
+    baseline: float | None = None
     name: str = ""
     estimated_s: int = 600
     training_s: int | None = None
@@ -75,6 +77,7 @@ class _PlainWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     metric: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
     threshold: float
     reserve_wei: _Amount
+    baseline: float | None = None
     name: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     estimated_s: _Window = 600
     training_s: _Window | None = None

@@ -51,6 +51,8 @@ class SubmitOptions:
     metric: str | None
     threshold_e6: int | None
     """What the model must reach, in millionths of the metric's natural unit; for a loss the most that it may be."""
+    baseline_e6: int | None
+    """Where a payment in part begins, in the threshold's unit; None: all at the threshold or nothing."""
     reserve_wei: Wei | None
     """The most that the user pays."""
     seats: int

@@ -75,6 +75,7 @@ def wish_of(options: SubmitOptions) -> JobWish:
         test=options.test,
         metric=metric,
         threshold=threshold,
+        baseline=None if options.baseline_e6 is None else options.baseline_e6 / METRIC_SCALE,
         reserve_wei=_reserve(options, job),
         name=options.name,
         estimated_s=options.estimated_s or job.config.estimated_seconds or FALLBACK_ESTIMATE_S,

@@ -229,11 +229,22 @@ def test_the_usual_fee_is_a_fiftieth(job: Path) -> None:
         ({"threshold": float("nan")}, "threshold"),
         ({"threshold": 1.5}, "lies between 0 and 1"),
         ({"metric": "nonsense"}, "never reports"),
+        ({"baseline": 0.9}, "worse than the threshold"),
+        ({"baseline": 0.95}, "worse than the threshold"),
+        ({"baseline": float("nan")}, "threshold"),
+        ({"metric": "log_loss", "threshold": 0.3, "baseline": 0.2}, "worse than the threshold"),
     ],
 )
 def test_what_no_market_takes_is_a_sentence(job: Path, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         stage(wish_for(job, **changes))
+
+
+def test_a_baseline_goes_the_same_way_as_the_threshold(job: Path) -> None:
+    assert stage(wish_for(job)).submission.baseline_e6 is None
+    assert stage(wish_for(job, threshold=0.9, baseline=0.5)).submission.baseline_e6 == 500_000
+    loss = stage(wish_for(job, metric="log_loss", threshold=0.3, baseline=0.7)).submission
+    assert (loss.threshold_e6, loss.baseline_e6) == (-300_000, -700_000)
 
 
 def test_a_name_is_one_short_line(job: Path) -> None:
@@ -260,7 +271,7 @@ def test_requirements_that_no_description_holds_are_refused(job: Path) -> None:
 
 
 def test_a_wish_reads_back(job: Path) -> None:
-    wish = wish_for(job, fee_wei=Wei(2**80), seats=3, training_s=5, privacy="public", name="a name")
+    wish = wish_for(job, fee_wei=Wei(2**80), seats=3, training_s=5, privacy="public", name="a name", baseline=0.1)
     assert JobWish.from_plain(json.loads(json.dumps(wish.to_plain()))) == wish
 
 

@@ -55,6 +55,7 @@ def options(job: Path, **changes: Any) -> SubmitOptions:
         test=job / "test",
         metric=None,
         threshold_e6=None,
+        baseline_e6=None,
         reserve_wei=None,
         seats=5,
         name="",
