@@ -1,17 +1,24 @@
 """Captured committees, wrong models and silence: who knows better appeals if that pays, and the honest lose nothing."""
 
 import dataclasses
+import random
 
 import pytest
 
 from morphware.protocol import calls
+from morphware.protocol import chain_events as ce
 from morphware.protocol import effects as fx
+from morphware.protocol import events as ev
+from morphware.protocol.codec import decode, encode
+from morphware.protocol.effects import Effect
+from morphware.protocol.events import Moment
+from morphware.protocol.messages import ModelManifest
 from morphware.protocol.states import Outcome, State, Verdict
-from morphware.protocol.units import Wei
+from morphware.protocol.units import Timestamp, Wei
 from morphware.protocol.user import Submission
 from tests.protocol.marketplace import Marketplace
 from tests.protocol.marketplace_nodes import SUBMISSION, Faults
-from tests.protocol.test_brains_hostile import loses
+from tests.protocol.test_brains_hostile import loses, on_call, with_garbage_boxes
 
 GOOD, BAD = 950_000, 100_000
 MANY = 24
@@ -260,6 +267,45 @@ def test_a_brain_reborn_before_each_event_changes_nothing_of_an_appeal() -> None
     plain = captured(1, truth_e6=BAD, lie_e6=GOOD, liars=5).run()
     reborn = captured(1, truth_e6=BAD, lie_e6=GOOD, liars=5, faults=Faults(is_reborn_at_each_event=True)).run()
     assert reborn.history == plain.history
+
+
+def test_no_order_of_disputes_and_appeals_makes_a_brain_raise() -> None:
+    """Events of lives with every dispute, an appeal and a redraw in any order, each several times or never."""
+    pool: list[ce.ChainEvent | ev.Event] = []
+    places = [captured(3, truth_e6=BAD, lie_e6=GOOD, liars=liars, faults=_bad_keys()).run() for liars in (3, 5)]
+    for place in places:
+        pool += [event for _, event in place.history if not isinstance(event, ce.JobPosted)]
+        for node in place.nodes.values():
+            pool += [line.event for line in node.journal if not isinstance(line.event, ce.JobPosted)]
+    kinds = {type(event) for event in pool}
+    assert {ce.KeyDisclosed, ce.XDisclosed, ce.TestKeysDisclosed, ce.ModelKeysDisclosed, ce.Appealed} <= kinds
+    [place, _] = places
+    posted = next(event for _, event in place.history if isinstance(event, ce.JobPosted))
+    chance = random.Random(7)
+    for name in ("user", "worker 0", *names_in(place, 0)[:2], names_in(place, 1)[0]):
+        for _ in range(40):
+            brain = place.makers[name]()
+            asked: set[str] = set()
+            now = int(place.history[0][0])
+            brain.handle(posted, Moment(Timestamp(now), 1))
+            for event in chance.sample(pool, 60):
+                now += chance.randrange(4)
+                for effect in brain.handle(event, Moment(Timestamp(now), now), is_behind=chance.random() < 0.2):
+                    assert effect.id not in asked
+                    asked.add(effect.id)
+
+
+def _bad_keys() -> Faults:
+    def user(effect: Effect) -> Effect:
+        return with_garbage_boxes(calls.PostTestKeys, 112)(on_call(calls.PostKeys, box=bytes(112))(effect))
+
+    def worker(effect: Effect) -> Effect:
+        if isinstance(effect, fx.Send) and isinstance(effect.call, calls.SubmitModel):
+            spoiled = ModelManifest(file=decode(effect.call.model, ModelManifest).file, x_box=bytes(80))
+            return fx.Send(effect.id, dataclasses.replace(effect.call, model=encode(spoiled)))
+        return with_garbage_boxes(calls.PostModelKeys, 112)(effect)
+
+    return Faults(alter={"user": user, "worker 0": worker})
 
 
 def _with_fee(fee_wei: int) -> Submission:
