@@ -9,7 +9,7 @@ from rich.text import Text
 from morphware.node.bench.gas.report import BASELINES, reading
 
 WAYS: Final = {
-    "relayed": ("A whole job, relayed", "others bring commitments and openings, many in a transaction"),
+    "relayed": ("A whole job, relayed", "others bring bids and reports, in batches"),
     "self_sent": ("A whole job, self-sent", "everybody sends what is its own"),
 }
 LABEL_WIDTH: Final = 22
