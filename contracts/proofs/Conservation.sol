@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {ITrial} from "../src/IMarket.sol";
+import {Proof} from "./Proof.sol";
+
+/// @notice No call makes, loses or strands a wei: what the parties, the seats and the ashes gain is what the job held. And
+///         no settlement can fail: whatever the amounts and the verdict, the poke that closes a job succeeds.
+abstract contract Conservation is Proof {
+    address private constant BANK = address(0xBA4C);
+    address private constant FIRST_APPELLANT = address(0x3001);
+    address private constant SECOND_APPELLANT = address(0x3002);
+    uint256 private constant COMMITTEE = 3;
+
+    /// @dev What a job may be at its end. The market's total fits 96 bits, so no job's amounts come near them.
+    struct Job_ {
+        uint88 reserve;
+        uint72 fee;
+        uint88 price;
+        uint8 seats;
+        uint8 appeals;
+        uint8 doubted; // the verdict that the first appeal doubted
+        uint8 doubtedNext;
+    }
+
+    function check_deposit_and_withdraw_move_what_they_say(uint96 amount, uint96 back) external {
+        vm.prank(BANK);
+        _token.transfer(USER, amount);
+        vm.prank(USER);
+        _token.approve(address(this), amount);
+        vm.prank(USER);
+        this.deposit(amount);
+        assert(_free[USER] == amount && _total == amount && _token.balanceOf(address(this)) == amount);
+        vm.prank(USER);
+        (bool isDone, bytes4 refusal) = _try(abi.encodeCall(this.withdraw, (back)));
+        assert(isDone == (back <= amount));
+        assert(isDone || refusal == InsufficientBalance.selector);
+        uint256 left = isDone ? amount - back : amount;
+        assert(_free[USER] == left && _total == left && _token.balanceOf(address(this)) == left);
+        assert(_token.balanceOf(USER) == amount - left);
+    }
+
+    function check_post_takes_what_the_job_holds(uint96 balance, uint96 reserve, uint96 fee) external {
+        vm.warp(NOW);
+        _free[USER] = balance;
+        _freeSeats = 100;
+        Terms memory terms;
+        terms.reserve = reserve;
+        terms.fee = fee;
+        terms.seats = 5;
+        terms.biddingSeconds = terms.trainingSeconds = terms.testingSeconds = 60;
+        vm.prank(USER);
+        try this.post(terms, "") returns (bytes32 jobId) {
+            assert(int256(uint256(balance)) == int256(_free[USER]) + this.job(jobId).held);
+            assert(_burned == 0);
+        } catch {
+            assert(_free[USER] == balance);
+        }
+    }
+
+    function check_seats_hold_what_they_cost(uint128 balance, uint8 count) external {
+        vm.assume(count <= 3);
+        _free[USER] = balance;
+        vm.prank(USER);
+        (bool isDone,) = _try(abi.encodeCall(this.stake, (count)));
+        assert(isDone == (count != 0 && balance >= uint256(count) * STAKE));
+        assert(_free[USER] == (isDone ? balance - uint256(count) * STAKE : balance));
+        assert(this.seatCount() == (isDone ? count : 0) && _freeSeats == this.seatCount());
+    }
+
+    function check_a_seat_gives_back_what_it_cost(uint40 since, uint40 freeAt, bool isBusy, uint40 time) external {
+        _seats[0] = Seat(USER, since, freeAt, isBusy);
+        _nextSeat = 1;
+        vm.warp(time);
+        vm.prank(USER);
+        (bool isDone,) = _try(abi.encodeCall(this.unstake, (0)));
+        assert(isDone == (freeAt != 0 && !isBusy && time >= freeAt));
+        assert(_free[USER] == (isDone ? STAKE : 0));
+        assert(this.seatCount() == (isDone ? 0 : 1));
+    }
+
+    /// @notice Unopened bonds burn; without a winner the user has everything back.
+    function check_award(uint88 reserve, uint72 fee, uint8 unopened, bool hasWinner) external {
+        Record storage record = _put(State.REVEALING, reserve, fee, 5);
+        record.commitments = record.unopened = unopened;
+        if (hasWinner) record.winner = WINNER;
+        int256 held = this.job(JOB).held;
+        _poke();
+        assert(held == _credited() + this.job(JOB).held);
+    }
+
+    function check_settlement_of_user_fault(Job_ calldata job_) external {
+        _proveSettlement(job_, State.AWARDED, Verdict.NONE);
+    }
+
+    function check_settlement_of_mutual_abort(Job_ calldata job_) external {
+        _proveSettlement(job_, State.KEYED, Verdict.NONE);
+    }
+
+    function check_settlement_of_worker_fault(Job_ calldata job_) external {
+        _proveSettlement(job_, State.TRAINING, Verdict.NO_MODEL);
+    }
+
+    function check_settlement_of_rejected(Job_ calldata job_) external {
+        _proveSettlement(job_, State.TALLIED, Verdict.FAIL);
+    }
+
+    function check_settlement_of_inconclusive(Job_ calldata job_) external {
+        _proveSettlement(job_, State.TALLIED, Verdict.NONE);
+    }
+
+    function check_settlement_of_paid(Job_ calldata job_) external {
+        _proveSettlement(job_, State.INSPECT, Verdict.PASS);
+    }
+
+    function check_settlement_of_paid_though_the_test_set_was_withheld(Job_ calldata job_) external {
+        _proveSettlement(job_, State.TALLIED, Verdict.NO_TEST);
+    }
+
+    /// @notice Whatever three validators reported or did not, and whatever the verdict.
+    function check_settlement_of_a_committee(
+        uint88 reserve,
+        uint72 fee,
+        uint8[3] calldata kinds,
+        int64[3] calldata metrics,
+        uint8 strikes_
+    ) external {
+        Record storage record = _put(State.TALLIED, reserve, fee, uint8(COMMITTEE));
+        record.winner = WINNER;
+        record.price = reserve;
+        record.verdict = Verdict.FAIL;
+        for (uint32 i = 0; i < COMMITTEE; ++i) {
+            _seats[i] = Seat(_validator(i), 1, 0, true);
+            if (kinds[i] == 1) _rounds[JOB][0].reports[i] = _seal("commitment", _validator(i));
+            else if (kinds[i] == 2) _rounds[JOB][0].reports[i] = _pack(metrics[i], 0);
+        }
+        _strikes[0] = Strikes(strikes_ % 3, uint40(NOW));
+        _rounds[JOB][0].seats[0] = COMMITTEE | (0 << 32) | (1 << 64) | (2 << 96);
+        _nextSeat = uint32(COMMITTEE);
+        int256 before = this.job(JOB).held + int256(COMMITTEE * STAKE);
+        _poke();
+        int256 paid = _credited();
+        for (uint256 i = 0; i < COMMITTEE; ++i) {
+            paid += int256(_free[_validator(i)]);
+        }
+        assert(record.state == State.CLOSED);
+        assert(before == paid + int256(this.seatCount() * STAKE));
+    }
+
+    function _proveSettlement(Job_ calldata job_, State state, Verdict verdict) private {
+        vm.assume(job_.price <= job_.reserve && job_.seats <= 11 && job_.appeals <= 2);
+        vm.assume(job_.doubted <= uint8(Verdict.NO_TEST) && job_.doubtedNext <= uint8(Verdict.NO_TEST));
+        Record storage record = _put(state, job_.reserve, job_.fee, job_.seats);
+        record.winner = WINNER;
+        record.price = job_.price;
+        record.verdict = verdict;
+        record.flags = CLAIMED;
+        record.appeals = job_.appeals;
+        _appeals[JOB][0] = Appeal(FIRST_APPELLANT, 11, Verdict(job_.doubted));
+        _appeals[JOB][1] = Appeal(SECOND_APPELLANT, 23, Verdict(job_.doubtedNext));
+        int256 held = this.job(JOB).held;
+        _poke();
+        assert(record.state == State.CLOSED);
+        assert(held == _credited());
+    }
+
+    function _put(State state, uint96 reserve, uint96 fee, uint8 seats) private returns (Record storage record) {
+        vm.warp(NOW);
+        record = _records[JOB];
+        record.user = USER;
+        record.state = state;
+        record.deadline = uint40(NOW);
+        record.reserve = reserve;
+        record.fee = fee;
+        record.seats = seats;
+    }
+
+    function _poke() private {
+        (bool isDone,) = _try(abi.encodeCall(ITrial.poke, (JOB)));
+        assert(isDone);
+    }
+
+    /// @dev What the poke has given to anybody, and burned. The poker is this contract.
+    function _credited() private view returns (int256) {
+        return int256(
+            _free[USER] + _free[WINNER] + _free[address(this)] + _free[FIRST_APPELLANT] + _free[SECOND_APPELLANT] + _burned
+        );
+    }
+
+    function _validator(uint256 i) private pure returns (address) {
+        return address(uint160(0x4000 + i));
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ITrial} from "../src/IMarket.sol";
+import {Proof} from "./Proof.sol";
+
+/// @notice The clock rule: in every state, with any deadline and at any time, a job's actions are open iff
+///         `now < deadline`, and `poke` iff `now >= deadline`. Never both, never neither, and a poke that is due succeeds.
+abstract contract Deadlines is Proof {
+    /// @notice Too early: refused as such, in every state. Due: it works, in every state; but the draw waits for its block.
+    function check_poke_works_iff_it_is_due(uint8 state, uint40 deadline, uint40 time, uint32 number, uint32 drawBlock)
+        external
+    {
+        vm.assume(state > uint8(State.NONE) && state < uint8(State.CLOSED));
+        vm.assume(number > 256);
+        _put(State(state), deadline, time);
+        vm.roll(number);
+        Record storage record = _records[JOB];
+        record.drawBlock = drawBlock;
+        (bool isDone, bytes4 refusal) = _try(abi.encodeCall(ITrial.poke, (JOB)));
+        if (time < deadline) assert(!isDone && refusal == TooEarly.selector);
+        else if (State(state) == State.DRAWING && number <= drawBlock) assert(refusal == SeedBlockPending.selector);
+        else assert(isDone);
+    }
+
+    /// @notice No job, or a closed one: at no time.
+    function check_poke_never_moves_what_is_not_there(bool isClosed, uint40 deadline, uint40 time) external {
+        _put(isClosed ? State.CLOSED : State.NONE, deadline, time);
+        (bool isDone, bytes4 refusal) = _try(abi.encodeCall(ITrial.poke, (JOB)));
+        assert(!isDone && refusal == WrongState.selector);
+    }
+
+    function check_actions_of_the_auction(uint8 state, uint40 deadline, uint40 time) external {
+        _proveGate(state, deadline, time, State.BIDDING, abi.encodeCall(this.cancel, (JOB)));
+        _proveGate(state, deadline, time, State.BIDDING, abi.encodeCall(this.commit, (JOB, "commitment")));
+        _proveGate(state, deadline, time, State.BIDDING, abi.encodeCall(this.commitBatch, (JOB, new SignedBid[](1))));
+        _proveGate(state, deadline, time, State.REVEALING, abi.encodeCall(this.revealBatch, (JOB, new Opening[](1))));
+    }
+
+    function check_actions_of_the_training(uint8 state, uint40 deadline, uint40 time) external {
+        _proveGate(state, deadline, time, State.AWARDED, abi.encodeCall(this.postKeys, (JOB, "")));
+        _proveGate(state, deadline, time, State.KEYED, abi.encodeCall(this.ack, (JOB)));
+        _proveGate(state, deadline, time, State.KEYED, abi.encodeCall(ITrial.decline, (JOB)));
+        _proveGate(state, deadline, time, State.KEYED, abi.encodeCall(this.complainKey, (JOB)));
+        _proveGate(state, deadline, time, State.KEY_DISPUTE, abi.encodeCall(this.discloseKey, (JOB, "", 0, 0)));
+    }
+
+    function check_actions_of_the_committee(uint8 state, uint40 deadline, uint40 time) external {
+        ModelRoot memory model;
+        _proveGate(state, deadline, time, State.SEED, abi.encodeCall(ITrial.revealSeed, (JOB, 0, 0, 0, model)));
+        _proveGate(state, deadline, time, State.KEYING, abi.encodeCall(this.complainX, (JOB)));
+        _proveGate(state, deadline, time, State.X_DISPUTE, abi.encodeCall(this.discloseX, (JOB, 0, 0, 0, 0)));
+        _proveGate(state, deadline, time, State.VCOMMIT, abi.encodeCall(this.commitReport, (JOB, "commitment")));
+        _proveGate(
+            state, deadline, time, State.VCOMMIT, abi.encodeCall(this.commitReportBatch, (JOB, new SignedReport[](1)))
+        );
+        _proveGate(state, deadline, time, State.VCOMMIT, abi.encodeCall(this.complainKeys, (JOB, true)));
+        _proveGate(state, deadline, time, State.DISCLOSE, abi.encodeCall(this.discloseTest, (JOB, "", 0, 0)));
+        _proveGate(state, deadline, time, State.DISCLOSE, abi.encodeCall(this.discloseModel, (JOB, 0, 0, 0, 0)));
+        _proveGate(state, deadline, time, State.VREVEAL, abi.encodeCall(ITrial.revealReports, (JOB, new Report[](1))));
+    }
+
+    function check_actions_of_the_verdict(uint8 state, uint40 deadline, uint40 time) external {
+        _proveGate(state, deadline, time, State.TALLIED, abi.encodeCall(ITrial.appeal, (JOB)));
+        _proveGate(state, deadline, time, State.CLAIMABLE, abi.encodeCall(ITrial.claim, (JOB, 0, 0, 0, 0)));
+        _proveGate(state, deadline, time, State.INSPECT, abi.encodeCall(ITrial.inspectAppeal, (JOB)));
+    }
+
+    /// @dev In another state: refused as such. In its own: refused as too late iff it is; in time, never for the time.
+    function _proveGate(uint8 state, uint40 deadline, uint40 time, State wanted, bytes memory call_) private {
+        vm.assume(state <= uint8(State.CLOSED));
+        _put(State(state), deadline, time);
+        (bool isDone, bytes4 refusal) = _try(call_);
+        if (State(state) != wanted) assert(!isDone && refusal == WrongState.selector);
+        else if (time >= deadline) assert(!isDone && refusal == TooLate.selector);
+        else assert(isDone || (refusal != TooLate.selector && refusal != TooEarly.selector && refusal != WrongState.selector));
+    }
+
+    /// @dev A job of the caller's own, which has won it itself, with a committee of none.
+    function _put(State state, uint40 deadline, uint40 time) private {
+        vm.warp(time);
+        delete _records[JOB];
+        Record storage record = _records[JOB];
+        record.user = address(this);
+        record.winner = address(this);
+        record.state = state;
+        record.deadline = deadline;
+        record.reserve = 100;
+        record.fee = 2;
+        record.seats = 5;
+        record.price = 40;
+        record.trainingSeconds = 60;
+        record.testingSeconds = 30;
+    }
+}
