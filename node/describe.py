@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from morphware.protocol.calls import Option
 from morphware.protocol.codec import Malformed, decode
 from morphware.protocol.messages import JobSpec
 from morphware.protocol.states import Outcome, State, Verdict
@@ -47,7 +48,10 @@ def address_text(account: Address | None) -> str | None:
 
 
 def describe(view: JobView, *, account: Address, problem: str, model: Path | None) -> dict[str, Any]:
-    """Everything that can be said of a job; ``committee`` is the newest, ``reports`` are those of every round."""
+    """Everything that can be said of a job; ``committee`` is the newest, ``reports`` are those of every round.
+
+    ``price_wei`` is what the auction found, ``paid_wei`` what the winner was paid of it in the end.
+    """
     spec = _spec(view)
     return {
         "job_id": view.job_id.hex(),
@@ -63,8 +67,10 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
         "reserve_wei": str(view.terms.reserve_wei),
         "fee_wei": str(view.terms.fee_wei),
         "threshold": view.terms.threshold_e6 / METRIC_SCALE,
+        "baseline": view.terms.baseline_e6 / METRIC_SCALE if view.terms.options & Option.LINEAR else None,
         "estimated_s": view.terms.estimated_s,
         "price_wei": str(view.award.price_wei) if view.award else None,
+        "paid_wei": str(view.closed.price_wei) if view.closed else None,
         "winner": {"account": address_text(view.award.winner), "bid_wei": str(view.award.bid_wei)}
         if view.award
         else None,

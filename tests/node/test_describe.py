@@ -1,5 +1,7 @@
 """What a node says of a job is what the chain said, of each bid by itself."""
 
+import dataclasses
+
 from morphware.node.describe import PAYING_OUT, UNTESTED, WAITS_FOR, address_text, describe
 from morphware.protocol import chain_events as ce
 from morphware.protocol import effects as fx
@@ -7,7 +9,7 @@ from morphware.protocol.job import TABLE
 from morphware.protocol.states import State
 from morphware.protocol.units import Wei
 from tests.protocol.marketplace import Marketplace
-from tests.protocol.marketplace_nodes import account_of
+from tests.protocol.marketplace_nodes import SUBMISSION, account_of
 
 
 def test_a_copy_of_a_bid_is_not_shown_as_opened_with_the_bid_that_it_copies() -> None:
@@ -42,6 +44,14 @@ def test_a_job_that_was_paid_for_without_a_test_does_not_say_that_it_met_the_thr
     place.faults.vanish["user"] = State.SEED
     place.run()
     assert describe(place.view, account=account_of("user"), problem="", model=None)["reason"] == UNTESTED
+
+
+def test_a_job_that_pays_in_part_shows_what_was_paid_beside_the_price() -> None:
+    linear = dataclasses.replace(SUBMISSION, baseline_e6=500_000)
+    place = Marketplace(1, submission=linear, metric_e6=700_000).run()
+    shown = describe(place.view, account=account_of("user"), problem="", model=None)
+    assert (shown["outcome"], shown["price_wei"], shown["paid_wei"], shown["baseline"]) == ("PAID", "40", "20", 0.5)
+    assert place.gains()["worker 0"] == 20
 
 
 def test_a_job_whose_seats_are_being_settled_says_so() -> None:
