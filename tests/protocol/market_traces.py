@@ -219,17 +219,21 @@ def some_report(random: Random, validator: Address, name: str) -> Report:
     return Report(validator, metric, fingerprint, secret("root"), keccak(b"salt" + validator))
 
 
-def hostile(world: World, random: Random) -> None:
-    """A call of any kind by anybody, with arguments that may be right, wrong, stale or another job's."""
+def hostile(world: World, random: Random, spared: frozenset[Address] = frozenset()) -> None:
+    """A call of any kind by whoever is not spared, with arguments that may be right, wrong, stale or another job's."""
     job_id = random.choice([*world.market.jobs, JobId(secret("no job"))])
     job = world.market.jobs.get(job_id)
     involved = [who for who in (job.user, job.winner, *job.committee) if any(who)] if job else []
     caller = random.choice(involved if involved and random.random() < 0.6 else CROWD)
+    if caller in spared:
+        return
     menu = [*account_calls(world, random, caller), *auction_calls(world, random, job_id, caller)]
     menu += trial_calls(world, random, job_id)
     if job and random.random() < 0.2:
         world.know(world.names[job_id], job.terms, caller)
         menu.append(calls.Post(job.terms, b"again"))
+    if spared:  # nobody else can sign for them
+        menu = [call for call in menu if not isinstance(call, (calls.CommitBatch, calls.CommitReportBatch))]
     fitting = [call for call in menu if job and (job.state, type(call)) in RULES]
     world.ask(caller, random.choice(fitting if fitting and random.random() < 0.6 else menu))
 

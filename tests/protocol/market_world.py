@@ -263,8 +263,9 @@ class World:
 
     def seed(self, job_id: JobId) -> calls.RevealSeed:
         """The end user's share, with what stands beside it."""
-        name, terms = self.names[job_id], self.job(job_id).terms
-        return calls.RevealSeed(job_id, user_seed(name), terms.train_key_hash, terms.test_key_hash, self.root(job_id))
+        name, job = self.names[job_id], self.job(job_id)
+        root = self.root(job_id) if job.model is None else job.model.root
+        return calls.RevealSeed(job_id, user_seed(name), job.terms.train_key_hash, job.terms.test_key_hash, root)
 
     def disclose_key(self, job_id: JobId) -> calls.DiscloseKey:
         name, terms = self.names[job_id], self.job(job_id).terms
