@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {Settlement} from "./Settlement.sol";
 
 /// @title From a verdict to the end: who may doubt it, what it leads to, and what the worker has to do for its price.
-/// @notice An appeal pays for a committee of twice the size and one more, drawn anew. Whoever doubted what does not stand
-///         in the end gets its bond back out of what the wrong ones lose.
+/// @notice An appeal pays for a committee of twice the size and one more, drawn anew. Whoever doubted what does not
+///         stand in the end gets its bond back out of what the wrong ones lose.
 abstract contract Appeals is Settlement {
     /// @dev Before the claim; one more after it, as only then the user can test the model itself.
     uint256 private constant APPEALS = 2;

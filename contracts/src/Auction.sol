@@ -6,9 +6,10 @@ import {IDesk} from "./IMarket.sol";
 import {MarketRules} from "./MarketRules.sol";
 
 /// @title A sealed-bid, second-price, reverse auction: the cheapest authentic worker wins, at the second-lowest price.
-/// @notice Bids are commitments behind one uniform bond, decoys included, so that neither bond nor gas tells them apart.
-///         Anybody may bring a signed commitment, and open anybody's bid. A bid that nobody opens burns its bond. Only
-///         the best bid and the second price are kept, so the result does not depend on the order of the openings.
+/// @notice Bids are commitments behind one uniform bond, decoys included, so that neither bond nor gas tells them
+///         apart. Anybody may bring a signed commitment, and open anybody's bid. A bid that nobody opens burns its
+///         bond. Only the best bid and the second price are kept, so the result does not depend on the order of the
+///         openings.
 abstract contract Auction is IDesk, MarketRules, EIP712 {
     bytes32 internal constant JOB_TYPEHASH =
         keccak256("Job(uint256 chainId,address market,address user,bytes32 seedHash)");
@@ -30,8 +31,8 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
     ///      freeze other people's money for 136 years.
     uint32 private constant MOST_WINDOW_SECONDS = 30 days;
 
-    /// @dev A bid's word is its sequence + 1 while it is sealed. An opened one is forgotten, but the best so far, which
-    ///      gets this bit: it is not opened twice, and `submitModel` finds its salt in it.
+    /// @dev A bid's word is its sequence + 1. An opened one is forgotten, but for the best so far, by which
+    ///      `submitModel` knows the salt; between batches that one has this bit, so that it is not opened twice.
     uint256 internal constant OPENED = 1 << 255;
 
     /// @dev The auction while a batch is opened: read once, written once.
@@ -85,7 +86,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         Record storage record = _live(jobId, State.BIDDING);
         _onlyCaller(record.user);
         if (record.commitments != 0) revert AlreadyBid(record.commitments);
-        _closeUnawarded(jobId, record, Outcome.CANCELLED);
+        _closeUnawarded(jobId, record, Outcome.CANCELLED, 0);
     }
 
     /// @notice Bids, sealed: locks the bond behind `commitment`. Any number of bids per account, each commitment once.
@@ -136,8 +137,8 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         record.unopened += sequence - before;
     }
 
-    /// @notice Opens bids, anybody's. What is open already, and what was never committed, is passed over, so that nobody
-    ///         can spoil a batch; one of them must be new. The last opening awards the job at once.
+    /// @notice Opens bids, anybody's. What is open already, and what was never committed, is passed over, so that
+    ///         nobody can spoil a batch; one of them must be new. The last opening awards the job at once.
     /// @param openings At most 64.
     function revealBatch(bytes32 jobId, Opening[] calldata openings) external {
         Record storage record = _live(jobId, State.REVEALING);
@@ -152,12 +153,15 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
             if (_open(jobId, contest, opening, commitment)) ++opened;
         }
         if (opened == 0) revert UnknownCommitment(first);
-        if (contest.winner != address(0)) {
-            if (contest.key != 0) _storeStanding(record, contest);
-            record.price = contest.second;
-        }
         uint32 unopened = record.unopened - opened;
         record.unopened = unopened;
+        if (contest.winner != address(0)) {
+            record.price = contest.second;
+            if (contest.key != 0) {
+                _storeStanding(record, contest);
+                if (unopened != 0) _bids[contest.key] |= OPENED;
+            }
+        }
         if (unopened == 0) _award(jobId, record, 0, false);
     }
 
@@ -168,14 +172,13 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         // The bidder is in the hash: a copy lies under another bidder, and no opening leads there.
         bytes32 key = _bidKey(jobId, opening.bidder, commitment);
         uint256 bid = _bids[key];
-        if (bid == 0 || bid & OPENED != 0) return false;
+        if (bid == 0 || bid & OPENED != 0 || key == contest.key) return false;
         emit BidOpened(
             jobId, opening.bidder, commitment, opening.price, opening.isAuthentic, opening.estimatedSeconds
         );
         address loser = opening.bidder;
         if (_isEligible(contest, opening) && _isBest(contest, opening.price, uint32(bid - 1))) {
             loser = _crown(contest, opening, uint32(bid - 1), key);
-            _bids[key] = bid | OPENED;
         } else {
             delete _bids[key];
         }
@@ -207,7 +210,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         contest.best = opening.price;
         contest.sequence = sequence;
         contest.estimatedSeconds = opening.estimatedSeconds;
-        // One that an earlier batch opened stays as it is: its key would cost a word, and it says no more than "open".
+        // One that an earlier batch opened stays marked: to know its key would cost a word.
         if (contest.key != 0) delete _bids[contest.key];
         contest.key = key;
     }

@@ -64,35 +64,37 @@ abstract contract Committee is Appeals {
         returns (bool isDrawn)
     {
         uint256 span = record.seatSpan;
+        if (span == 0) return false;
         uint256 postedAt = record.postedAt;
         (address[] memory barred, uint256 others) = _barred(jobId, record, round, wanted);
-        uint32[] memory picked = new uint32[](wanted);
+        uint32[] memory numbers = new uint32[](wanted);
         uint256 count;
-        for (uint256 attempt = 0; attempt < MOST_DRAWS && count < wanted && span != 0; ++attempt) {
-            uint32 number = uint32(uint256(keccak256(abi.encode(seed, round, attempt))) % span);
-            Seat storage seat_ = _seats[number];
-            address owner = seat_.owner;
-            if (owner == address(0) || !_isFree(seat_) || seat_.since >= postedAt) continue;
-            if (_isIn(barred, others + count, owner)) continue;
-            seat_.isBusy = true;
-            barred[others + count] = owner;
-            picked[count++] = number;
+        unchecked {
+            for (uint256 attempt = 0; attempt < MOST_DRAWS && count < wanted; ++attempt) {
+                uint32 number = uint32(uint256(keccak256(abi.encode(seed, round, attempt))) % span);
+                Seat storage seat_ = _seats[number];
+                address owner = seat_.owner;
+                if (owner == address(0) || !_isFree(seat_) || seat_.since >= postedAt) continue;
+                if (_isIn(barred, others + count, owner)) continue;
+                seat_.isBusy = true;
+                barred[others + count] = owner;
+                numbers[count++] = number;
+            }
+            if (count != 0 && count % 2 == 0) _seats[numbers[--count]].isBusy = false;
         }
-        if (count != 0 && count % 2 == 0) _seats[picked[--count]].isBusy = false;
         if (count == 0) return false;
         _freeSeats -= uint32(count);
-        uint32[] memory numbers = new uint32[](count);
+        _storeSeats(_rounds[jobId][round], numbers, count);
         address[] memory validators = new address[](count);
         for (uint256 i = 0; i < count; ++i) {
-            numbers[i] = picked[i];
             validators[i] = barred[others + i];
         }
-        _storeSeats(_rounds[jobId][round], numbers);
         emit CommitteeDrawn(jobId, round, seed, validators);
         return true;
     }
 
-    /// @dev Who may not sit: the parties, and the owners of all seats of earlier rounds. There is room for `wanted` more.
+    /// @dev Who may not sit: the parties, and the owners of all seats of earlier rounds. There is room for `wanted`
+    ///      more.
     function _barred(bytes32 jobId, Record storage record, uint256 rounds, uint256 wanted)
         private
         view

@@ -286,17 +286,6 @@ interface IDesk is IMarketTypes {
     function job(bytes32 jobId) external view returns (Job memory);
     function committee(bytes32 jobId, uint8 round) external view returns (Member[] memory);
     function appeals(bytes32 jobId) external view returns (Appeal[] memory);
-    function freeBalance(address account) external view returns (uint256);
-    function burned() external view returns (uint256);
-    function total() external view returns (uint256);
-    function seat(uint32 seat_) external view returns (Seat memory);
-    function strikes(uint32 seat_) external view returns (Strikes memory);
-    function freeSeats() external view returns (uint256);
-    function seatCount() external view returns (uint256);
-    function nextSeat() external view returns (uint256);
-    function freed() external view returns (uint32[] memory);
-    function timing() external view returns (Timing memory);
-    function seatStake() external view returns (uint96);
 }
 
 /// @title The half that draws, tallies, judges and pays, and every deadline: what `Trial` implements, at the market's
@@ -313,6 +302,19 @@ interface ITrial is IMarketTypes {
     function poke(bytes32 jobId) external;
 
     function tally(bytes32 jobId, uint8 round) external view returns (Tally memory);
+
+    function token() external view returns (address);
+    function freeBalance(address account) external view returns (uint256);
+    function burned() external view returns (uint256);
+    function total() external view returns (uint256);
+    function seat(uint32 seat_) external view returns (Seat memory);
+    function strikes(uint32 seat_) external view returns (Strikes memory);
+    function freeSeats() external view returns (uint256);
+    function seatCount() external view returns (uint256);
+    function nextSeat() external view returns (uint256);
+    function freed() external view returns (uint32[] memory);
+    function timing() external view returns (Timing memory);
+    function seatStake() external view returns (uint96);
 }
 
 /// @title Everything that the market's address answers to.

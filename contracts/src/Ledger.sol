@@ -32,26 +32,6 @@ abstract contract Ledger is IDesk, MarketRules {
         _token.safeTransfer(msg.sender, amount);
     }
 
-    /// @notice The token of all amounts.
-    function token() external view returns (IERC20) {
-        return _token;
-    }
-
-    /// @notice What `account` may withdraw, bid or stake, in wei.
-    function freeBalance(address account) external view returns (uint256) {
-        return _free[account];
-    }
-
-    /// @notice Wei taken out of circulation since deployment.
-    function burned() external view returns (uint256) {
-        return _burned;
-    }
-
-    /// @notice Deposits minus withdrawals, in wei: the sum of free balances, stakes, jobs' holdings and burned money.
-    function total() external view returns (uint256) {
-        return _total;
-    }
-
     function _deposit(uint96 amount) private {
         _total += amount;
         _credit(msg.sender, amount);

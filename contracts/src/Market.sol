@@ -55,25 +55,6 @@ contract Market is Ledger, Seats, Training, Keys, SealedReports, JobViews, Multi
         emit NodePublished(msg.sender, encryptionKey, peerKey, addresses);
     }
 
-    /// @notice How long every party has; fixed at deployment.
-    function timing() external view returns (Timing memory) {
-        return Timing({
-            revealingSeconds: _revealingSeconds,
-            keySeconds: _keySeconds,
-            ackSeconds: _ackSeconds,
-            disputeSeconds: _disputeSeconds,
-            seedSeconds: _seedSeconds,
-            keyingSeconds: _keyingSeconds,
-            reportRevealSeconds: _reportRevealSeconds,
-            appealSeconds: _appealSeconds,
-            claimSeconds: _claimSeconds,
-            inspectSeconds: _inspectSeconds,
-            drawSeconds: _drawSeconds,
-            unbondingSeconds: _unbondingSeconds,
-            seedBlocks: _seedBlocks
-        });
-    }
-
     /// @notice Several calls in one transaction, all or none; `msg.sender` stays the caller.
     function multicall(bytes[] calldata data) public override(IDesk, Multicall) returns (bytes[] memory results) {
         return super.multicall(data);

@@ -29,19 +29,29 @@ abstract contract MarketRules is MarketStorage {
     // ------------------------------------------------------------------------------------------------------ balances
 
     function _credit(address account, uint256 amount) internal {
-        if (amount != 0) _free[account] += amount;
+        if (amount == 0) return;
+        unchecked {
+            _free[account] += amount; // what the market holds fits 96 bits
+        }
     }
 
     function _debit(address account, uint256 amount) internal {
         uint256 balance = _free[account];
         if (balance < amount) revert InsufficientBalance(account, balance, amount);
-        _free[account] = balance - amount; // checked just now
+        unchecked {
+            _free[account] = balance - amount; // checked just now
+        }
     }
 
     /// @dev Burns `amount` wei that the job holds. If it is poked, the caller gets a bounty out of what burns above
     ///      `exempt`: what a user and a friend of its, in whatever role, lose by an agreed failure stays lost.
-    function _burn(bytes32 jobId, Record storage record, uint256 amount, uint256 exempt, bool isPoked) internal {
-        if (amount == 0) return;
+    /// @return burned_ All that the job has burned, in wei.
+    function _burn(bytes32 jobId, Record storage record, uint256 amount, uint256 exempt, bool isPoked)
+        internal
+        returns (uint96 burned_)
+    {
+        // Most jobs burn nothing, and need not read that word.
+        if (amount == 0) return record.unopened == 0 ? 0 : record.burned;
         if (isPoked && amount > exempt) {
             uint256 bounty = ((amount - exempt) * BOUNTY_BPS) / BPS;
             if (bounty != 0) {
@@ -50,7 +60,8 @@ abstract contract MarketRules is MarketStorage {
                 emit PokeRewarded(jobId, msg.sender, uint96(bounty));
             }
         }
-        record.burned += uint96(amount);
+        burned_ = record.burned + uint96(amount);
+        record.burned = burned_;
         _burned += uint96(amount);
     }
 
@@ -138,9 +149,9 @@ abstract contract MarketRules is MarketStorage {
 
     /// @dev REVEALING is over: unopened bonds burn, and the job is the winner's, if there is one.
     function _award(bytes32 jobId, Record storage record, uint32 unopened, bool isPoked) internal {
-        _burn(jobId, record, unopened * _bond(record), 0, isPoked);
+        uint96 burned_ = _burn(jobId, record, unopened * _bond(record), 0, isPoked);
         if (record.winner == address(0)) {
-            _closeUnawarded(jobId, record, Outcome.NO_BIDS);
+            _closeUnawarded(jobId, record, Outcome.NO_BIDS, burned_);
             return;
         }
         emit JobAwarded(jobId, record.winner, uint96(uint256(record.standingOrModel)), record.price, unopened);
@@ -148,17 +159,17 @@ abstract contract MarketRules is MarketStorage {
     }
 
     /// @dev CANCELLED, or NO_BIDS: the user gets everything back.
-    function _closeUnawarded(bytes32 jobId, Record storage record, Outcome outcome) internal {
+    function _closeUnawarded(bytes32 jobId, Record storage record, Outcome outcome, uint96 burned_) internal {
         _credit(record.user, _userStake(record));
-        _end(jobId, record, outcome, 0);
+        _end(jobId, record, outcome, 0, burned_);
     }
 
     /// @dev The last thing that ever happens to a job.
-    function _end(bytes32 jobId, Record storage record, Outcome outcome, uint256 paid) internal {
+    function _end(bytes32 jobId, Record storage record, Outcome outcome, uint256 paid, uint96 burned_) internal {
         record.state = State.CLOSED;
         record.deadline = 0;
         record.outcome = outcome;
         emit StateChanged(jobId, State.CLOSED, 0);
-        emit JobClosed(jobId, outcome, record.winner, uint96(paid), record.burned);
+        emit JobClosed(jobId, outcome, record.winner, uint96(paid), burned_);
     }
 }

@@ -6,9 +6,9 @@ import {IMarketTypes} from "./IMarket.sol";
 
 /// @title All that the market remembers, and what is fixed at its deployment.
 /// @notice `Market` and `Trial` are two halves of one contract, as one alone does not fit the 24,576 bytes of EIP-170:
-///         Trial's code runs on Market's storage. Both inherit this layout, and none of our other files declares storage
-///         (build.py compares the two); both are constructed with the same arguments, as what is immutable lies in the
-///         code.
+///         Trial's code runs on Market's storage. Both inherit this layout, and none of our other files declares
+///         storage (build.py compares the two); both are constructed with the same arguments, as what is immutable lies
+///         in the code.
 abstract contract MarketStorage is IMarketTypes {
     // ------------------------------------------------------------------------------------------- fixed at deployment
 
@@ -75,7 +75,6 @@ abstract contract MarketStorage is IMarketTypes {
         //
         uint96 burned; // wei, so far
         uint96 slashed; // wei, and the rest of the line: only while a long settlement goes on
-        uint8 coherent; // seats that earn a fee
         uint8 settled; // seats let go so far
         //
         uint96 feeEach; // wei

@@ -11,8 +11,8 @@ abstract contract Reports is Appeals {
     /// @dev A round that found nothing, as too few reported, is repeated so often in a job.
     uint256 private constant REDRAWS = 1;
 
-    /// @notice Opens reports, anybody's; as with bids, what is open already or unknown is passed over, and one has to be
-    ///         new. The last one of the committee ends the phase.
+    /// @notice Opens reports, anybody's; as with bids, what is open already or unknown is passed over, and one has to
+    ///         be new. The last one of the committee ends the phase.
     /// @param reports At most 64; cheapest in the committee's order.
     function revealReports(bytes32 jobId, Report[] calldata reports) external {
         Record storage record = _live(jobId, State.VREVEAL);
@@ -51,8 +51,8 @@ abstract contract Reports is Appeals {
         else _startOpening(jobId, record);
     }
 
-    /// @dev The reports are in, or their time is over. Without a quorum there is one more try; after that, and where the
-    ///      reports agree on nothing, the verdict stays what it was.
+    /// @dev The reports are in, or their time is over. Without a quorum there is one more try; after that, and where
+    ///      the reports agree on nothing, the verdict stays what it was.
     function _finishRound(bytes32 jobId, Record storage record, bool isPoked) internal {
         uint8 index = record.round;
         Round storage round = _rounds[jobId][index];

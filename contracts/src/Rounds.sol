@@ -12,8 +12,8 @@ abstract contract Rounds is SeatBook {
     int64 internal constant NO_MODEL_CODE = type(int64).min;
     int64 internal constant NO_TEST_CODE = type(int64).min + 1;
 
-    /// @dev A report's word in storage is sealed (this bit is set) or opened (only the other one is). So no validator can
-    ///      commit to what looks like a report, and 255 bits bind its commitment.
+    /// @dev A report's word in storage is sealed (this bit is set) or opened (only the other one is). So no validator
+    ///      can commit to what looks like a report, and 255 bits bind its commitment.
     uint256 private constant SEALED = 1;
     uint256 private constant OPENED = 2;
 
@@ -46,30 +46,34 @@ abstract contract Rounds is SeatBook {
 
     /// @dev The drawn seats' numbers.
     function _seatsOf(Round storage round) internal view returns (uint32[] memory numbers) {
-        uint256 word = round.seats[0];
-        uint256 size = uint32(word);
-        numbers = new uint32[](size);
-        for (uint256 i = 1; i <= size; ++i) {
-            if (i % 8 == 0) word = round.seats[i / 8];
-            numbers[i - 1] = uint32(word >> (32 * (i % 8)));
-        }
-    }
-
-    function _storeSeats(Round storage round, uint32[] memory numbers) internal {
-        uint256 size = numbers.length;
-        uint256 word = size;
-        for (uint256 i = 1; i <= size; ++i) {
-            if (i % 8 == 0) {
-                round.seats[i / 8 - 1] = word;
-                word = 0;
+        unchecked {
+            uint256 word = round.seats[0];
+            uint256 size = uint32(word);
+            numbers = new uint32[](size);
+            for (uint256 i = 1; i <= size; ++i) {
+                if (i % 8 == 0) word = round.seats[i / 8];
+                numbers[i - 1] = uint32(word >> (32 * (i % 8)));
             }
-            word |= uint256(numbers[i - 1]) << (32 * (i % 8));
         }
-        round.seats[size / 8] = word;
     }
 
-    /// @dev Reads a round into `chairs` from `next` on: one word a seat, which is its opened report, if there is one, and
-    ///      in the marks behind it the seat's number (32 bits from the 8th) and the round (8 bits from the 40th).
+    /// @dev Stores the first `size` of the numbers.
+    function _storeSeats(Round storage round, uint32[] memory numbers, uint256 size) internal {
+        unchecked {
+            uint256 word = size;
+            for (uint256 i = 1; i <= size; ++i) {
+                if (i % 8 == 0) {
+                    round.seats[i / 8 - 1] = word;
+                    word = 0;
+                }
+                word |= uint256(numbers[i - 1]) << (32 * (i % 8));
+            }
+            round.seats[size / 8] = word;
+        }
+    }
+
+    /// @dev Reads a round into `chairs` from `next` on: one word a seat, which is its opened report, if there is one,
+    ///      and in the marks behind it the seat's number (32 bits from the 8th) and the round (8 bits from the 40th).
     /// @return The position behind the last.
     function _load(Round storage round, uint256 index, uint256[] memory chairs, uint256 next)
         internal
@@ -97,24 +101,26 @@ abstract contract Rounds is SeatBook {
         return uint8(chair >> 40);
     }
 
-    /// @dev Where `account` sits; the length means nowhere. The search begins at `from`, where a batch in the committee's
-    ///      order has it; owners are read from storage as far as needed, and once.
+    /// @dev Where `account` sits; the length means nowhere. The search begins at `from`, where a batch in the
+    ///      committee's order has it; owners are read from storage as far as needed, and once.
     function _indexOf(uint32[] memory numbers, address[] memory owners, address account, uint256 from)
         internal
         view
         returns (uint256)
     {
-        uint256 size = numbers.length;
-        for (uint256 step = 0; step < size; ++step) {
-            uint256 index = (from + step) % size;
-            address owner = owners[index];
-            if (owner == address(0)) {
-                owner = _seats[numbers[index]].owner;
-                owners[index] = owner;
+        unchecked {
+            uint256 size = numbers.length;
+            for (uint256 step = 0; step < size; ++step) {
+                uint256 index = (from + step) % size;
+                address owner = owners[index];
+                if (owner == address(0)) {
+                    owner = _seats[numbers[index]].owner;
+                    owners[index] = owner;
+                }
+                if (owner == account) return index;
             }
-            if (owner == account) return index;
+            return size;
         }
-        return size;
     }
 
     /// @dev VCOMMIT is over, or everybody has committed.

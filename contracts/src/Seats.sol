@@ -52,41 +52,6 @@ abstract contract Seats is IDesk, SeatBook {
         _dissolve(seat_, msg.sender, 0);
     }
 
-    /// @notice What one seat holds, in wei.
-    function seatStake() external view returns (uint96) {
-        return _seatStake;
-    }
-
-    /// @notice One seat's record; the owner is zero if there is none.
-    function seat(uint32 seat_) external view returns (Seat memory) {
-        return _seats[seat_];
-    }
-
-    /// @notice How often a seat reported a code that did not become the verdict, of late.
-    function strikes(uint32 seat_) external view returns (Strikes memory) {
-        return _strikes[seat_];
-    }
-
-    /// @notice How many seats exist that are neither busy nor leaving.
-    function freeSeats() external view returns (uint256) {
-        return _freeSeats;
-    }
-
-    /// @notice How many seats exist, in whatever condition; each holds `seatStake`.
-    function seatCount() external view returns (uint256) {
-        return _nextSeat - _freed.length;
-    }
-
-    /// @notice How many seat numbers were ever given: the next new one.
-    function nextSeat() external view returns (uint256) {
-        return _nextSeat;
-    }
-
-    /// @notice Numbers of dissolved seats; the last is given again first.
-    function freed() external view returns (uint32[] memory) {
-        return _freed;
-    }
-
     function _ownSeat(uint32 seat_) private view returns (Seat storage record) {
         record = _seats[seat_];
         if (record.owner != msg.sender) revert SeatNotYours(seat_, record.owner);

@@ -7,8 +7,8 @@ import {Rounds} from "./Rounds.sol";
 /// @title Who gets what when a job ends: its seats first, then the parties, and the rest burns.
 /// @notice Who is excused and who is slashed among the validators is decided here once, when no verdict can change any
 ///         more. The first call decides everything; where there are more seats than one call settles, `poke` goes on.
-/// @dev Shares are basis points of the bond b = reserve / 2, rounded down. Whatever the job still holds after the shares
-///      is burned: fines and all remainders of divisions. Nothing can be left behind in a closed job.
+/// @dev Shares are basis points of the bond b = reserve / 2, rounded down. Whatever the job still holds after the
+///      shares is burned: fines and all remainders of divisions. Nothing can be left behind in a closed job.
 abstract contract Settlement is ITrial, Rounds {
     /// @dev The part of the defaulter's bond that the wronged party gets; the rest burns.
     uint256 private constant FAULT_COMPENSATION_BPS = 5_000;
@@ -31,8 +31,13 @@ abstract contract Settlement is ITrial, Rounds {
     /// @dev Seats settled in one call: bounds its gas.
     uint256 private constant SWEEP = 24;
 
-    /// @dev EXCUSED: neither fee nor slash. MISTAKEN: a code that did not become and stay the verdict.
-    enum Conduct { EXCUSED, COHERENT, SILENT, OUTLIER, MISTAKEN }
+    /// @dev How a seat did: it gets neither fee nor slash; or a fee; or is slashed for the reason given; or gets a
+    ///      strike for a code that did not become and stay the verdict.
+    uint256 private constant EXCUSED = 0;
+    uint256 private constant COHERENT = 1;
+    uint256 private constant SILENT = 2;
+    uint256 private constant OUTLIER = 3;
+    uint256 private constant MISTAKEN = 4;
 
     /// @dev All rounds of a job, looked at from its end.
     struct Hearing {
@@ -53,11 +58,11 @@ abstract contract Settlement is ITrial, Rounds {
         uint256 now_ = block.timestamp;
         Hearing memory hearing = _hear(jobId, record);
         uint256 seats = hearing.chairs.length;
+        uint256[] memory chairs = hearing.chairs;
         for (uint256 i = 0; i < seats; ++i) {
-            uint256 chair = hearing.chairs[i];
-            Conduct conduct = _conductOf(chair);
-            if (conduct == Conduct.COHERENT) ++hearing.coherent;
-            else hearing.slashed += _slashOf(_numberOf(chair), conduct, now_);
+            if (_conductOf(chairs[i]) != COHERENT) {
+                hearing.slashed += _slashOf(_numberOf(chairs[i]), _conductOf(chairs[i]), now_);
+            }
         }
         uint256 feeEach;
         if (hearing.coherent != 0) {
@@ -72,7 +77,6 @@ abstract contract Settlement is ITrial, Rounds {
             return;
         }
         record.slashed = uint96(hearing.slashed);
-        record.coherent = uint8(hearing.coherent);
         record.feeEach = uint96(feeEach);
         record.balance = _settle(jobId, hearing, 0, SWEEP, feeEach, now_);
         record.settled = uint8(SWEEP);
@@ -90,7 +94,6 @@ abstract contract Settlement is ITrial, Rounds {
         record.settled = uint8(to);
         if (to < hearing.chairs.length) return;
         hearing.slashed = record.slashed;
-        hearing.coherent = record.coherent;
         _payParties(jobId, record, hearing, feeEach, isPoked);
     }
 
@@ -127,17 +130,17 @@ abstract contract Settlement is ITrial, Rounds {
                 + (_distance(hearing.fingerprint, 0) * int256(uint256(record.fingerprintTolerance))) / 1e9;
             uint256 abortedRound = record.flags & ABORTED == 0 ? type(uint256).max : record.round;
             uint256[] memory chairs = hearing.chairs;
-            uint256 seats = chairs.length;
-            for (uint256 i = 0; i < seats; ++i) {
+            uint256 coherent;
+            for (uint256 i = 0; i < chairs.length; ++i) {
                 uint256 chair = chairs[i];
-                Conduct conduct;
+                uint256 conduct = EXCUSED;
                 int256 metric = _metricOf(chair);
                 if (!_isOpened(chair)) {
-                    if (_roundOf(chair) != abortedRound) conduct = Conduct.SILENT;
+                    if (_roundOf(chair) != abortedRound) conduct = SILENT;
                 } else if (metric <= NO_TEST_CODE) {
                     Verdict code = metric == NO_MODEL_CODE ? Verdict.NO_MODEL : Verdict.NO_TEST;
                     bool isOwn = uint8(hearing.verdicts >> (8 * _roundOf(chair))) == uint8(code);
-                    conduct = isOwn && hearing.last == code ? Conduct.COHERENT : Conduct.MISTAKEN;
+                    conduct = isOwn && hearing.last == code ? COHERENT : MISTAKEN;
                 } else if (
                     !hearing.hasMetric
                         || (
@@ -145,17 +148,19 @@ abstract contract Settlement is ITrial, Rounds {
                                 && _distance(_fingerprintOf(chair), hearing.fingerprint) <= fingerprintSlack
                         )
                 ) {
-                    conduct = Conduct.COHERENT;
+                    conduct = COHERENT;
                 } else if (hearing.isSure) {
-                    conduct = Conduct.OUTLIER;
+                    conduct = OUTLIER;
                 }
-                chairs[i] = chair | (uint256(conduct) << 48);
+                if (conduct == COHERENT) ++coherent;
+                chairs[i] = chair | (conduct << 48);
             }
+            hearing.coherent = coherent;
         }
     }
 
-    function _conductOf(uint256 chair) private pure returns (Conduct) {
-        return Conduct(uint8(chair >> 48));
+    function _conductOf(uint256 chair) private pure returns (uint256) {
+        return uint8(chair >> 48);
     }
 
     /// @dev In 256 bits, so that the far ends of 64 bits cannot overflow.
@@ -166,12 +171,12 @@ abstract contract Settlement is ITrial, Rounds {
     }
 
     /// @dev Wei that a seat loses. A strike counts from the first one within the window.
-    function _slashOf(uint32 number, Conduct conduct, uint256 now_) private view returns (uint256) {
-        if (conduct == Conduct.COHERENT || conduct == Conduct.EXCUSED) return 0;
+    function _slashOf(uint32 number, uint256 conduct, uint256 now_) private view returns (uint256) {
+        if (conduct == COHERENT || conduct == EXCUSED) return 0;
         uint256 bps;
-        if (conduct == Conduct.SILENT) bps = SILENCE_SLASH_BPS;
-        else if (conduct == Conduct.OUTLIER) bps = OUTLIER_SLASH_BPS;
-        else if (conduct == Conduct.MISTAKEN && _struck(number, now_).count >= STRIKES) bps = STRIKE_SLASH_BPS;
+        if (conduct == SILENT) bps = SILENCE_SLASH_BPS;
+        else if (conduct == OUTLIER) bps = OUTLIER_SLASH_BPS;
+        else if (conduct == MISTAKEN && _struck(number, now_).count >= STRIKES) bps = STRIKE_SLASH_BPS;
         return (uint256(_seatStake) * bps) / BPS;
     }
 
@@ -188,25 +193,31 @@ abstract contract Settlement is ITrial, Rounds {
         returns (int128 balance)
     {
         uint32 released;
+        uint256 slashes;
+        uint256 fees;
+        uint256[] memory chairs = hearing.chairs;
         for (uint256 i = from; i < to; ++i) {
-            uint256 chair = hearing.chairs[i];
-            uint32 number = _numberOf(chair);
-            Conduct conduct = _conductOf(chair);
+            uint256 conduct = _conductOf(chairs[i]);
+            uint32 number = _numberOf(chairs[i]);
             Seat storage seat_ = _seats[number];
             address owner = seat_.owner;
-            uint256 fee = conduct == Conduct.COHERENT ? feeEach : 0;
+            uint256 fee = conduct == COHERENT ? feeEach : 0;
             uint256 slash = _slashOf(number, conduct, now_);
-            if (conduct == Conduct.MISTAKEN) _strikes[number] = _struck(number, now_);
-            if (slash != 0) {
-                _dissolve(number, owner, slash);
-            } else {
-                seat_.isBusy = false;
-                if (seat_.freeAt == 0) ++released;
+            if (conduct == MISTAKEN) _strikes[number] = _struck(number, now_);
+            unchecked {
+                slashes += slash;
+                fees += fee;
+                if (slash != 0) {
+                    _dissolve(number, owner, slash);
+                } else {
+                    if (seat_.freeAt == 0) ++released;
+                    seat_.isBusy = false;
+                }
             }
             _credit(owner, fee);
-            balance += int128(int256(slash)) - int128(int256(fee));
             emit SeatSettled(jobId, owner, uint96(fee), uint96(slash));
         }
+        balance = int128(int256(slashes)) - int128(int256(fees));
         if (released != 0) _freeSeats += released;
     }
 
@@ -278,11 +289,12 @@ abstract contract Settlement is ITrial, Rounds {
         }
         _credit(record.winner, toWinner);
         _credit(record.user, toUser);
-        _burn(jobId, record, held - toWinner - toUser, record.reserve / 4, isPoked);
-        _end(jobId, record, outcome, price);
+        uint96 burned_ = _burn(jobId, record, held - toWinner - toUser, record.reserve / 4, isPoked);
+        _end(jobId, record, outcome, price, burned_);
     }
 
-    /// @dev In the order of the appeals, as far as the pool goes: whoever doubted what is not the verdict now was right.
+    /// @dev In the order of the appeals, as far as the pool goes: whoever doubted what is not the verdict now was
+    ///      right.
     function _refundAppeals(bytes32 jobId, Record storage record, uint256 pool) private returns (uint256 refunds) {
         Verdict verdict = record.verdict;
         if (verdict == Verdict.NONE) return 0;

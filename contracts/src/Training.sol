@@ -69,14 +69,14 @@ abstract contract Training is Auction {
         _enter(jobId, record, State.SEED, _seedSeconds);
     }
 
-    /// @dev The seed share is the one that the winning bid committed to: its commitment comes out again, and is the only
-    ///      one that is marked as opened under the winner's sequence.
+    /// @dev The seed share is the one that the winning bid committed to: its commitment comes out again, and lies under
+    ///      the winner's sequence, which no other bid has.
     function _spendBid(bytes32 jobId, Record storage record, bytes32 workerSeed) private {
         (uint96 best, uint32 sequence, uint32 estimatedSeconds) = _standing(record);
         Opening memory opening = Opening(msg.sender, best, true, estimatedSeconds, _hashOf(workerSeed));
         bytes32 commitment = keccak256(abi.encode(BID_TYPEHASH, block.chainid, address(this), jobId, opening));
         bytes32 key = _bidKey(jobId, msg.sender, commitment);
-        if (_bids[key] != OPENED | (uint256(sequence) + 1)) revert UnknownCommitment(commitment);
+        if (_bids[key] & ~OPENED != uint256(sequence) + 1) revert UnknownCommitment(commitment);
         delete _bids[key];
     }
 }

@@ -4,13 +4,14 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Committee} from "./Committee.sol";
 import {MarketStorage} from "./MarketStorage.sol";
+import {MarketViews} from "./MarketViews.sol";
 import {Reports} from "./Reports.sol";
 
 /// @title The market's other half: from the drawn committee to the payout, and every deadline.
-/// @notice `Market` runs this code on its own storage. Called at its own address it is useless, and so it is safe: there
-///         no job was ever posted, every call on a job answers WrongState(NONE), and no call takes or sends money, makes
-///         a seat, calls another contract, or delegates. It cannot be destroyed or replaced.
-contract Trial is Committee, Reports {
+/// @notice `Market` runs this code on its own storage. Called at its own address it is useless, and so it is safe:
+///         there no job was ever posted, every call on a job answers WrongState(NONE), and no call takes or sends
+///         money, makes a seat, calls another contract, or delegates. It cannot be destroyed or replaced.
+contract Trial is Committee, Reports, MarketViews {
     /// @dev The same arguments as the market's: what is immutable lies in each half's code.
     constructor(IERC20 token_, uint96 seatStake_, Timing memory timing_) MarketStorage(token_, seatStake_, timing_) {}
 
@@ -60,7 +61,7 @@ contract Trial is Committee, Reports {
 
     /// @dev BIDDING is over.
     function _endBidding(bytes32 jobId, Record storage record) private {
-        if (record.commitments == 0) _closeUnawarded(jobId, record, Outcome.NO_BIDS);
+        if (record.commitments == 0) _closeUnawarded(jobId, record, Outcome.NO_BIDS, 0);
         else _enter(jobId, record, State.REVEALING, _revealingSeconds);
     }
 
