@@ -45,6 +45,8 @@ SETTINGS: Final = {
     "worker.decoy_probability": "0.0",
     "worker.minimum_price": f'"{MINIMUM_PRICE}"',
     "chain.poll_s": "0.1",
+    # as in the rehearsal: how many seats are free decides whether there is another committee
+    "validator.seats": "1",
 }
 
 

@@ -317,9 +317,10 @@ class _Play:
         return is_captured and bool(honest) and self._if(honest[0], calls.Appeal(self.job.job_id))
 
     def _inspect(self) -> bool:
-        """The end user appeals once, if it believes that the model is not what was found."""
+        """The end user appeals, if it believes that the model is not what was found, and there are seats for it."""
         is_bad = self.scenario.is_user_mistaken or not self.scenario.is_model_good
-        may = self.job.verdict is Verdict.PASS and not self.job.appellants
+        wanted = 2 * len(self.job.rounds[-1].seats) + 1
+        may = self.job.verdict is Verdict.PASS and self.market.registry.free_seats >= wanted
         return is_bad and may and self._if(USER, calls.InspectAppeal(self.job.job_id))
 
     # --- what they are made of --------------------------------------------------------------------------------------
