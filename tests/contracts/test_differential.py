@@ -11,6 +11,7 @@ import os
 from collections import Counter, defaultdict
 from dataclasses import astuple, dataclass, field
 from random import Random
+from typing import get_args
 
 import pytest
 
@@ -21,12 +22,14 @@ from morphware.protocol.commitments import Domain, model_root
 from morphware.protocol.job import TABLE, Job, Party
 from morphware.protocol.ledger import Free
 from morphware.protocol.market import Market
+from morphware.protocol.refusals import Refusal
 from morphware.protocol.settlement import SWEEP
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Wei
 from tests.contracts.evm_market import CHAIN_ID, EvmMarket
 from tests.protocol import market_traces
+from tests.protocol.market_scenarios import SCENARIOS
 from tests.protocol.market_world import EVERYBODY, SEAT_STAKE_WEI, TIMING, VALIDATORS, World, blockhash
 from tests.protocol.test_who_loses_what import TABLE as WHO_LOSES_WHAT
 from tests.protocol.test_who_loses_what import Row
@@ -197,16 +200,17 @@ class Reached:
                     pass
             self.happened[type(event).__name__] += 1
 
-    def closed(self, job: Job) -> None:
-        self.happened[f"{len(job.appellants)} appeals"] += 1
-        self.happened[f"{job.redraws} redraws"] += 1
-        self.happened[f"verdict {job.verdict.name}"] += 1
-        self.happened["sweep"] += sum(len(each.seats) for each in job.rounds) > SWEEP
+    def ended(self, world: World) -> None:
+        for job in world.market.jobs.values():
+            self.happened[f"{len(job.appellants)} appeals"] += 1
+            self.happened[f"{job.redraws} redraws"] += 1
+            self.happened[f"verdict {job.verdict.name}"] += 1
+            self.happened["sweep"] += sum(len(each.seats) for each in job.rounds) > SWEEP
 
 
 @pytest.fixture(scope="module")
 def reached() -> Reached:
-    """All traces, compared on the way: which states, outcomes, refusals and copies they reached."""
+    """All traces and scripts, compared on the way: which states, outcomes, refusals and copies they reached."""
     reached = Reached()
     for seed in range(TRACES):
         random = Random(f"differential {seed}")
@@ -218,8 +222,15 @@ def reached() -> Reached:
             market_traces.step(world, random)
         market_traces.run_out(world)
         comparison.everything()
-        for job in world.market.jobs.values():
-            reached.closed(job)
+        reached.ended(world)
+    for scenario in SCENARIOS:
+        for scale in (1, 10_000):
+            comparison = both(scale)
+            comparison.world.observers.append(reached.count)
+            scenario(comparison.world)
+            market_traces.run_out(comparison.world)
+            comparison.everything()
+            reached.ended(comparison.world)
     return reached
 
 
@@ -241,9 +252,8 @@ def test_both_markets_agree_on_every_outcome(reached: Reached) -> None:
     assert set(reached.outcomes) == set(Outcome) - {Outcome.NONE}, reached.outcomes
 
 
-def test_both_markets_refuse_alike(reached: Reached) -> None:
-    assert len(reached.refusals) >= 25, reached.refusals
-    assert {"BadTerms", "CommitmentExists", "UnknownCommitment"} <= set(reached.refusals)
+def test_both_markets_refuse_alike_and_for_every_reason(reached: Reached) -> None:
+    assert set(reached.refusals) == {refusal.__name__ for refusal in get_args(Refusal)}
 
 
 def test_both_markets_take_copies_before_and_after_the_original_and_open_only_the_original(reached: Reached) -> None:

@@ -1,6 +1,8 @@
 """Whatever anybody does, in whatever order and at whatever instant, the market's invariants hold."""
 
+import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -19,9 +21,10 @@ from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import Address
 from tests.protocol import market_traces
 from tests.protocol.market_invariants import Watch, horizon_s
+from tests.protocol.market_scenarios import SCENARIOS
 from tests.protocol.market_world import World
 
-LIVES = 150
+LIVES = 120
 RANDOM = st.randoms(use_true_random=False)
 
 
@@ -56,7 +59,7 @@ class MarketMachine(RuleBasedStateMachine):
 
 
 MarketMachine.TestCase.settings = settings(
-    max_examples=50,
+    max_examples=int(os.environ.get("MORPHWARE_MACHINE_EXAMPLES", "50")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -130,6 +133,14 @@ def test_random_lives_reach_what_is_rare(lives: Lives) -> None:
     wanted |= {f"verdict {verdict.name}" for verdict in Verdict}
     wanted |= {f"slash of {slash}" for slash in (35, 14)}
     assert {each for each in wanted if not lives.happened[each]} == set(), lives.happened
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_scripted_lives_keep_the_invariants(scenario: Callable[[World], None]) -> None:
+    world = World()
+    Watch(world).attach()
+    scenario(world)
+    market_traces.run_out(world)
 
 
 def test_a_job_is_closed_within_its_horizon_if_somebody_pokes_on_time() -> None:
