@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Each does its own set-up, once for each change of the pinned versions.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint contracts clean FORCE
+.PHONY: help setup demo test lint contracts contracts-campaign clean FORCE
 
 # A stamp is named after all that a set-up depends on, the folder included: a moved checkout is set up again.
 KEY := $(shell (pwd; cat pyproject.toml constraints.txt contracts/package.json scripts/setup) | cksum | tr ' ' -)
@@ -11,7 +11,7 @@ INSTALLED := $(wildcard .venv/bin/morphware)
 TOOLS := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 help: ## Show these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-25s %s\n", $$1, $$2}'
 
 setup: $(RUNTIME) ## Install everything that Morphware needs into .venv and contracts/node_modules
 	@echo "Everything is installed. Next: make demo"
@@ -30,6 +30,9 @@ lint: $(DEVELOPMENT) ## Only the checks that run nothing: ruff, mypy, import arr
 
 contracts: $(DEVELOPMENT) ## Compile the Solidity sources and renew the ABI and bytecode that we ship
 	@$(TOOLS) .venv/bin/python -m morphware.contracts.build
+
+contracts-campaign: $(DEVELOPMENT) ## The long checks of the contracts, hours; ended, it goes on where it was (ONLY=proofs: one of them)
+	@$(TOOLS) .venv/bin/python -m morphware.contracts.checks.campaign $(ONLY:%=--only %)
 
 clean: ## Remove caches and build outputs (the environment in .venv stays)
 	@rm -rf .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist contracts/out contracts/cache

@@ -1,1 +1,1 @@
-"""What examines the contracts beside their tests: proofs, static analysis, mutants; and the campaign that runs it all."""
+"""What examines the contracts beside their tests: proofs, static analysis, mutants; and the campaign of it all."""

@@ -1,8 +1,8 @@
 """Plant a fault, and see whether a test notices: ``mutants.toml`` holds the faults, this finds the survivors.
 
 The tests deploy the committed artifacts.  So a copy of the folder is laid out whose artifacts are compiled from mutated
-sources; forge itself compiles once, as the tests do not change.  The forge tests that a mutant names come first, then all
-of them, and if it lives still, the differential test, which holds it against the pure market.
+sources; forge itself compiles once, as the tests do not change.  The forge tests that a mutant names come first, then
+all of them, and if it lives still, the differential test, which holds it against the pure market.
 """
 
 import json
@@ -115,7 +115,7 @@ def _try(bench: Path, mutant: Mutant, sources: dict[str, str]) -> tuple[Fate, st
 def _compile_into(bench: Path, sources: dict[str, str], settings: Mapping[str, Any]) -> None:
     """Write the market's artifact; only the bytecode can differ, as no mutant changes the interface."""
     selection = {"src/Market.sol": {"Market": ["evm.bytecode.object", "evm.deployedBytecode.object"]}}
-    output = workbench.solc(sources, settings | {"outputSelection": selection})
+    output = workbench.solc(sources, {**settings, "outputSelection": selection})
     code = output["contracts"]["src/Market.sol"]["Market"]["evm"]
     path = bench / "artifacts" / "Market.json"
     artifact = json.loads(path.read_text("utf-8"))

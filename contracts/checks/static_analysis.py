@@ -120,12 +120,11 @@ def _write_build(bench: Path) -> None:
 
 def _finding(detector: dict[str, Any]) -> Finding:
     """The place is the first element's: a function or variable with its contract."""
-    element = detector["elements"][0] if detector["elements"] else {"name": "", "type_specific_fields": {}}
-    names = [element["name"]]
-    parent = element.get("type_specific_fields", {}).get("parent")
-    while parent is not None and parent["type"] in ("contract", "function"):
-        names.append(parent["name"])
-        parent = parent.get("type_specific_fields", {}).get("parent")
+    names = []
+    element: dict[str, Any] | None = detector["elements"][0] if detector["elements"] else None
+    while element is not None and element["type"] in ("contract", "function", "variable"):
+        names.append(element["name"])
+        element = element.get("type_specific_fields", {}).get("parent")
     return Finding(
         check=detector["check"],
         impact=detector["impact"],

@@ -19,13 +19,19 @@ FORGE: Final = (
 SETTINGS: Final = ("foundry.toml", "solc-wrap.js")
 
 
+def folder(name: str) -> Path:
+    """A folder of the checks' own, in the checkout's cache."""
+    made = CACHE / "checks" / name
+    made.mkdir(parents=True, exist_ok=True)
+    return made
+
+
 def lay(name: str, folders: Iterable[str]) -> Path:
     """A folder with these folders of the contracts' anew, and the compiler's settings; what it has built stays."""
-    bench = CACHE / "checks" / name
-    bench.mkdir(parents=True, exist_ok=True)
-    for folder in folders:
-        shutil.rmtree(bench / folder, ignore_errors=True)
-        shutil.copytree(build.FOLDER / folder, bench / folder)
+    bench = folder(name)
+    for each in folders:
+        shutil.rmtree(bench / each, ignore_errors=True)
+        shutil.copytree(build.FOLDER / each, bench / each)
     for file in SETTINGS:
         shutil.copy2(build.FOLDER / file, bench / file)
     modules = bench / "node_modules"

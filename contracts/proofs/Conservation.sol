@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {ITrial} from "../src/IMarket.sol";
 import {Proof} from "./Proof.sol";
 
 /// @notice No call makes, loses or strands a wei: what the parties, the seats and the ashes gain is what the job held. And
@@ -30,10 +29,10 @@ abstract contract Conservation is Proof {
         vm.prank(USER);
         _token.approve(address(this), amount);
         vm.prank(USER);
-        this.deposit(amount);
+        _market().deposit(amount);
         assert(_free[USER] == amount && _total == amount && _token.balanceOf(address(this)) == amount);
         vm.prank(USER);
-        (bool isDone, bytes4 refusal) = _try(abi.encodeCall(this.withdraw, (back)));
+        (bool isDone, bytes4 refusal) = _try(abi.encodeCall(_market().withdraw, (back)));
         assert(isDone == (back <= amount));
         assert(isDone || refusal == InsufficientBalance.selector);
         uint256 left = isDone ? amount - back : amount;
@@ -51,8 +50,8 @@ abstract contract Conservation is Proof {
         terms.seats = 5;
         terms.biddingSeconds = terms.trainingSeconds = terms.testingSeconds = 60;
         vm.prank(USER);
-        try this.post(terms, "") returns (bytes32 jobId) {
-            assert(int256(uint256(balance)) == int256(_free[USER]) + this.job(jobId).held);
+        try _market().post(terms, "") returns (bytes32 jobId) {
+            assert(int256(uint256(balance)) == int256(_free[USER]) + _market().job(jobId).held);
             assert(_burned == 0);
         } catch {
             assert(_free[USER] == balance);
@@ -63,10 +62,10 @@ abstract contract Conservation is Proof {
         vm.assume(count <= 3);
         _free[USER] = balance;
         vm.prank(USER);
-        (bool isDone,) = _try(abi.encodeCall(this.stake, (count)));
+        (bool isDone,) = _try(abi.encodeCall(_market().stake, (count)));
         assert(isDone == (count != 0 && balance >= uint256(count) * STAKE));
         assert(_free[USER] == (isDone ? balance - uint256(count) * STAKE : balance));
-        assert(this.seatCount() == (isDone ? count : 0) && _freeSeats == this.seatCount());
+        assert(_seatCount() == (isDone ? count : 0) && _freeSeats == _seatCount());
     }
 
     function check_a_seat_gives_back_what_it_cost(uint40 since, uint40 freeAt, bool isBusy, uint40 time) external {
@@ -74,10 +73,10 @@ abstract contract Conservation is Proof {
         _nextSeat = 1;
         vm.warp(time);
         vm.prank(USER);
-        (bool isDone,) = _try(abi.encodeCall(this.unstake, (0)));
+        (bool isDone,) = _try(abi.encodeCall(_market().unstake, (0)));
         assert(isDone == (freeAt != 0 && !isBusy && time >= freeAt));
         assert(_free[USER] == (isDone ? STAKE : 0));
-        assert(this.seatCount() == (isDone ? 0 : 1));
+        assert(_seatCount() == (isDone ? 0 : 1));
     }
 
     /// @notice Unopened bonds burn; without a winner the user has everything back.
@@ -85,9 +84,9 @@ abstract contract Conservation is Proof {
         Record storage record = _put(State.REVEALING, reserve, fee, 5);
         record.commitments = record.unopened = unopened;
         if (hasWinner) record.winner = WINNER;
-        int256 held = this.job(JOB).held;
+        int256 held = _market().job(JOB).held;
         _poke();
-        assert(held == _credited() + this.job(JOB).held);
+        assert(held == _credited() + _market().job(JOB).held);
     }
 
     function check_settlement_of_user_fault(Job_ calldata job_) external {
@@ -138,14 +137,14 @@ abstract contract Conservation is Proof {
         _strikes[0] = Strikes(strikes_ % 3, uint40(NOW));
         _rounds[JOB][0].seats[0] = COMMITTEE | (0 << 32) | (1 << 64) | (2 << 96);
         _nextSeat = uint32(COMMITTEE);
-        int256 before = this.job(JOB).held + int256(COMMITTEE * STAKE);
+        int256 before = _market().job(JOB).held + int256(COMMITTEE * STAKE);
         _poke();
         int256 paid = _credited();
         for (uint256 i = 0; i < COMMITTEE; ++i) {
             paid += int256(_free[_validator(i)]);
         }
         assert(record.state == State.CLOSED);
-        assert(before == paid + int256(this.seatCount() * STAKE));
+        assert(before == paid + int256(_seatCount() * STAKE));
     }
 
     function _proveSettlement(Job_ calldata job_, State state, Verdict verdict) private {
@@ -159,7 +158,7 @@ abstract contract Conservation is Proof {
         record.appeals = job_.appeals;
         _appeals[JOB][0] = Appeal(FIRST_APPELLANT, 11, Verdict(job_.doubted));
         _appeals[JOB][1] = Appeal(SECOND_APPELLANT, 23, Verdict(job_.doubtedNext));
-        int256 held = this.job(JOB).held;
+        int256 held = _market().job(JOB).held;
         _poke();
         assert(record.state == State.CLOSED);
         assert(held == _credited());
@@ -177,7 +176,7 @@ abstract contract Conservation is Proof {
     }
 
     function _poke() private {
-        (bool isDone,) = _try(abi.encodeCall(ITrial.poke, (JOB)));
+        (bool isDone,) = _try(abi.encodeCall(_market().poke, (JOB)));
         assert(isDone);
     }
 
@@ -186,6 +185,10 @@ abstract contract Conservation is Proof {
         return int256(
             _free[USER] + _free[WINNER] + _free[address(this)] + _free[FIRST_APPELLANT] + _free[SECOND_APPELLANT] + _burned
         );
+    }
+
+    function _seatCount() private view returns (uint256) {
+        return _nextSeat - _freed.length;
     }
 
     function _validator(uint256 i) private pure returns (address) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ITrial} from "../src/IMarket.sol";
 import {Proof} from "./Proof.sol";
 
 /// @notice The clock rule: in every state, with any deadline and at any time, a job's actions are open iff
@@ -17,7 +16,7 @@ abstract contract Deadlines is Proof {
         vm.roll(number);
         Record storage record = _records[JOB];
         record.drawBlock = drawBlock;
-        (bool isDone, bytes4 refusal) = _try(abi.encodeCall(ITrial.poke, (JOB)));
+        (bool isDone, bytes4 refusal) = _try(abi.encodeCall(_market().poke, (JOB)));
         if (time < deadline) assert(!isDone && refusal == TooEarly.selector);
         else if (State(state) == State.DRAWING && number <= drawBlock) assert(refusal == SeedBlockPending.selector);
         else assert(isDone);
@@ -26,44 +25,44 @@ abstract contract Deadlines is Proof {
     /// @notice No job, or a closed one: at no time.
     function check_poke_never_moves_what_is_not_there(bool isClosed, uint40 deadline, uint40 time) external {
         _put(isClosed ? State.CLOSED : State.NONE, deadline, time);
-        (bool isDone, bytes4 refusal) = _try(abi.encodeCall(ITrial.poke, (JOB)));
+        (bool isDone, bytes4 refusal) = _try(abi.encodeCall(_market().poke, (JOB)));
         assert(!isDone && refusal == WrongState.selector);
     }
 
     function check_actions_of_the_auction(uint8 state, uint40 deadline, uint40 time) external {
-        _proveGate(state, deadline, time, State.BIDDING, abi.encodeCall(this.cancel, (JOB)));
-        _proveGate(state, deadline, time, State.BIDDING, abi.encodeCall(this.commit, (JOB, "commitment")));
-        _proveGate(state, deadline, time, State.BIDDING, abi.encodeCall(this.commitBatch, (JOB, new SignedBid[](1))));
-        _proveGate(state, deadline, time, State.REVEALING, abi.encodeCall(this.revealBatch, (JOB, new Opening[](1))));
+        _proveGate(state, deadline, time, State.BIDDING, abi.encodeCall(_market().cancel, (JOB)));
+        _proveGate(state, deadline, time, State.BIDDING, abi.encodeCall(_market().commit, (JOB, "commitment")));
+        _proveGate(state, deadline, time, State.BIDDING, abi.encodeCall(_market().commitBatch, (JOB, new SignedBid[](1))));
+        _proveGate(state, deadline, time, State.REVEALING, abi.encodeCall(_market().revealBatch, (JOB, new Opening[](1))));
     }
 
     function check_actions_of_the_training(uint8 state, uint40 deadline, uint40 time) external {
-        _proveGate(state, deadline, time, State.AWARDED, abi.encodeCall(this.postKeys, (JOB, "")));
-        _proveGate(state, deadline, time, State.KEYED, abi.encodeCall(this.ack, (JOB)));
-        _proveGate(state, deadline, time, State.KEYED, abi.encodeCall(ITrial.decline, (JOB)));
-        _proveGate(state, deadline, time, State.KEYED, abi.encodeCall(this.complainKey, (JOB)));
-        _proveGate(state, deadline, time, State.KEY_DISPUTE, abi.encodeCall(this.discloseKey, (JOB, "", 0, 0)));
+        _proveGate(state, deadline, time, State.AWARDED, abi.encodeCall(_market().postKeys, (JOB, "")));
+        _proveGate(state, deadline, time, State.KEYED, abi.encodeCall(_market().ack, (JOB)));
+        _proveGate(state, deadline, time, State.KEYED, abi.encodeCall(_market().decline, (JOB)));
+        _proveGate(state, deadline, time, State.KEYED, abi.encodeCall(_market().complainKey, (JOB)));
+        _proveGate(state, deadline, time, State.KEY_DISPUTE, abi.encodeCall(_market().discloseKey, (JOB, "", 0, 0)));
     }
 
     function check_actions_of_the_committee(uint8 state, uint40 deadline, uint40 time) external {
         ModelRoot memory model;
-        _proveGate(state, deadline, time, State.SEED, abi.encodeCall(ITrial.revealSeed, (JOB, 0, 0, 0, model)));
-        _proveGate(state, deadline, time, State.KEYING, abi.encodeCall(this.complainX, (JOB)));
-        _proveGate(state, deadline, time, State.X_DISPUTE, abi.encodeCall(this.discloseX, (JOB, 0, 0, 0, 0)));
-        _proveGate(state, deadline, time, State.VCOMMIT, abi.encodeCall(this.commitReport, (JOB, "commitment")));
+        _proveGate(state, deadline, time, State.SEED, abi.encodeCall(_market().revealSeed, (JOB, 0, 0, 0, model)));
+        _proveGate(state, deadline, time, State.KEYING, abi.encodeCall(_market().complainX, (JOB)));
+        _proveGate(state, deadline, time, State.X_DISPUTE, abi.encodeCall(_market().discloseX, (JOB, 0, 0, 0, 0)));
+        _proveGate(state, deadline, time, State.VCOMMIT, abi.encodeCall(_market().commitReport, (JOB, "commitment")));
         _proveGate(
-            state, deadline, time, State.VCOMMIT, abi.encodeCall(this.commitReportBatch, (JOB, new SignedReport[](1)))
+            state, deadline, time, State.VCOMMIT, abi.encodeCall(_market().commitReportBatch, (JOB, new SignedReport[](1)))
         );
-        _proveGate(state, deadline, time, State.VCOMMIT, abi.encodeCall(this.complainKeys, (JOB, true)));
-        _proveGate(state, deadline, time, State.DISCLOSE, abi.encodeCall(this.discloseTest, (JOB, "", 0, 0)));
-        _proveGate(state, deadline, time, State.DISCLOSE, abi.encodeCall(this.discloseModel, (JOB, 0, 0, 0, 0)));
-        _proveGate(state, deadline, time, State.VREVEAL, abi.encodeCall(ITrial.revealReports, (JOB, new Report[](1))));
+        _proveGate(state, deadline, time, State.VCOMMIT, abi.encodeCall(_market().complainKeys, (JOB, true)));
+        _proveGate(state, deadline, time, State.DISCLOSE, abi.encodeCall(_market().discloseTest, (JOB, "", 0, 0)));
+        _proveGate(state, deadline, time, State.DISCLOSE, abi.encodeCall(_market().discloseModel, (JOB, 0, 0, 0, 0)));
+        _proveGate(state, deadline, time, State.VREVEAL, abi.encodeCall(_market().revealReports, (JOB, new Report[](1))));
     }
 
     function check_actions_of_the_verdict(uint8 state, uint40 deadline, uint40 time) external {
-        _proveGate(state, deadline, time, State.TALLIED, abi.encodeCall(ITrial.appeal, (JOB)));
-        _proveGate(state, deadline, time, State.CLAIMABLE, abi.encodeCall(ITrial.claim, (JOB, 0, 0, 0, 0)));
-        _proveGate(state, deadline, time, State.INSPECT, abi.encodeCall(ITrial.inspectAppeal, (JOB)));
+        _proveGate(state, deadline, time, State.TALLIED, abi.encodeCall(_market().appeal, (JOB)));
+        _proveGate(state, deadline, time, State.CLAIMABLE, abi.encodeCall(_market().claim, (JOB, 0, 0, 0, 0)));
+        _proveGate(state, deadline, time, State.INSPECT, abi.encodeCall(_market().inspectAppeal, (JOB)));
     }
 
     /// @dev In another state: refused as such. In its own: refused as too late iff it is; in time, never for the time.

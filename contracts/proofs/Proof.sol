@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IMarket} from "../src/IMarket.sol";
 import {Market} from "../src/Market.sol";
 
 /// @notice What halmos understands of forge's cheat codes, and needs here.
@@ -40,6 +41,10 @@ abstract contract Proof is Market {
             unbondingSeconds: 1_000,
             seedBlocks: 2
         });
+    }
+
+    function _market() internal view returns (IMarket) {
+        return IMarket(address(this));
     }
 
     /// @dev Enters by the front door; answers the refusal's selector, if it is refused.

@@ -1,0 +1,87 @@
+"""The campaign's figures, in ``contracts/campaign.json``, and their table in ``contracts/README.md``."""
+
+import json
+from typing import Any, Final
+
+from morphware.contracts import build
+
+FILE: Final = build.FOLDER / "campaign.json"
+README: Final = build.FOLDER / "README.md"
+BEGIN: Final = "<!-- campaign: written by make contracts-campaign -->"
+END: Final = "<!-- campaign: end -->"
+
+_ROWS: Final = {
+    "invariants": "invariants of the compiled market (forge): {runs:,} sequences, {calls:,} calls",
+    "machine": "invariants of the pure market (hypothesis): {runs:,} examples, {calls:,} calls",
+    "differential": "pure and compiled market compared after every call: {runs:,} traces, {calls:,} calls",
+    "proofs": "proofs for all arguments (halmos): {runs:,} proofs, {calls:,} paths",
+    "slither": "static analysis (slither): {runs:,} detectors; {calls:,} findings, accepted with reasons",
+    "mutants": "mutants: {runs:,} planted faults",
+}
+
+
+def load() -> dict[str, Any]:
+    """Figures by the step's name; none if there was no campaign."""
+    if not FILE.exists():
+        return {}
+    steps: dict[str, Any] = json.loads(FILE.read_text("utf-8"))
+    return steps
+
+
+def save(step: str, figures: dict[str, Any]) -> None:
+    """Keep one step's figures beside the others'."""
+    _write(load() | {step: figures})
+
+
+def drop(step: str) -> None:
+    """Forget one step's figures."""
+    _write({name: figures for name, figures in load().items() if name != step})
+
+
+def table() -> str:
+    """The figures as Markdown; a campaign on several versions of the sources says so."""
+    steps = {name: figures for name, figures in load().items() if name in _ROWS}
+    versions = sorted({figures["sources"][:12] for figures in steps.values()})
+    lines = ["| check | violations | seconds | sources |", "|---|---|---|---|"]
+    for name, row in _ROWS.items():
+        if name not in steps:
+            lines.append(f"| {name} | not run | | |")
+            continue
+        figures = steps[name]
+        text = row.format(**figures)
+        lines.append(f"| {text} | {figures['violations']} | {figures['seconds']:,.0f} | `{figures['sources'][:12]}` |")
+    lines += _survivors(steps.get("mutants"))
+    if len(versions) > 1:
+        lines += ["", f"The steps ran on {len(versions)} versions of the sources; the last column tells them apart."]
+    return "\n".join(lines)
+
+
+def write_table() -> None:
+    """Renew the table in the README, between its two marks.
+
+    Raises:
+        ValueError: the README has no such marks.
+    """
+    text = README.read_text("utf-8")
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{README} has no place for the campaign's table: {BEGIN} … {END}")
+    README.write_text(f"{head}{begin}\n\n{table()}\n\n{end}{tail}", "utf-8")
+
+
+def _survivors(figures: dict[str, Any] | None) -> list[str]:
+    if figures is None:
+        return []
+    details = figures["details"]
+    killers: dict[str, int] = {}
+    for each in details.values():
+        if each["fate"] == "killed":
+            killers[each["by"].split(":")[0]] = killers.get(each["by"].split(":")[0], 0) + 1
+    counts = ", ".join(f"{count} by {killer}" for killer, count in sorted(killers.items()))
+    alive = [f"- {name}: {each['fate']}" for name, each in details.items() if each["fate"] != "killed"]
+    return ["", f"Mutants killed: {sum(killers.values())} of {len(details)} ({counts}).", *alive]
+
+
+def _write(steps: dict[str, Any]) -> None:
+    FILE.write_text(json.dumps(steps, indent=1, sort_keys=True) + "\n", "utf-8")
