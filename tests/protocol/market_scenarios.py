@@ -219,7 +219,7 @@ def refusals(world: World) -> None:
     job_id = world.post()
     terms = world.job(job_id).terms
     world.ask(USER, calls.Post(terms, b""))
-    world.ask(WORKERS[0], calls.Post(replace(terms, reserve_wei=Wei(10**30)), b""))
+    world.ask(WORKERS[0], calls.Post(replace(terms, reserve_wei=Wei(10**28)), b""))
     world.ask(WORKERS[0], calls.Post(replace(terms, fee_wei=Wei(10**20)), b""))
     world.ask(STRANGER, calls.Stake(2**16 - 1))
     world.ask(USER, calls.Commit(job_id, secret("c")))
@@ -246,6 +246,7 @@ def refusals(world: World) -> None:
     world.ask(WORKERS[0], replace(world.disclose_x(job_id), x=secret("no")))
     world.do(WORKERS[0], world.disclose_x(job_id))
     world.ask(USER, calls.ComplainX(job_id))
+    world.do(USER, calls.PostTestKeys(job_id, world.boxes(job_id)))
     world.advance(job_id, State.TALLIED)
     world.ask(STRANGER, calls.Appeal(job_id))
     world.poke(job_id)
