@@ -11,8 +11,6 @@ import {MarketRules} from "./MarketRules.sol";
 ///         bond. Only the best bid and the second price are kept, so the result does not depend on the order of the
 ///         openings.
 abstract contract Auction is IDesk, MarketRules, EIP712 {
-    bytes32 internal constant JOB_TYPEHASH =
-        keccak256("Job(uint256 chainId,address market,address user,bytes32 seedHash)");
     bytes32 internal constant BID_TYPEHASH = keccak256(
         "Bid(uint256 chainId,address market,bytes32 jobId,address bidder,uint96 price,bool isAuthentic,uint32 estimatedSeconds,bytes32 salt)"
     );
@@ -49,12 +47,12 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
     }
 
     /// @notice Posts a job and escrows reserve, fees and the user's bond out of the caller's free balance.
-    /// @param terms What the job promises; the job is named by the caller and `terms.seedHash`.
+    /// @param terms What the job promises; the job is named by the caller and the terms' three hashes.
     /// @param spec The encoded specification, at most 8 KiB, for the event only.
     function post(Terms calldata terms, bytes calldata spec) external returns (bytes32 jobId) {
         _checkTerms(terms);
         _onlyUpTo(spec.length, MOST_DOCUMENT_BYTES);
-        jobId = keccak256(abi.encode(JOB_TYPEHASH, block.chainid, address(this), msg.sender, terms.seedHash));
+        jobId = _jobIdOf(msg.sender, terms.seedHash, terms.trainKeyHash, terms.testKeyHash);
         Record storage record = _records[jobId];
         if (record.state != State.NONE) revert JobExists(jobId);
         _checkSeats(terms.seats);
@@ -75,7 +73,6 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         record.seatSpan = _nextSeat;
         record.options = terms.options;
         record.seats = terms.seats;
-        record.secrets = _secretsRoot(terms.seedHash, terms.trainKeyHash, terms.testKeyHash);
         _debit(msg.sender, _userStake(record));
         emit JobPosted(jobId, msg.sender, terms, spec);
         emit StateChanged(jobId, State.BIDDING, deadline);
@@ -147,10 +144,12 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         uint32 opened;
         bytes32 first;
         for (uint256 i = 0; i < openings.length; ++i) {
-            Opening calldata opening = openings[i];
+            Opening memory opening = openings[i];
             bytes32 commitment = keccak256(abi.encode(BID_TYPEHASH, block.chainid, address(this), jobId, opening));
             if (i == 0) first = commitment;
-            if (_open(jobId, contest, opening, commitment)) ++opened;
+            unchecked {
+                if (_open(jobId, contest, opening, commitment)) ++opened;
+            }
         }
         if (opened == 0) revert UnknownCommitment(first);
         uint32 unopened = record.unopened - opened;
@@ -165,7 +164,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         if (unopened == 0) _award(jobId, record, 0, false);
     }
 
-    function _open(bytes32 jobId, Contest memory contest, Opening calldata opening, bytes32 commitment)
+    function _open(bytes32 jobId, Contest memory contest, Opening memory opening, bytes32 commitment)
         private
         returns (bool isNew)
     {
@@ -177,8 +176,12 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
             jobId, opening.bidder, commitment, opening.price, opening.isAuthentic, opening.estimatedSeconds
         );
         address loser = opening.bidder;
-        if (_isEligible(contest, opening) && _isBest(contest, opening.price, uint32(bid - 1))) {
-            loser = _crown(contest, opening, uint32(bid - 1), key);
+        uint32 sequence;
+        unchecked {
+            sequence = uint32(bid - 1);
+        }
+        if (_isEligible(contest, opening) && _isBest(contest, opening.price, sequence)) {
+            loser = _crown(contest, opening, sequence, key);
         } else {
             delete _bids[key];
         }
@@ -186,7 +189,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         return true;
     }
 
-    function _isEligible(Contest memory contest, Opening calldata opening) private pure returns (bool) {
+    function _isEligible(Contest memory contest, Opening memory opening) private pure returns (bool) {
         return opening.isAuthentic && opening.price != 0 && opening.price <= contest.reserve
             && opening.estimatedSeconds != 0 && opening.estimatedSeconds <= contest.mostSeconds;
     }
@@ -200,7 +203,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
     }
 
     /// @return dethroned Whose bond is free now: the best bid's so far, or nobody's.
-    function _crown(Contest memory contest, Opening calldata opening, uint32 sequence, bytes32 key)
+    function _crown(Contest memory contest, Opening memory opening, uint32 sequence, bytes32 key)
         private
         returns (address dethroned)
     {

@@ -24,7 +24,7 @@ abstract contract Committee is Appeals {
     ) external {
         Record storage record = _live(jobId, State.SEED);
         _onlyCaller(record.user);
-        _onlyRoot(_secretsRoot(_hashOf(userSeed), trainKeyHash, testKeyHash), record.secrets);
+        _onlyRoot(_jobIdOf(msg.sender, _hashOf(userSeed), trainKeyHash, testKeyHash), jobId);
         _onlyRoot(
             _modelRoot(model.modelHash, model.xHash, model.yHash, model.workerSeed), record.standingOrModel
         );

@@ -136,7 +136,6 @@ interface IMarketTypes {
         bool isClaimed; // y is public, by the claim
         bool isUserAccused; // DISCLOSE: of the two sides, it is the user
         bool isAborted; // the last round ended by a party's default
-        bytes32 secrets; // keccak256(abi.encode(seedHash, trainKeyHash, testKeyHash))
         bytes32 model; // keccak256(abi.encode(ModelRoot)), from the submission on
     }
 
@@ -202,7 +201,7 @@ interface IMarketTypes {
     event TestKeysPosted(bytes32 indexed jobId, bytes[] boxes);
     event ModelKeysPosted(bytes32 indexed jobId, bytes[] boxes);
     event XDisclosed(bytes32 indexed jobId, bytes32 x);
-    event ComplainedKeys(bytes32 indexed jobId, address indexed validator, bool againstUser);
+    event KeysComplained(bytes32 indexed jobId, address indexed validator, bool againstUser);
     event TestKeysDisclosed(bytes32 indexed jobId, bytes keys);
     event ModelKeysDisclosed(bytes32 indexed jobId, bytes32 x, bytes32 y);
     event ReportCommitted(bytes32 indexed jobId, uint8 round, address indexed validator, bytes32 commitment);

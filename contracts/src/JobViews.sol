@@ -47,7 +47,6 @@ abstract contract JobViews is IDesk, Rounds {
         answer.isClaimed = flags & CLAIMED != 0;
         answer.isUserAccused = flags & USER_ACCUSED != 0;
         answer.isAborted = flags & ABORTED != 0;
-        answer.secrets = record.secrets;
         if (record.drawBlock != 0) answer.model = record.standingOrModel;
     }
 

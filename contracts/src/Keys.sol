@@ -58,7 +58,7 @@ abstract contract Keys is IDesk, Rounds {
         uint16 flags = record.flags;
         if (flags & (againstUser ? TEST_PUBLIC : MODEL_PUBLIC) != 0) revert AlreadyDisclosed(jobId);
         record.flags = againstUser ? flags | USER_ACCUSED : flags & ~USER_ACCUSED;
-        emit ComplainedKeys(jobId, msg.sender, againstUser);
+        emit KeysComplained(jobId, msg.sender, againstUser);
         _enter(jobId, record, State.DISCLOSE, _disputeSeconds);
     }
 
@@ -68,7 +68,7 @@ abstract contract Keys is IDesk, Rounds {
         Record storage record = _live(jobId, State.DISCLOSE);
         if (record.flags & USER_ACCUSED == 0) revert WrongAccused(jobId);
         _onlyUpTo(keys.length, MOST_KEYS_BYTES);
-        _onlyRoot(_secretsRoot(seedHash, trainKeyHash, keccak256(keys)), record.secrets);
+        _onlyRoot(_jobIdOf(record.user, seedHash, trainKeyHash, keccak256(keys)), jobId);
         record.flags |= TEST_PUBLIC;
         emit TestKeysDisclosed(jobId, keys);
         _restart(jobId, record);

@@ -12,6 +12,8 @@ import {MarketStorage} from "./MarketStorage.sol";
 ///         job ever calls a token or a receiver, so no receiver can stop a job. Burned money stays in the contract, out
 ///         of everybody's reach, and is counted.
 abstract contract MarketRules is MarketStorage {
+    bytes32 private constant JOB_TYPEHASH = keccak256("Job(uint256 chainId,address market,address user,bytes32 secrets)");
+
     uint256 internal constant BPS = 10_000;
 
     /// @dev What `poke` earns of what it burns: enough that somebody cares, too little to burn for.
@@ -110,8 +112,14 @@ abstract contract MarketRules is MarketStorage {
         if (actual != wanted) revert WrongPreimage(wanted, actual);
     }
 
-    function _secretsRoot(bytes32 seedHash, bytes32 trainKeyHash, bytes32 testKeyHash) internal pure returns (bytes32) {
-        return keccak256(abi.encode(seedHash, trainKeyHash, testKeyHash));
+    /// @dev A job is named by chain, market, user and the user's three secrets: its name proves whichever is shown.
+    function _jobIdOf(address user, bytes32 seedHash, bytes32 trainKeyHash, bytes32 testKeyHash)
+        internal
+        view
+        returns (bytes32)
+    {
+        bytes32 secrets = keccak256(abi.encode(seedHash, trainKeyHash, testKeyHash));
+        return keccak256(abi.encode(JOB_TYPEHASH, block.chainid, address(this), user, secrets));
     }
 
     function _modelRoot(bytes32 modelHash, bytes32 xHash, bytes32 yHash, bytes32 workerSeed)

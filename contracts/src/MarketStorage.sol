@@ -69,8 +69,6 @@ abstract contract MarketStorage is IMarketTypes {
         address winner; // whose bid is best so far
         uint96 price; // wei: the lowest eligible bid that lost; the reserve while there is none
         //
-        bytes32 secrets; // keccak256(abi.encode(seedHash, trainKeyHash, testKeyHash))
-        //
         bytes32 standingOrModel; // until the submission the packed best bid (Auction.sol), then the model's root
         //
         uint96 burned; // wei, so far

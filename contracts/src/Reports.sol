@@ -24,7 +24,7 @@ abstract contract Reports is Appeals {
         bytes32 first;
         uint256 next;
         for (uint256 i = 0; i < reports.length; ++i) {
-            Report calldata report = reports[i];
+            Report memory report = reports[i];
             bytes32 commitment =
                 keccak256(abi.encode(REPORT_TYPEHASH, block.chainid, address(this), jobId, index, report));
             if (i == 0) first = commitment;

@@ -30,7 +30,7 @@ abstract contract Training is Auction {
         Record storage record = _live(jobId, State.KEY_DISPUTE);
         _onlyCaller(record.user);
         _onlyUpTo(keys.length, MOST_KEYS_BYTES);
-        _onlyRoot(_secretsRoot(seedHash, keccak256(keys), testKeyHash), record.secrets);
+        _onlyRoot(_jobIdOf(msg.sender, seedHash, keccak256(keys), testKeyHash), jobId);
         record.flags |= KEY_PUBLIC;
         emit KeyDisclosed(jobId, keys);
         _enter(jobId, record, State.KEYED, _ackSeconds);

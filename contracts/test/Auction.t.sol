@@ -151,10 +151,11 @@ contract AuctionTest is Base {
         market.post(_terms(), "");
     }
 
-    function test_AJobIsNamedByChainMarketUserAndSeed() public {
-        bytes32 typeHash = keccak256("Job(uint256 chainId,address market,address user,bytes32 seedHash)");
-        bytes32 wanted = keccak256(abi.encode(typeHash, block.chainid, address(market), user, _terms().seedHash));
-        vm.assertEq(_post(), wanted);
+    function test_AJobIsNamedByChainMarketUserAndSecrets() public {
+        bytes32 typeHash = keccak256("Job(uint256 chainId,address market,address user,bytes32 secrets)");
+        Terms memory terms = _terms();
+        bytes32 secrets = keccak256(abi.encode(terms.seedHash, terms.trainKeyHash, terms.testKeyHash));
+        vm.assertEq(_post(), keccak256(abi.encode(typeHash, block.chainid, address(market), user, secrets)));
     }
 
     function test_TheEscrowMustBeCovered() public {

@@ -126,7 +126,7 @@ contract DisputesTest is Base {
             _toVcommit();
             address member = _member(3);
             vm.expectEmit(true, true, false, true, address(market));
-            emit ComplainedKeys(jobId, member, side == 0);
+            emit KeysComplained(jobId, member, side == 0);
             vm.expectEmit(true, false, false, true, address(market));
             emit StateChanged(jobId, State.DISCLOSE, uint40(block.timestamp + 14));
             vm.prank(member);

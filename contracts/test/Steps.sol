@@ -190,18 +190,17 @@ abstract contract Steps is Scene {
         _checkConserved();
     }
 
-    /// @dev How the market refuses secrets that are not the job's: with the root that it keeps, and theirs.
+    /// @dev How the market refuses secrets that are not the job's: they give a job of another name.
     function _wrongSecrets(bytes32 seed, bytes memory trainKeys, bytes memory testKeys)
         internal
         view
         returns (bytes memory)
     {
-        bytes32 wanted = _secretsRoot(userSeed, TRAIN_KEYS, TEST_KEYS);
-        return abi.encodeWithSelector(WrongPreimage.selector, wanted, _secretsRoot(seed, trainKeys, testKeys));
-    }
-
-    function _secretsRoot(bytes32 seed, bytes memory trainKeys, bytes memory testKeys) internal pure returns (bytes32) {
-        return keccak256(abi.encode(keccak256(abi.encode(seed)), keccak256(trainKeys), keccak256(testKeys)));
+        bytes32 typeHash = keccak256("Job(uint256 chainId,address market,address user,bytes32 secrets)");
+        bytes32 secrets =
+            keccak256(abi.encode(keccak256(abi.encode(seed)), keccak256(trainKeys), keccak256(testKeys)));
+        bytes32 actual = keccak256(abi.encode(typeHash, block.chainid, address(market), user, secrets));
+        return abi.encodeWithSelector(WrongPreimage.selector, jobId, actual);
     }
 
     function _revealSeed() internal {
