@@ -5,12 +5,13 @@ Amounts are those of the table "who loses what" of PROTOCOL.md 5.3: R = 100, k F
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from eth_keys.datatypes import PrivateKey
 
 from morphware.protocol import calls
 from morphware.protocol.calls import Call, ModelRoot, Opening, Report, SignedBid, SignedReport, Terms
-from morphware.protocol.chain_events import ChainEvent
+from morphware.protocol.chain_events import ChainEvent, StateChanged
 from morphware.protocol.commitments import Domain, bid_commitment, job_id_of, keccak, report_commitment, salt_of
 from morphware.protocol.job import Job
 from morphware.protocol.market import Market
@@ -367,3 +368,39 @@ class World:
                 case _:
                     self.poke(job_id)
         raise AssertionError(f"the job never reached {until.name}: it is {self.job(job_id).state.name}")
+
+
+Event = TypeVar("Event")
+
+
+def started(until: State = State.BIDDING, **changes: int) -> tuple[World, JobId]:
+    """A job in a state, and seats enough for one appeal."""
+    world = World().found()
+    job_id = world.post("job", **changes)
+    return world.advance(job_id, until), job_id
+
+
+def crowded(until: State = State.BIDDING, **changes: int) -> tuple[World, JobId]:
+    """A job in a state, and seats enough for all its appeals."""
+    world = World().found(VALIDATORS)
+    job_id = world.post("job", **changes)
+    return world.advance(job_id, until), job_id
+
+
+def states(events: Sequence[object]) -> list[State]:
+    """The states that were entered, in order."""
+    return [event.state for event in events if isinstance(event, StateChanged)]
+
+
+def only(kind: type[Event], events: object) -> Event:
+    """The one event of a kind."""
+    assert isinstance(events, list), events
+    [found] = [event for event in events if isinstance(event, kind)]
+    return found
+
+
+def appealed(world: World, job_id: JobId, metrics: Sequence[int | None]) -> None:
+    """A stranger appeals, and the next committee reports."""
+    world.do(STRANGER, calls.Appeal(job_id))
+    world.poke(job_id)
+    world.report(job_id, metrics)

@@ -33,16 +33,11 @@ from tests.protocol.market_world import (
     World,
     opening_of,
     secret,
+    started,
     terms_of,
     worker_seed,
     y_of,
 )
-
-
-def started(until: State = State.BIDDING) -> tuple[World, JobId]:
-    world = World().found()
-    job_id = world.post()
-    return world.advance(job_id, until), job_id
 
 
 def closing(events: object) -> JobClosed:
@@ -460,3 +455,15 @@ def test_the_result_depends_neither_on_the_order_of_openings_nor_on_their_batche
             world.do(STRANGER, calls.RevealBids(job_id, tuple(openings)))
         digests.add((digest(world.market, job_id), *(world.free(who) for who in (USER, *WORKERS))))
     assert len(digests) == 1
+
+
+def test_nothing_of_a_bid_shows_before_bidding_is_over() -> None:
+    """I23: two lives that differ in their openings only say the same until then, but for the commitments' hashes."""
+    said = []
+    for opening in (opening_of(WORKERS[0], 1), opening_of(WORKERS[0], 99, is_authentic=False, estimated_s=7)):
+        world, job_id = started()
+        bidding = world.bid(job_id, opening)
+        assert isinstance(bidding, list)
+        shown = [dataclasses.replace(event, commitment=b"") for event in bidding]
+        said.append(([*shown, *world.poke(job_id)], dict(world.market.ledger.buckets)))
+    assert said[0] == said[1]
