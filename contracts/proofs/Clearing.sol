@@ -94,12 +94,10 @@ abstract contract Clearing is Proof {
                 assert(_open(JOB, contest, openings[j], _commitment(openings[j].bidder)));
             }
             if (contest.winner != address(0)) {
-                if (contest.key != 0) _storeStanding(record, contest);
+                _storeStanding(record, contest);
                 record.price = contest.second;
             }
-            record.unopened -= uint32(batch);
         }
-        assert(record.unopened == 0);
         _award(JOB, record, 0, false);
     }
 
@@ -141,8 +139,6 @@ abstract contract Clearing is Proof {
 
     function _sealBid(address bidder, uint256 sequence) private {
         _bids[_bidKey(JOB, bidder, _commitment(bidder))] = sequence + 1;
-        _records[JOB].commitments += 1;
-        _records[JOB].unopened += 1;
     }
 
     /// @dev The plain rule, said without the algorithm: nobody eligible beats the winner, and the price is the least of
