@@ -171,6 +171,7 @@ class Rpc:
 
     async def _try(self, method: str, body: bytes, answer: Any) -> Any:
         content = bytearray()
+        await trio.lowlevel.checkpoint_if_cancelled()  # at a node's end the client may be closed before its users stop
         try:
             async with self._client.stream("POST", self._url, content=body) as response:
                 # cancelled, not left: leaving the loop would leave httpx's inner generators to the garbage collector

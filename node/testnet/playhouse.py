@@ -34,7 +34,8 @@ from morphware.protocol.worker import WorkerPolicy
 
 ALL: Final = "all"
 MINIMUM_PRICE: Final = "0.001"
-BIDDING_S: Final = 20
+BIDDING_S: Final = 240
+"""Long enough for a busy machine; it is over as soon as all who live have bid."""
 ESTIMATED_S: Final = 600
 """What bids price; the training itself is over in a moment."""
 TESTING_S: Final = 84
@@ -186,15 +187,15 @@ def _prices(shape: Shape) -> Mapping[str, Wei]:
 def _timing(scenario: Scenario) -> Timing:
     """Windows in which everybody who lives has the time that he needs; those for appeals only where one is expected."""
     return Timing(
-        revealing_s=24,
-        keys_s=24,
-        acknowledge_s=36,
+        revealing_s=48,
+        keys_s=60,
+        acknowledge_s=48,
         dispute_s=30,
-        seed_s=30,
-        keying_s=36,
-        report_reveal_s=30,
-        appeal_s=24 if scenario.may_appeal_in is State.TALLIED else 6,
-        claim_s=30,
+        seed_s=60,
+        keying_s=90,
+        report_reveal_s=48,
+        appeal_s=30 if scenario.may_appeal_in is State.TALLIED else 6,
+        claim_s=60,
         inspect_s=48 if scenario.may_appeal_in is State.INSPECT else 6,
         draw_s=3,
         unbonding_s=24 * 3600,
