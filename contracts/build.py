@@ -19,7 +19,7 @@ Unit = tuple[tuple[str, str], ...]
 
 CONTRACTS: Final = ("MorphwareToken", "Market", "Trial")
 HALVES: Final = ("Market", "Trial")
-"""One contract in two: Trial's code runs on Market's storage, so both lay it out alike; Market may add something behind."""
+"""One contract in two: Trial's code runs on Market's storage, so both lay it out alike; Market may add to it."""
 WHOLE: Final = ("IMarket", "src/IMarket.sol")
 """What the market's address answers to, Trial's calls included: the ABI that goes into Market's artifact."""
 BASELINES: Final = ("BlindAuction", "NaiveAuction")
