@@ -35,6 +35,11 @@ def test_a_mutant_whose_text_is_not_there_or_there_twice_is_an_error() -> None:
 
 
 @pytest.mark.contracts
+def test_every_mutant_compiles() -> None:
+    mutation.expect_compilable(MUTANTS)
+
+
+@pytest.mark.contracts
 def test_a_sample_of_the_mutants_is_killed() -> None:
     """Which ones changes with the sources: every version tries others."""
     chosen = random.Random(build.hash_of(workbench.sources())).sample(
