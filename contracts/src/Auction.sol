@@ -98,7 +98,6 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         uint32 sequence = record.commitments;
         _bids[key] = uint256(sequence) + 1;
         record.commitments = sequence + 1;
-        record.unopened += 1;
         emit BidCommitted(jobId, msg.sender, commitment, sequence);
     }
 
@@ -124,14 +123,14 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
             if (_bids[key] != 0) continue;
             uint256 balance = _free[bidder];
             if (balance < bond) continue;
-            _free[bidder] = balance - bond;
-            _bids[key] = uint256(sequence) + 1;
             emit BidCommitted(jobId, bidder, commitment, sequence);
-            ++sequence;
+            unchecked {
+                _free[bidder] = balance - bond; // compared just now
+                _bids[key] = ++sequence; // there are not 2^32 bonds in the world
+            }
         }
         if (sequence == before) revert NothingTaken(jobId);
         record.commitments = sequence;
-        record.unopened += sequence - before;
     }
 
     /// @notice Opens bids, anybody's. What is open already, and what was never committed, is passed over, so that
@@ -144,28 +143,27 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         uint32 opened;
         bytes32 first;
         for (uint256 i = 0; i < openings.length; ++i) {
-            Opening memory opening = openings[i];
+            Opening memory opening = openings[i]; // checked once, on its way into memory
             bytes32 commitment = keccak256(abi.encode(BID_TYPEHASH, block.chainid, address(this), jobId, opening));
             if (i == 0) first = commitment;
-            unchecked {
-                if (_open(jobId, contest, opening, commitment)) ++opened;
-            }
+            if (_open(jobId, contest, opening, commitment)) ++opened;
         }
         if (opened == 0) revert UnknownCommitment(first);
-        uint32 unopened = record.unopened - opened;
-        record.unopened = unopened;
+        opened += record.opened;
+        record.opened = opened;
+        bool isLast = opened == record.commitments;
         if (contest.winner != address(0)) {
             record.price = contest.second;
             if (contest.key != 0) {
                 _storeStanding(record, contest);
-                if (unopened != 0) _bids[contest.key] |= OPENED;
+                if (!isLast) _bids[contest.key] |= OPENED;
             }
         }
-        if (unopened == 0) _award(jobId, record, 0, false);
+        if (isLast) _award(jobId, record, 0, false);
     }
 
     function _open(bytes32 jobId, Contest memory contest, Opening memory opening, bytes32 commitment)
-        private
+        internal
         returns (bool isNew)
     {
         // The bidder is in the hash: a copy lies under another bidder, and no opening leads there.
@@ -176,11 +174,8 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
             jobId, opening.bidder, commitment, opening.price, opening.isAuthentic, opening.estimatedSeconds
         );
         address loser = opening.bidder;
-        uint32 sequence;
-        unchecked {
-            sequence = uint32(bid - 1);
-        }
-        if (_isEligible(contest, opening) && _isBest(contest, opening.price, sequence)) {
+        uint32 sequence = uint32(bid) - 1;
+        if (_isBest(contest, opening, sequence)) {
             loser = _crown(contest, opening, sequence, key);
         } else {
             delete _bids[key];
@@ -189,15 +184,13 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         return true;
     }
 
-    function _isEligible(Contest memory contest, Opening memory opening) private pure returns (bool) {
-        return opening.isAuthentic && opening.price != 0 && opening.price <= contest.reserve
-            && opening.estimatedSeconds != 0 && opening.estimatedSeconds <= contest.mostSeconds;
-    }
-
     /// @dev Lets an eligible bid compete by (price, sequence); the one that does not win may lower the second price.
-    function _isBest(Contest memory contest, uint96 price, uint32 sequence) private pure returns (bool) {
-        if (contest.winner == address(0)) return true;
-        if (price < contest.best || (price == contest.best && sequence < contest.sequence)) return true;
+    function _isBest(Contest memory contest, Opening memory opening, uint32 sequence) private pure returns (bool) {
+        uint96 price = opening.price;
+        if (!opening.isAuthentic || price == 0 || price > contest.reserve) return false;
+        if (opening.estimatedSeconds == 0 || opening.estimatedSeconds > contest.mostSeconds) return false;
+        if (contest.winner == address(0) || price < contest.best) return true;
+        if (price == contest.best && sequence < contest.sequence) return true;
         if (price < contest.second) contest.second = price;
         return false;
     }
@@ -218,7 +211,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         contest.key = key;
     }
 
-    function _contest(Record storage record) private view returns (Contest memory contest) {
+    function _contest(Record storage record) internal view returns (Contest memory contest) {
         contest.bond = _bond(record);
         contest.reserve = record.reserve;
         contest.mostSeconds = record.trainingSeconds;
@@ -227,7 +220,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         (contest.best, contest.sequence, contest.estimatedSeconds) = _standing(record);
     }
 
-    function _storeStanding(Record storage record, Contest memory contest) private {
+    function _storeStanding(Record storage record, Contest memory contest) internal {
         record.winner = contest.winner;
         record.standingOrModel = bytes32(
             uint256(contest.best) | (uint256(contest.sequence) << 96) | (uint256(contest.estimatedSeconds) << 128)

@@ -28,7 +28,7 @@ abstract contract JobViews is IDesk, Rounds {
         answer.reserve = record.reserve;
         answer.fee = record.fee;
         answer.commitments = record.commitments;
-        answer.unopened = record.unopened;
+        answer.unopened = record.commitments - record.opened;
         answer.winner = record.winner;
         if (record.state > State.REVEALING) answer.price = record.price;
         answer.burned = record.burned;
@@ -79,7 +79,7 @@ abstract contract JobViews is IDesk, Rounds {
     /// @dev Reserve, fees, the user's bond, the bonds of sealed bids and the best's, and those of the appeals.
     function _heldBy(bytes32 jobId, Record storage record) private view returns (int256) {
         if (record.state == State.NONE || record.state == State.CLOSED) return 0;
-        uint256 bonds = record.state > State.REVEALING ? 0 : record.unopened;
+        uint256 bonds = record.state > State.REVEALING ? 0 : record.commitments - record.opened;
         if (record.winner != address(0)) ++bonds;
         return int256(_userStake(record) + bonds * _bond(record) + _appealBonds(jobId, record)) + record.balance;
     }

@@ -53,7 +53,7 @@ abstract contract MarketRules is MarketStorage {
         returns (uint96 burned_)
     {
         // Most jobs burn nothing, and need not read that word.
-        if (amount == 0) return record.unopened == 0 ? 0 : record.burned;
+        if (amount == 0) return record.opened == record.commitments ? 0 : record.burned;
         if (isPoked && amount > exempt) {
             uint256 bounty = ((amount - exempt) * BOUNTY_BPS) / BPS;
             if (bounty != 0) {

@@ -48,7 +48,7 @@ abstract contract MarketStorage is IMarketTypes {
         uint96 reserve; // wei
         uint96 fee; // wei per coherent report
         uint32 commitments; // bids committed so far
-        uint32 unopened; // of them, not opened
+        uint32 opened; // of them; not written while they come in
         //
         int64 threshold; // millionths
         int64 baseline; // millionths

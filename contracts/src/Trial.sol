@@ -32,7 +32,7 @@ contract Trial is Committee, Reports, MarketViews {
 
         if (record.outcome != Outcome.NONE) _sweep(jobId, record, true);
         else if (state == State.BIDDING) _endBidding(jobId, record);
-        else if (state == State.REVEALING) _award(jobId, record, record.unopened, true);
+        else if (state == State.REVEALING) _award(jobId, record, record.commitments - record.opened, true);
         else if (state == State.AWARDED) _close(jobId, record, Outcome.USER_FAULT, true);
         else if (state == State.KEYED) _close(jobId, record, Outcome.MUTUAL_ABORT, true);
         else if (state == State.KEY_DISPUTE) _close(jobId, record, Outcome.USER_FAULT, true);
