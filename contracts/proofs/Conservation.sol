@@ -79,14 +79,18 @@ abstract contract Conservation is Proof {
         assert(_seatCount() == (isDone ? 0 : 1));
     }
 
-    /// @notice Unopened bonds burn; without a winner the user has everything back.
-    function check_award(uint88 reserve, uint72 fee, uint8 unopened, bool hasWinner) external {
-        Record storage record = _put(State.REVEALING, reserve, fee, 5);
-        record.commitments = record.unopened = unopened;
-        if (hasWinner) record.winner = WINNER;
-        int256 held = _market().job(JOB).held;
-        _poke();
-        assert(held == _credited() + _market().job(JOB).held);
+    /// @notice Unopened bonds burn, less the poker's bounty.
+    function check_award_with_unopened_bids(uint88 reserve, uint72 fee) external {
+        _proveAward(reserve, fee, 3, WINNER);
+    }
+
+    function check_award_with_all_bids_opened(uint88 reserve, uint72 fee) external {
+        _proveAward(reserve, fee, 0, WINNER);
+    }
+
+    /// @notice Without a winner the user has everything back.
+    function check_award_without_a_winner(uint88 reserve, uint72 fee) external {
+        _proveAward(reserve, fee, 3, address(0));
     }
 
     function check_settlement_of_user_fault(Job_ calldata job_) external {
@@ -145,6 +149,15 @@ abstract contract Conservation is Proof {
         }
         assert(record.state == State.CLOSED);
         assert(before == paid + int256(_seatCount() * STAKE));
+    }
+
+    function _proveAward(uint88 reserve, uint72 fee, uint32 unopened, address winner) private {
+        Record storage record = _put(State.REVEALING, reserve, fee, 5);
+        record.commitments = unopened;
+        record.winner = winner;
+        int256 held = _market().job(JOB).held;
+        _poke();
+        assert(held == _credited() + _market().job(JOB).held);
     }
 
     function _proveSettlement(Job_ calldata job_, State state, Verdict verdict) private {
