@@ -1,7 +1,8 @@
 """The pure market with a real chain in tow: every call is a transaction on anvil first, and both must say the same.
 
-The chain is the clock.  A call is carried out in a block of its own, no earlier than the caller's time and number; the
-pure machine then gets the time and the number of that block, and the chain's own block hashes.
+The chain is the clock.  A call is carried out in a block of its own, no earlier than the caller's time, and as many
+blocks after the last as the caller says; the pure machine then gets the time and the number of that block, and the
+chain's own block hashes.
 """
 
 from collections.abc import Callable
@@ -36,25 +37,33 @@ FIRST_SECOND = 1_800_000_000
 class AnvilMarket(Market):
     """A pure market whose every answer is held against the one that stands on a chain."""
 
-    def __init__(self, chain: "Chain", parameters: Parameters) -> None:
-        self.chain = chain
-        self.token = chain.create(
-            load("MorphwareToken").bytecode + encode_values(token_interface().constructor, (HOLDER, WEI_MAX))
-        )
-        arguments = (self.token, parameters.seat_stake_wei, astuple(parameters.timing))
-        self.address = chain.create(load("Market").bytecode + encode_values(market_interface().constructor, arguments))
-        super().__init__(Domain(CHAIN_ID, self.address), parameters, chain.blockhash)
+    def __init__(self, stage: "Stage", parameters: Parameters) -> None:
+        self.stage, self.chain = stage, stage.chain
+        self._asked_block = 0
+        self._prepared = iter(stage.prepare(parameters))
+        super().__init__(Domain(CHAIN_ID, stage.market), parameters, stage.chain.blockhash)
 
     def execute(self, caller: Address, call: Call, now: Timestamp, block: int) -> list[ChainEvent] | Refusal:
         """The call, on the chain and in the machine."""
-        if isinstance(call, calls.Deposit):
-            self._endow(caller, call.amount_wei)
-        target, calldata = encode_call(call, market=self.address)
+        if isinstance(call, calls.Deposit | calls.Stake):
+            again = next(self._prepared, None)
+            if again is not None:  # the chain has come back to where this was done
+                return super().execute(caller, call, *again)
+            if isinstance(call, calls.Deposit):
+                self.stage.endow(caller, call.amount_wei)
+        elif not self.stage.is_set:
+            self.stage.keep()
+        target, calldata = encode_call(call, market=self.stage.market)
         assert target is Target.MARKET
-        mined = self.chain.send(caller, self.address, calldata, now=now, block=block)
-        answer = super().execute(caller, call, Timestamp(self.chain.time_s), self.chain.number)
+        skipped = max(0, block - self._asked_block - 1) if self._asked_block else 0
+        self._asked_block = block
+        mined = self.chain.send(caller, self.stage.market, calldata, now=now, skipped=skipped)
+        at = (Timestamp(self.chain.time_s), self.chain.number)
+        if not self.stage.is_set:
+            self.stage.done.append(at)
+        answer = super().execute(caller, call, *at)
         assert isinstance(answer, list) == (mined["status"] == "0x1"), (call, answer)
-        logs = [_log(entry) for entry in mined["logs"] if entry["address"] == _hex(self.address)]
+        logs = [_log(entry) for entry in mined["logs"] if entry["address"] == _hex(self.stage.market)]
         if isinstance(answer, list):
             assert list(decode_events(market_interface(), logs)) == answer, call
         return answer
@@ -70,11 +79,45 @@ class AnvilMarket(Market):
 
     def _ask(self, function: str, *arguments: object) -> tuple[Any, ...]:
         encoded = market_interface().encode(function, *arguments)
-        return market_interface().decode(function, self.chain.view(self.address, encoded))
+        return market_interface().decode(function, self.chain.view(self.stage.market, encoded))
 
-    def _endow(self, account: Address, wei: int) -> None:
+
+class Stage:
+    """A market on a chain whose deposits and stakes are made once: the chain goes back to them for every life."""
+
+    def __init__(self, chain: "Chain") -> None:
+        self.chain = chain
+        self.done: list[tuple[Timestamp, int]] = []
+        """When each deposit and stake was made."""
+        self._snapshot: tuple[str, int, int] | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the deposits and stakes are made."""
+        return self._snapshot is not None
+
+    def prepare(self, parameters: Parameters) -> list[tuple[Timestamp, int]]:
+        """The market, fresh or as it was before anything but deposits and stakes; and when those were made."""
+        if self._snapshot is not None:
+            name, self.chain.number, self.chain.time_s = self._snapshot
+            assert self.chain.ask("evm_revert", name)
+            self.keep()
+            return self.done
+        supply = encode_values(token_interface().constructor, (HOLDER, WEI_MAX))
+        self.token = self.chain.create(load("MorphwareToken").bytecode + supply)
+        arguments = (self.token, parameters.seat_stake_wei, astuple(parameters.timing))
+        market = load("Market").bytecode + encode_values(market_interface().constructor, arguments)
+        self.market = self.chain.create(market)
+        return []
+
+    def keep(self) -> None:
+        """Remember the chain as it is."""
+        self._snapshot = self.chain.ask("evm_snapshot"), self.chain.number, self.chain.time_s
+
+    def endow(self, account: Address, wei: int) -> None:
+        """Give an account tokens, and the market leave to draw them."""
         self.chain.send(HOLDER, self.token, token_interface().encode("transfer", account, wei))
-        self.chain.send(account, self.token, token_interface().encode("approve", self.address, wei))
+        self.chain.send(account, self.token, token_interface().encode("approve", self.market, wei))
 
 
 class Chain:
@@ -97,12 +140,13 @@ class Chain:
         """A new contract's address."""
         return Address(bytes.fromhex(self.send(HOLDER, None, code)["contractAddress"][2:]))
 
-    def send(self, sender: Address, to: Address | None, data: bytes, *, now: int = 0, block: int = 0) -> dict[str, Any]:
-        """The receipt of a transaction in a block of its own, not before the given time and number."""
-        if block > self.number + 1:
-            self.ask("anvil_mine", hex(block - self.number - 1), "0x1")
-            self.time_s += block - self.number - 1
-            self.number = block - 1
+    def send(
+        self, sender: Address, to: Address | None, data: bytes, *, now: int = 0, skipped: int = 0
+    ) -> dict[str, Any]:
+        """The receipt of a transaction in a block of its own, not before the given time, and after empty blocks."""
+        if skipped:
+            self.ask("anvil_mine", hex(skipped), "0x1")
+            self.number, self.time_s = self.number + skipped, int(self._block("latest")["timestamp"], 16)
         self.number, self.time_s = self.number + 1, max(now, self.time_s + 1)
         self.ask("evm_setNextBlockTimestamp", self.time_s)
         request = {"from": _hex(sender), "data": "0x" + data.hex(), "gas": GAS, "gasPrice": "0x0"}

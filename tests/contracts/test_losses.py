@@ -19,7 +19,7 @@ from morphware.node.testnet.scenarios import Scenario, all_names, find
 from morphware.protocol.parameters import Timing
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Wei
-from tests.contracts.anvil_market import AnvilMarket, Chain, with_anvil
+from tests.contracts.anvil_market import AnvilMarket, Chain, Stage, with_anvil
 
 README = build.FOLDER / "README.md"
 BEGIN, END = "<!-- losses: written by tests/contracts/test_losses.py -->", "<!-- end of losses -->"
@@ -55,19 +55,20 @@ _HEAD = (
 
 
 def _rows(chain: Chain) -> Iterator[str]:
+    stage = Stage(chain)
     for name in all_names():
         scenario = replace(find(name), seats=SEATS, validators=VALIDATORS)
         if scenario.liars:
             scenario = replace(scenario, liars=SEATS // 2 + 1 if scenario.liars < find(name).seats else SEATS)
-        yield _row(scenario, _played(chain, scenario))
+        yield _row(scenario, _played(stage, scenario))
 
 
-def _played(chain: Chain, scenario: Scenario) -> Specified:
+def _played(stage: Stage, scenario: Scenario) -> Specified:
     """What the scenario came to, with the chain's own balances held against it at the end."""
     markets: list[AnvilMarket] = []
 
     def open_market(parameters: Parameters) -> AnvilMarket:
-        markets.append(AnvilMarket(chain, parameters))
+        markets.append(AnvilMarket(stage, parameters))
         return markets[0]
 
     specified = rehearse(scenario, INPUTS, open_market)
