@@ -59,8 +59,14 @@ abstract contract Calls is Base {
         _trial(calls);
     }
 
+    /// @dev Worker 0 where there is none yet.
+    function _winner() internal view returns (address winner) {
+        winner = market.job(jobId).winner;
+        if (winner == address(0)) winner = workers[0];
+    }
+
     function _desk(Call[] memory calls) private view {
-        address winner = workers[0];
+        address winner = _winner();
         ModelRoot memory m = _model();
         SignedBid[] memory bids = new SignedBid[](1);
         bids[0] = _signedBid(workers[2], "d");
@@ -93,7 +99,7 @@ abstract contract Calls is Base {
     }
 
     function _trial(Call[] memory calls) private view {
-        address winner = workers[0];
+        address winner = _winner();
         ModelRoot memory m = _model();
         uint256 size = _size();
         address member = size == 0 ? stranger : _member(0);
