@@ -11,6 +11,8 @@ from morphware.node.cli.main import app
 from morphware.node.errors import ExitStatus
 
 BIDS = ["2", "5"]
+DEAREST_JOB = 1_395_000
+"""1,389,472 gas when last looked at (the target of 1.3 million is not met); a seat drawn in vain costs 900 more."""
 
 
 @pytest.mark.adapter
@@ -44,6 +46,8 @@ def test_the_bench_runs_whole_jobs_and_its_figures_add_up() -> None:
     for target in targets.values():
         assert target["met"] is (None if target["measured"] is None else target["measured"] <= target["most"])
     assert targets["growth_of_a_bids_cost_with_more_bids"]["met"] is True
+    assert targets["relayed_commitment_all_in"]["met"] is True
+    assert report["whole_job"]["5"] <= DEAREST_JOB, "the market became dearer: say why, and raise the figure here"
 
 
 def test_the_command_explains_itself_with_an_example() -> None:
