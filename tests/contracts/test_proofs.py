@@ -5,7 +5,12 @@ import pytest
 from morphware.contracts.checks import proofs
 
 LIMIT_S = 1_200
-QUICK = ("check_poke_never_moves_what_is_not_there", "check_actions_of_the_verdict", "check_a_seat_gives_back")
+QUICK = (
+    "check_a_seat_gives_back",
+    "check_poke_never_moves",
+    "check_actions_of_the_auction",
+    "check_actions_of_the_verdict",
+)
 
 
 @pytest.mark.contracts
