@@ -6,6 +6,7 @@ from morphware.contracts.checks import proofs
 
 LIMIT_S = 1_200
 QUICK = (
+    "check_three_bids_opened_at_once_in_order_012",
     "check_a_seat_gives_back",
     "check_poke_never_moves",
     "check_actions_of_the_auction",
