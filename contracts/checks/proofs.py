@@ -59,4 +59,4 @@ def _proof(test: dict[str, Any]) -> Proof:
     fate = _FATES.get(test["exitcode"], "failed")
     if fate == "proved" and test["num_bounded_loops"]:
         fate = "a loop was cut"
-    return Proof(test["name"].split("(")[0], fate, test["num_paths"][0], round(test["time"][0], 1))
+    return Proof(test["name"].split("(")[0], fate, (test["num_paths"] or [0])[0], round((test["time"] or [0.0])[0], 1))
