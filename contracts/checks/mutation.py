@@ -29,8 +29,6 @@ FOLDERS: Final = ("src", "test", "artifacts")
 QUICK: Final = build.SETTINGS | {"optimizer": {"enabled": False}}
 # Gas is measured on what is shipped.
 NOT_FOR_QUICK: Final = "Gas"
-# Copies of the sources that solc's wasm takes at once: with 56 it runs out of its memory.
-AT_ONCE: Final = 8
 FORGE_SECONDS: Final = 900
 DIFFERENTIAL_SECONDS: Final = 900
 
@@ -79,26 +77,6 @@ class Result:
 def load(path: Path = MUTANTS) -> tuple[Mutant, ...]:
     """All mutants of the file."""
     return tuple(Mutant(**entry) for entry in tomllib.loads(path.read_text("utf-8"))["mutant"])
-
-
-def expect_compilable(mutants: Iterable[Mutant]) -> None:
-    """Look at all of them, several in one run of solc, each under a folder of its own; no code is made.
-
-    Raises:
-        BadMutant: one does not fit the sources.
-        RuntimeError: solc refuses one, with its message, in which the folder is the mutant's number in its batch.
-    """
-    waiting = list(mutants)
-    sources = workbench.sources()
-    ours = {name for name in sources if name.startswith("src/")}
-    while waiting:
-        batch, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
-        request = {name: text for name, text in sources.items() if name not in ours}
-        for number, mutant in enumerate(batch):
-            mutated = mutant.apply(sources)
-            request |= {f"{number}/{name}": mutated[name] for name in ours}
-        selection = {f"{number}/src/Market.sol": {"Market": ["abi"]} for number in range(len(batch))}
-        workbench.solc(request, {**build.SETTINGS, "outputSelection": selection})
 
 
 def run(mutants: Iterable[Mutant]) -> Iterator[Result]:

@@ -22,7 +22,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("show_logs")]
         ("bad-keys", Outcome.PAID, (State.KEY_DISPUTE, State.X_DISPUTE, State.DISCLOSE)),
         ("captured-committee", Outcome.REJECTED, (State.TALLIED, State.DRAWING)),
         ("appeal", Outcome.REJECTED, (State.INSPECT, State.DRAWING)),
-        ("vanish:VCOMMIT:validator", Outcome.PAID, (State.VCOMMIT, State.CLAIMABLE)),
     ],
 )
 async def test_a_scenario_ends_as_specified(
