@@ -90,8 +90,12 @@ class Fetch:
         try:
             torrent = await self._download(info)
             await self._prove(torrent)
+            await self._session.remove(torrent)
+            self.torrent = None
+            self.final.unlink(missing_ok=True)  # the caller saw that it is not this file
+            self._part.rename(self.final)
             is_proven = True
-            return torrent
+            return await self._serve(info)
         finally:
             if not is_proven:
                 if self.torrent is not None:
@@ -194,10 +198,21 @@ class Fetch:
         found = await trio.to_thread.run_sync(sha256_of, self._part, trio.from_thread.check_cancelled)
         if found != self.file.sha256:
             raise ArtifactCorrupt("the peers served the torrent that was announced, but its SHA-256 is another")
-        self.final.unlink(missing_ok=True)  # the caller saw that it is not this file
-        torrent.handle.rename_file(0, self.final.name)
-        with disk_patience():
-            await torrent.watch.until(Signal.RENAMED)
+
+    async def _serve(self, metadata: bytes) -> Torrent:
+        """Begin again as a seed: a torrent whose file was renamed under it sent newcomers other bytes as metadata."""
+        parameters = self._session.parameters_of(b"d4:info" + metadata + b"e")
+        parameters.save_path = str(self._folder)
+        parameters.renamed_files = {0: self.final.name}
+        parameters.flags |= lt.torrent_flags.seed_mode
+        torrent = self._session.add(self._magnet.infohash, parameters)
+        try:
+            with disk_patience():  # before "checked", libtorrent hangs up on every peer
+                await torrent.watch.until(Signal.CHECKED)
+        except BaseException:
+            await self._session.remove(torrent)
+            raise
+        return torrent
 
     async def _flush(self, torrent: Torrent) -> None:
         torrent.watch.forget(Signal.FLUSHED)

@@ -71,7 +71,6 @@ class Signal(enum.Enum):
     METADATA = enum.auto()
     FINISHED = enum.auto()
     FLUSHED = enum.auto()
-    RENAMED = enum.auto()
     FAILED = enum.auto()
     REMOVED = enum.auto()
     DELETED = enum.auto()
@@ -82,7 +81,6 @@ _SIGNALS = {
     lt.metadata_received_alert: Signal.METADATA,
     lt.torrent_finished_alert: Signal.FINISHED,
     lt.cache_flushed_alert: Signal.FLUSHED,
-    lt.file_renamed_alert: Signal.RENAMED,
     lt.file_rename_failed_alert: Signal.FAILED,
     lt.torrent_error_alert: Signal.FAILED,
     lt.file_error_alert: Signal.FAILED,
