@@ -15,8 +15,7 @@ checks it piece by piece.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +25,8 @@ import trio
 
 from morphware.node.artifacts.disk import require_space, sha256_of
 from morphware.node.artifacts.errors import ArtifactCorrupt, ArtifactUnavailable
-from morphware.node.artifacts.metainfo import Magnet, require_canonical, sealed_name
-from morphware.node.artifacts.session import Signal, Torrent, TorrentSession
+from morphware.node.artifacts.metainfo import Magnet, Metainfo, require_canonical, sealed_name
+from morphware.node.artifacts.session import Signal, Torrent, TorrentSession, disk_patience
 from morphware.node.ports import PeerAddress, Transfer
 from morphware.protocol.artifacts import SealedFile
 
@@ -38,9 +37,6 @@ LOOK_S = 0.5
 
 ASK_AGAIN_S = 10.0
 """How long one attempt to learn the metadata lasts; a new one dials every peer afresh."""
-
-DISK_S = 120.0
-"""How long the disk may take to flush or rename before it counts as broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,9 @@ class Fetch:
             self.final.unlink(missing_ok=True)  # the caller saw that it is not this file
             self._part.rename(self.final)
             is_proven = True
-            return await self._serve(info)
+            described = Metainfo(self.file.sha256, self.file.size_bytes, info)
+            # Begun again: a torrent whose file was renamed under it sent newcomers other bytes as metadata.
+            return await self._session.seed(self._magnet.infohash, described.torrent, self.final)
         finally:
             if not is_proven:
                 if self.torrent is not None:
@@ -199,21 +197,6 @@ class Fetch:
         if found != self.file.sha256:
             raise ArtifactCorrupt("the peers served the torrent that was announced, but its SHA-256 is another")
 
-    async def _serve(self, metadata: bytes) -> Torrent:
-        """Begin again as a seed: a torrent whose file was renamed under it sent newcomers other bytes as metadata."""
-        parameters = self._session.parameters_of(b"d4:info" + metadata + b"e")
-        parameters.save_path = str(self._folder)
-        parameters.renamed_files = {0: self.final.name}
-        parameters.flags |= lt.torrent_flags.seed_mode
-        torrent = self._session.add(self._magnet.infohash, parameters)
-        try:
-            with disk_patience():  # before "checked", libtorrent hangs up on every peer
-                await torrent.watch.until(Signal.CHECKED)
-        except BaseException:
-            await self._session.remove(torrent)
-            raise
-        return torrent
-
     async def _flush(self, torrent: Torrent) -> None:
         torrent.watch.forget(Signal.FLUSHED)
         torrent.handle.flush_cache()
@@ -231,13 +214,3 @@ def dial(torrent: Torrent, peers: Sequence[PeerAddress]) -> None:
     if torrent.handle.is_valid():
         for peer in peers:
             torrent.handle.connect_peer(peer)
-
-
-@contextmanager
-def disk_patience() -> Iterator[None]:
-    """Bound a wait for the disk. Raises ``ArtifactUnavailable``."""
-    try:
-        with trio.fail_after(DISK_S):
-            yield
-    except trio.TooSlowError as error:
-        raise ArtifactUnavailable(f"the disk did not answer for {DISK_S:.0f} s") from error

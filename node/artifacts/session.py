@@ -16,7 +16,9 @@ from __future__ import annotations
 import contextlib
 import enum
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import libtorrent as lt
@@ -27,6 +29,9 @@ from morphware.node.artifacts.errors import ArtifactError, ArtifactUnavailable, 
 from morphware.node.artifacts.metainfo import METADATA_AT_MOST_BYTES
 
 log = structlog.get_logger()
+
+DISK_S = 120.0
+"""How long the disk may take to flush or rename before it counts as broken."""
 
 REMOVAL_S = 10.0
 """A removal takes milliseconds; a disk that is busy for longer must not hold up a cancelled fetch."""
@@ -161,6 +166,23 @@ class TorrentSession:
             del self._watches[infohash]
             raise ArtifactUnavailable(f"libtorrent refuses the torrent: {error}") from error
 
+    async def seed(self, infohash: bytes, torrent: bytes, path: Path) -> Torrent:
+        """Serve a whole file that is known to be what the torrent describes; it is served when this returns."""
+        parameters = self.parameters_of(torrent)
+        parameters.save_path = str(path.parent)
+        parameters.renamed_files = {0: path.name}
+        parameters.flags |= lt.torrent_flags.seed_mode
+        added = self.add(infohash, parameters)
+        is_served = False
+        try:
+            with disk_patience():  # before "checked", libtorrent hangs up on every peer
+                await added.watch.until(Signal.CHECKED)
+            is_served = True
+            return added
+        finally:
+            if not is_served:
+                await self.remove(added)
+
     async def remove(self, torrent: Torrent, *, delete: bool = False) -> None:
         """Remove a torrent and wait until it is gone; ``delete`` takes its file along. Shielded, but bounded."""
         awaited = [Signal.REMOVED, Signal.DELETED] if delete else [Signal.REMOVED]
@@ -211,6 +233,16 @@ class TorrentSession:
                 log.warning("artifact_transfer_failed", infohash=infohash.hex(), reason=alert.message())
             if (watch := self._watches.get(infohash)) is not None:
                 watch.note(signal, alert.message())
+
+
+@contextlib.contextmanager
+def disk_patience() -> Iterator[None]:
+    """Bound a wait for the disk. Raises ``ArtifactUnavailable``."""
+    try:
+        with trio.fail_after(DISK_S):
+            yield
+    except trio.TooSlowError as error:
+        raise ArtifactUnavailable(f"the disk did not answer for {DISK_S:.0f} s") from error
 
 
 def _plain(parameters: lt.add_torrent_params) -> lt.add_torrent_params:

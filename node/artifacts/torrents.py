@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import libtorrent as lt
 import structlog
 import trio
 
 from morphware.node.artifacts.disk import written_whole
 from morphware.node.artifacts.errors import ArtifactError, ArtifactTooLarge, ArtifactUnavailable, ListenFailed
-from morphware.node.artifacts.fetch import DISK_S, Fetch, FetchPatience, dial
+from morphware.node.artifacts.fetch import Fetch, FetchPatience, dial
 from morphware.node.artifacts.metainfo import (
     LARGEST_FILE_BYTES,
     Magnet,
@@ -226,17 +225,7 @@ class LibtorrentArtifacts:
             for other in [other for other in self._seeds.values() if other.path == path or other is seed]:
                 del self._seeds[other.file.sha256]
                 await self._session.remove(other.torrent)
-            parameters = self._session.parameters_of(described.torrent)
-            parameters.save_path = str(path.parent)
-            parameters.renamed_files = {0: path.name}
-            parameters.flags |= lt.torrent_flags.seed_mode
-            torrent = self._session.add(described.infohash, parameters)
-            try:
-                with trio.fail_after(DISK_S):  # before "checked", libtorrent hangs up on every peer
-                    await torrent.watch.until(Signal.CHECKED)
-            except BaseException:
-                await self._session.remove(torrent)
-                raise
+            torrent = await self._session.seed(described.infohash, described.torrent, path)
             return self._enter(path, described.sha256, described.size_bytes, torrent)
 
     def _enter(self, path: Path, sha256: bytes, size_bytes: int, torrent: Torrent) -> _Seed:
