@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ("contracts", "node", "protocol", "sim")
-NOT_SHIPPED = {"node_modules", "test", "tests", "src", "out", "cache", "__pycache__", ".dev"}
+NOT_SHIPPED = {"node_modules", "test", "tests", "src", "checks", "proofs", "out", "cache", "__pycache__", ".dev"}
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
