@@ -1,6 +1,7 @@
 """What every test shares."""
 
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,9 @@ from morphware.node.recursion import recursion_limit_kept
 
 with recursion_limit_kept():
     import eth_account  # noqa: F401 - py_ecc raises the recursion limit of the process that imports it first
+
+# A shell leaves it ignored in what it starts in the background, and so it would be in every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
