@@ -133,13 +133,15 @@ abstract contract Conservation is Proof {
         record.winner = WINNER;
         record.price = reserve;
         record.verdict = Verdict.FAIL;
+        uint256 marks;
         for (uint32 i = 0; i < COMMITTEE; ++i) {
             _seats[i] = Seat(_validator(i), 1, 0, true);
-            if (kinds[i] == 1) _rounds[JOB][0].reports[i] = _seal("commitment", _validator(i));
-            else if (kinds[i] == 2) _rounds[JOB][0].reports[i] = _pack(metrics[i], 0);
+            // A report that is of another job lies by every seat that has none of this one.
+            _reports[i] = kinds[i] == 1 ? _seal("commitment", _validator(i)) : _pack(metrics[i], 0);
+            if (kinds[i] == 1 || kinds[i] == 2) marks |= _markOf(i);
         }
         _strikes[0] = Strikes(strikes_ % 3, uint40(NOW));
-        _rounds[JOB][0].seats[0] = COMMITTEE | (0 << 32) | (1 << 64) | (2 << 96);
+        _rounds[JOB][0].seats[0] = COMMITTEE | marks | (0 << 64) | (1 << 96) | (2 << 128);
         _nextSeat = uint32(COMMITTEE);
         int256 before = _market().job(JOB).held + int256(COMMITTEE * STAKE);
         _poke();

@@ -31,28 +31,33 @@ abstract contract Appeals is Settlement {
         record.flags |= CLAIMED;
         emit Claimed(jobId, y);
         if (record.verdict == Verdict.PASS) _enter(jobId, record, State.INSPECT, _inspectSeconds);
-        else _close(jobId, record, Outcome.PAID, false);
+        else _closeAs(jobId, record, Outcome.PAID);
     }
 
-    /// @dev What a verdict leads to when nobody can doubt it any more.
-    function _resolve(bytes32 jobId, Record storage record, Verdict verdict, bool isPoked) internal {
-        record.verdict = verdict;
-        if (verdict == Verdict.PASS || verdict == Verdict.NO_TEST) {
-            if (record.flags & CLAIMED != 0) _close(jobId, record, Outcome.PAID, isPoked);
-            else _enter(jobId, record, State.CLAIMABLE, _claimSeconds);
-        } else {
-            Outcome outcome = Outcome.INCONCLUSIVE; // NONE
-            if (verdict == Verdict.FAIL) outcome = Outcome.REJECTED;
-            else if (verdict == Verdict.NO_MODEL) outcome = Outcome.WORKER_FAULT;
-            _close(jobId, record, outcome, isPoked);
+    /// @dev What the verdict leads to when nobody can doubt it any more.
+    function _resolve(bytes32 jobId, Record storage record) internal {
+        Verdict verdict = record.verdict;
+        Outcome outcome = Outcome.INCONCLUSIVE; // NONE
+        if (verdict == Verdict.FAIL) {
+            outcome = Outcome.REJECTED;
+        } else if (verdict == Verdict.NO_MODEL) {
+            outcome = Outcome.WORKER_FAULT;
+        } else if (verdict != Verdict.NONE) {
+            if (record.flags & CLAIMED == 0) {
+                _enter(jobId, record, State.CLAIMABLE, _claimSeconds);
+                return;
+            }
+            outcome = Outcome.PAID;
         }
+        _closeAs(jobId, record, outcome);
     }
 
     /// @dev A party's default ends the round that runs: its validators neither earn nor lose. Without an accuser, the
     ///      verdict falls against whoever was silent.
     function _abort(bytes32 jobId, Record storage record, Verdict verdict) internal {
         record.flags |= ABORTED;
-        _resolve(jobId, record, verdict, true);
+        record.verdict = verdict;
+        _resolve(jobId, record);
     }
 
     /// @dev A committee of `seats` is to be drawn, with the hash of a block that nobody knows yet.

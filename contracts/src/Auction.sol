@@ -60,7 +60,8 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         record.user = msg.sender;
         record.deadline = deadline;
         record.state = State.BIDDING;
-        record.flags = terms.options & PUBLIC == 0 ? 0 : KEY_PUBLIC | TEST_PUBLIC;
+        uint16 flags = terms.options & PUBLIC == 0 ? 0 : KEY_PUBLIC | TEST_PUBLIC;
+        record.flags = terms.options & LINEAR == 0 ? flags : flags | IN_PART;
         record.reserve = terms.reserve;
         record.fee = terms.fee;
         record.threshold = terms.threshold;
@@ -159,7 +160,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
                 if (!isLast) _bids[contest.key] |= OPENED;
             }
         }
-        if (isLast) _award(jobId, record, 0, false);
+        if (isLast) _award(jobId, record, 0);
     }
 
     function _open(bytes32 jobId, Contest memory contest, Opening memory opening, bytes32 commitment)

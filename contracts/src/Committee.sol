@@ -30,7 +30,7 @@ abstract contract Committee is Appeals {
         );
         bytes32 seed = keccak256(abi.encode(userSeed, model.workerSeed, _drawHash(record), jobId));
         if (_draw(jobId, record, 0, record.seats, seed)) _enter(jobId, record, State.KEYING, _keyingSeconds);
-        else _close(jobId, record, Outcome.INCONCLUSIVE, false);
+        else _closeAs(jobId, record, Outcome.INCONCLUSIVE);
     }
 
     /// @dev DRAWING is over: a later round starts with its commitments, as whoever holds keys can hand them on. If no
@@ -39,7 +39,7 @@ abstract contract Committee is Appeals {
         bytes32 seed = keccak256(abi.encode(_drawHash(record), jobId));
         uint8 round = record.round + 1;
         if (!_draw(jobId, record, round, record.nextSeats, seed)) {
-            _resolve(jobId, record, record.verdict, true);
+            _resolve(jobId, record);
             return;
         }
         record.round = round;
@@ -108,7 +108,7 @@ abstract contract Committee is Appeals {
         accounts[count++] = record.user;
         accounts[count++] = record.winner;
         for (uint256 r = 0; r < rounds; ++r) {
-            uint32[] memory numbers = _seatsOf(_rounds[jobId][r]);
+            (uint32[] memory numbers,) = _seatsOf(_rounds[jobId][r]);
             for (uint256 i = 0; i < numbers.length; ++i) {
                 accounts[count++] = _seats[numbers[i]].owner;
             }

@@ -54,13 +54,14 @@ abstract contract JobViews is IDesk, Rounds {
     function committee(bytes32 jobId, uint8 round) external view returns (Member[] memory members) {
         Record storage record = _records[jobId];
         if (record.outcome != Outcome.NONE) return members;
-        uint32[] memory numbers = _seatsOf(_rounds[jobId][round]);
+        (uint32[] memory numbers, uint256 head) = _seatsOf(_rounds[jobId][round]);
         members = new Member[](numbers.length);
         for (uint256 i = 0; i < numbers.length; ++i) {
-            uint256 report = uint256(_rounds[jobId][round].reports[i]);
             members[i].validator = _seats[numbers[i]].owner;
             members[i].seat = numbers[i];
-            members[i].isCommitted = report != 0;
+            if (head & _markOf(i) == 0) continue;
+            members[i].isCommitted = true;
+            uint256 report = uint256(_reports[numbers[i]]);
             if (!_isOpened(report)) continue;
             members[i].isRevealed = true;
             members[i].metric = _metricOf(report);

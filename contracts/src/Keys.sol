@@ -51,7 +51,7 @@ abstract contract Keys is IDesk, Rounds {
     /// @param againstUser The user's testing keys; else the winner's x and y.
     function complainKeys(bytes32 jobId, bool againstUser) external {
         Record storage record = _live(jobId, State.VCOMMIT);
-        uint32[] memory numbers = _seatsOf(_rounds[jobId][record.round]);
+        (uint32[] memory numbers,) = _seatsOf(_rounds[jobId][record.round]);
         if (_indexOf(numbers, new address[](numbers.length), msg.sender, 0) == numbers.length) {
             revert NotOnCommittee(msg.sender);
         }
@@ -116,11 +116,8 @@ abstract contract Keys is IDesk, Rounds {
     /// @dev With a key that was missing, everybody of the round tests and commits anew.
     function _restart(bytes32 jobId, Record storage record) private {
         Round storage round = _rounds[jobId][record.round];
-        uint256 size = _sizeOf(round);
-        for (uint256 i = 0; i < size; ++i) {
-            delete round.reports[i];
-        }
-        record.count = 0;
+        uint256 head = round.seats[0];
+        round.seats[0] = head & ~_marksOf(uint8(head));
         _enter(jobId, record, State.VCOMMIT, record.testingSeconds);
     }
 }

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {ITrial} from "./IMarket.sol";
 import {MarketStorage} from "./MarketStorage.sol";
 
 /// @title The rules that both halves of the market share: balances, gates, states, the award.
@@ -45,16 +46,16 @@ abstract contract MarketRules is MarketStorage {
         }
     }
 
-    /// @dev Burns `amount` wei that the job holds. If it is poked, the caller gets a bounty out of what burns above
+    /// @dev Burns `amount` wei that the job holds. If this is a poke, the caller gets a bounty out of what burns above
     ///      `exempt`: what a user and a friend of its, in whatever role, lose by an agreed failure stays lost.
     /// @return burned_ All that the job has burned, in wei.
-    function _burn(bytes32 jobId, Record storage record, uint256 amount, uint256 exempt, bool isPoked)
+    function _burn(bytes32 jobId, Record storage record, uint256 amount, uint256 exempt)
         internal
         returns (uint96 burned_)
     {
         // Most jobs burn nothing, and need not read that word.
         if (amount == 0) return record.opened == record.commitments ? 0 : record.burned;
-        if (isPoked && amount > exempt) {
+        if (msg.sig == ITrial.poke.selector && amount > exempt) {
             uint256 bounty = ((amount - exempt) * BOUNTY_BPS) / BPS;
             if (bounty != 0) {
                 amount -= bounty;
@@ -156,8 +157,8 @@ abstract contract MarketRules is MarketStorage {
     }
 
     /// @dev REVEALING is over: unopened bonds burn, and the job is the winner's, if there is one.
-    function _award(bytes32 jobId, Record storage record, uint32 unopened, bool isPoked) internal {
-        uint96 burned_ = _burn(jobId, record, unopened * _bond(record), 0, isPoked);
+    function _award(bytes32 jobId, Record storage record, uint32 unopened) internal {
+        uint96 burned_ = _burn(jobId, record, unopened * _bond(record), 0);
         if (record.winner == address(0)) {
             _closeUnawarded(jobId, record, Outcome.NO_BIDS, burned_);
             return;

@@ -43,7 +43,7 @@ abstract contract MarketStorage is IMarketTypes {
         Verdict verdict;
         uint16 flags; // what has happened, one bit each: see below
         uint8 round; // index of the last drawn committee
-        uint8 count; // VCOMMIT: reports committed in this round; VREVEAL: reports opened
+        uint8 count; // VREVEAL: reports opened
         //
         uint96 reserve; // wei
         uint96 fee; // wei per coherent report
@@ -72,11 +72,15 @@ abstract contract MarketStorage is IMarketTypes {
         bytes32 standingOrModel; // until the submission the packed best bid (Auction.sol), then the model's root
         //
         uint96 burned; // wei, so far
-        uint96 slashed; // wei, and the rest of the line: only while a long settlement goes on
-        uint8 settled; // seats let go so far
+        uint96 slashed; // wei, and the rest: only while a long settlement goes on
+        int64 metric; // millionths: what the price is reckoned from
         //
         uint96 feeEach; // wei
         int128 balance; // wei: slashes less fees so far
+        uint8 coherent; // seats that get a fee
+        uint8 settled; // seats let go so far
+        //
+        uint256[2] conducts; // of all seats, 3 bits each, 85 a word
     }
 
     uint16 internal constant USER_KEYED = 1 << 0; // the user's test keys are with the first committee
@@ -90,14 +94,17 @@ abstract contract MarketStorage is IMarketTypes {
     uint16 internal constant CLAIMED = 1 << 8; // y is public, by the claim
     uint16 internal constant USER_ACCUSED = 1 << 9; // DISCLOSE: of the two sides, it is the user
     uint16 internal constant ABORTED = 1 << 10; // the last round ended by a party's default; no other can follow
+    uint16 internal constant UNANIMOUS = 1 << 11; // all of round 0 reported, and what it found: while no other follows
+    uint16 internal constant IN_PART = 1 << 12; // the option LINEAR, in the word that is read anyway
 
     uint8 internal constant PUBLIC = 1;
     uint8 internal constant LINEAR = 2;
 
-    /// @dev The drawn seats and the reports of one round. A busy seat keeps its owner, so that its number says it.
+    /// @dev The drawn seats of one round. A busy seat keeps its owner, so that its number says it.
     struct Round {
-        uint256[6] seats; // 32 bits each: first how many there are, then their numbers in the order of the draw
-        bytes32[47] reports; // in the same order; 0, or sealed, or opened: see Rounds.sol
+        // The head: 8 bits of how many seats there are, then a bit for each of them whose report is this round's. From
+        // the 64th bit on their numbers, 32 bits each, in the order of the draw.
+        uint256[7] seats;
     }
 
     mapping(bytes32 jobId => Record) internal _records;
@@ -122,6 +129,9 @@ abstract contract MarketStorage is IMarketTypes {
 
     mapping(uint32 seat => Seat) internal _seats;
     mapping(uint32 seat => Strikes) internal _strikes;
+    /// @dev A seat's newest report, sealed or opened: see Rounds.sol. It lies by the seat, and is never cleared, as a word
+    ///      that was used before is cheaper; whether it is a job's, the head of that job's round says.
+    mapping(uint32 seat => bytes32) internal _reports;
     /// @dev Numbers of dissolved seats, to be given again, last freed first.
     uint32[] internal _freed;
 

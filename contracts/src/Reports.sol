@@ -18,8 +18,7 @@ abstract contract Reports is Appeals {
         Record storage record = _live(jobId, State.VREVEAL);
         _onlyUpTo(reports.length, MOST_BATCH);
         uint8 index = record.round;
-        Round storage round = _rounds[jobId][index];
-        uint256 size = _sizeOf(round);
+        (uint32[] memory numbers, uint256 head) = _seatsOf(_rounds[jobId][index]);
         uint256 opened;
         bytes32 first;
         uint256 next;
@@ -28,9 +27,9 @@ abstract contract Reports is Appeals {
             bytes32 commitment =
                 keccak256(abi.encode(REPORT_TYPEHASH, block.chainid, address(this), jobId, index, report));
             if (i == 0) first = commitment;
-            next = _sealedAt(round, size, _seal(commitment, report.validator), next);
-            if (next == size) continue;
-            round.reports[next] = _pack(report.metric, report.fingerprint);
+            next = _sealedAt(numbers, head, _seal(commitment, report.validator), next);
+            if (next == numbers.length) continue;
+            _reports[numbers[next]] = _pack(report.metric, report.fingerprint);
             unchecked {
                 ++opened;
                 ++next;
@@ -42,42 +41,47 @@ abstract contract Reports is Appeals {
         if (opened == 0) revert UnknownCommitment(first);
         opened += record.count;
         record.count = uint8(opened);
-        if (opened == size) _finishRound(jobId, record, false);
+        if (opened == numbers.length) _finishRound(jobId, record);
     }
 
     /// @dev VCOMMIT is over.
     function _endCommits(bytes32 jobId, Record storage record) internal {
-        if (record.count == 0) _finishRound(jobId, record, true);
+        uint256 head = _rounds[jobId][record.round].seats[0];
+        if (head & _marksOf(uint8(head)) == 0) _finishRound(jobId, record);
         else _startOpening(jobId, record);
     }
 
     /// @dev The reports are in, or their time is over. Without a quorum there is one more try; after that, and where
     ///      the reports agree on nothing, the verdict stays what it was.
-    function _finishRound(bytes32 jobId, Record storage record, bool isPoked) internal {
+    function _finishRound(bytes32 jobId, Record storage record) internal {
         uint8 index = record.round;
-        Round storage round = _rounds[jobId][index];
-        uint256 size = _sizeOf(round);
-        uint256[] memory chairs = new uint256[](size);
-        _load(round, index, chairs, 0);
-        (Tally memory found, uint256 opened) = _tallyOf(record, chairs, 0, size);
+        Hearing memory hearing;
+        hearing.chairs = _chairsOf(jobId, record);
+        (Tally memory found, uint256 opened, uint256 size) = _consider(record, hearing, index);
         emit RoundTallied(jobId, index, found.verdict, found.metric, found.fingerprint);
         if (2 * opened > size) {
             if (found.verdict != Verdict.NONE) record.verdict = found.verdict;
+            if (index == 0) _noteUnanimity(record, hearing);
             _enter(jobId, record, State.TALLIED, _appealSeconds);
         } else if (record.redraws < REDRAWS) {
             record.redraws += 1;
             _awaitDraw(jobId, record, size);
         } else {
-            _resolve(jobId, record, record.verdict, isPoked);
+            _resolve(jobId, record);
         }
     }
 
-    /// @dev Where a sealed word lies; the size means nowhere. The search begins at `from`.
-    function _sealedAt(Round storage round, uint256 size, bytes32 word, uint256 from) private view returns (uint256) {
+    /// @dev Where a sealed word lies that is this round's; the length means nowhere. The search begins at `from`.
+    function _sealedAt(uint32[] memory numbers, uint256 head, bytes32 word, uint256 from)
+        private
+        view
+        returns (uint256)
+    {
         unchecked {
+            uint256 size = numbers.length;
             for (uint256 step = 0; step < size; ++step) {
                 uint256 position = (from + step) % size;
-                if (round.reports[position] == word) return position;
+                if (head & _markOf(position) != 0 && _reports[numbers[position]] == word) return position;
             }
             return size;
         }

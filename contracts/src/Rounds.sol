@@ -16,6 +16,12 @@ abstract contract Rounds is SeatBook {
     ///      can commit to what looks like a report, and 255 bits bind its commitment.
     uint256 private constant SEALED = 1;
     uint256 private constant OPENED = 2;
+    /// @dev A chair's mark: see `_chairsOf`.
+    uint256 private constant REPORTED = 1 << 56;
+
+    /// @dev A round's words hold 8 lanes of 32 bits each; its head takes the first two.
+    uint256 private constant LANES = 8;
+    uint256 private constant HEAD_LANES = 2;
 
     /// @dev The validator goes in: a copy of a commitment under another seat is another word, and cannot be opened.
     function _seal(bytes32 commitment, address validator) internal pure returns (bytes32) {
@@ -41,55 +47,72 @@ abstract contract Rounds is SeatBook {
 
     /// @dev Zero: no committee was drawn.
     function _sizeOf(Round storage round) internal view returns (uint256) {
-        return uint32(round.seats[0]);
+        return uint8(round.seats[0]);
     }
 
-    /// @dev The drawn seats' numbers.
-    function _seatsOf(Round storage round) internal view returns (uint32[] memory numbers) {
+    /// @dev The bit of a round's head that makes the report of its seat at `position` this round's. Without it the word
+    ///      that lies by the seat is of an earlier job, or of before a missing key came, and nobody's business.
+    function _markOf(uint256 position) internal pure returns (uint256) {
         unchecked {
-            uint256 word = round.seats[0];
-            uint256 size = uint32(word);
+            return 1 << (8 + position);
+        }
+    }
+
+    /// @dev All such bits of a round of `size` seats.
+    function _marksOf(uint256 size) internal pure returns (uint256) {
+        unchecked {
+            return ((1 << size) - 1) << 8;
+        }
+    }
+
+    /// @dev The drawn seats' numbers, and the round's head with its marks.
+    function _seatsOf(Round storage round) internal view returns (uint32[] memory numbers, uint256 head) {
+        unchecked {
+            head = round.seats[0];
+            uint256 word = head;
+            uint256 size = uint8(head);
             numbers = new uint32[](size);
-            for (uint256 i = 1; i <= size; ++i) {
-                if (i % 8 == 0) word = round.seats[i / 8];
-                numbers[i - 1] = uint32(word >> (32 * (i % 8)));
+            for (uint256 i = 0; i < size; ++i) {
+                uint256 lane = HEAD_LANES + i;
+                if (lane % LANES == 0) word = round.seats[lane / LANES];
+                numbers[i] = uint32(word >> (32 * (lane % LANES)));
             }
         }
     }
 
-    /// @dev Stores the first `size` of the numbers.
+    /// @dev Stores the first `size` of the numbers; no report is the round's yet.
     function _storeSeats(Round storage round, uint32[] memory numbers, uint256 size) internal {
         unchecked {
             uint256 word = size;
-            for (uint256 i = 1; i <= size; ++i) {
-                if (i % 8 == 0) {
-                    round.seats[i / 8 - 1] = word;
-                    word = 0;
-                }
-                word |= uint256(numbers[i - 1]) << (32 * (i % 8));
+            uint256 lane = HEAD_LANES;
+            for (uint256 i = 0; i < size; ++i) {
+                word |= uint256(numbers[i]) << (32 * (lane % LANES));
+                if (++lane % LANES != 0) continue;
+                round.seats[lane / LANES - 1] = word;
+                word = 0;
             }
-            round.seats[size / 8] = word;
+            if (lane % LANES != 0) round.seats[lane / LANES] = word;
         }
     }
 
-    /// @dev Reads a round into `chairs` from `next` on: one word a seat, which is its opened report, if there is one,
-    ///      and in the marks behind it the seat's number (32 bits from the 8th) and the round (8 bits from the 40th).
-    /// @return The position behind the last.
-    function _load(Round storage round, uint256 index, uint256[] memory chairs, uint256 next)
-        internal
-        view
-        returns (uint256)
-    {
+    /// @dev The chairs of all rounds, one word a seat: its number (32 bits from the 8th), its round (8 bits from the
+    ///      48th), and whether a report of it is this round's (the 56th bit). `_tallyOf` adds the report, if it is open.
+    function _chairsOf(bytes32 jobId, Record storage record) internal view returns (uint256[] memory chairs) {
         unchecked {
-            uint256 word = round.seats[0];
-            uint256 size = uint32(word);
-            for (uint256 i = 1; i <= size; ++i) {
-                if (i % 8 == 0) word = round.seats[i / 8];
-                uint256 report = uint256(round.reports[i - 1]);
-                if (!_isOpened(report)) report = 0;
-                chairs[next++] = report | (uint256(uint32(word >> (32 * (i % 8)))) << 8) | (index << 40);
+            uint256 rounds = uint256(record.round) + 1;
+            uint256 count;
+            for (uint256 r = 0; r < rounds; ++r) {
+                count += _sizeOf(_rounds[jobId][r]);
             }
-            return next;
+            chairs = new uint256[](count);
+            count = 0;
+            for (uint256 r = 0; r < rounds; ++r) {
+                (uint32[] memory numbers, uint256 head) = _seatsOf(_rounds[jobId][r]);
+                for (uint256 i = 0; i < numbers.length; ++i) {
+                    uint256 mark = head & _markOf(i) == 0 ? 0 : REPORTED;
+                    chairs[count++] = mark | (r << 48) | (uint256(numbers[i]) << 8);
+                }
+            }
         }
     }
 
@@ -98,7 +121,19 @@ abstract contract Rounds is SeatBook {
     }
 
     function _roundOf(uint256 chair) internal pure returns (uint256) {
-        return uint8(chair >> 40);
+        return uint8(chair >> 48);
+    }
+
+    /// @dev Nobody needs them any more; clearing them is paid for.
+    function _clearRounds(bytes32 jobId, Record storage record) internal {
+        for (uint256 r = 0; r <= record.round; ++r) {
+            Round storage round = _rounds[jobId][r];
+            uint256 size = _sizeOf(round);
+            if (size == 0) continue;
+            for (uint256 word = 0; word <= (HEAD_LANES + size - 1) / LANES; ++word) {
+                delete round.seats[word];
+            }
+        }
     }
 
     /// @dev Where `account` sits; the length means nowhere. The search begins at `from`, where a batch in the
@@ -129,24 +164,29 @@ abstract contract Rounds is SeatBook {
         _enter(jobId, record, State.VREVEAL, _reportRevealSeconds);
     }
 
-    /// @dev What the reports of the chairs from `from` to before `to` say together.
+    /// @dev What the reports of one round say together; they are read into its chairs.
     /// @return found NONE without a quorum, and where the codes are split and nobody measured anything.
     /// @return opened How many reports there are.
-    function _tallyOf(Record storage record, uint256[] memory chairs, uint256 from, uint256 to)
+    /// @return seats How many there could be.
+    function _tallyOf(Record storage record, uint256[] memory chairs, uint256 round)
         internal
         view
-        returns (Tally memory found, uint256 opened)
+        returns (Tally memory found, uint256 opened, uint256 seats)
     {
         unchecked {
-            uint256 seats = to - from;
-            int64[] memory metrics = new int64[](seats);
-            int64[] memory fingerprints = new int64[](seats);
+            int64[] memory metrics = new int64[](chairs.length);
+            int64[] memory fingerprints = new int64[](chairs.length);
             uint256 noModel;
             uint256 noTest;
             uint256 measured;
-            for (uint256 i = from; i < to; ++i) {
-                uint256 report = chairs[i];
+            for (uint256 i = 0; i < chairs.length; ++i) {
+                uint256 chair = chairs[i];
+                if (_roundOf(chair) != round) continue;
+                ++seats;
+                if (chair & REPORTED == 0) continue;
+                uint256 report = uint256(_reports[_numberOf(chair)]);
                 if (!_isOpened(report)) continue;
+                chairs[i] = chair | report;
                 ++opened;
                 int64 metric = _metricOf(report);
                 if (metric > NO_TEST_CODE) {
@@ -158,7 +198,7 @@ abstract contract Rounds is SeatBook {
                     ++noTest;
                 }
             }
-            if (2 * opened <= seats) return (found, opened);
+            if (2 * opened <= seats) return (found, opened, seats);
             if (2 * noModel > opened) {
                 found.verdict = Verdict.NO_MODEL;
             } else if (2 * noTest > opened) {
@@ -168,7 +208,7 @@ abstract contract Rounds is SeatBook {
                 found.metric = median;
                 found.fingerprint = fingerprints[(measured - 1) / 2];
                 bool isPassed =
-                    record.options & LINEAR == 0 ? median >= record.threshold : median > record.baseline;
+                    record.flags & IN_PART == 0 ? median >= record.threshold : median > record.baseline;
                 found.verdict = isPassed ? Verdict.PASS : Verdict.FAIL;
             }
         }

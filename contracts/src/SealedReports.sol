@@ -15,14 +15,14 @@ abstract contract SealedReports is IDesk, Rounds, EIP712 {
         Record storage record = _live(jobId, State.VCOMMIT);
         uint8 index = record.round;
         Round storage round = _rounds[jobId][index];
-        uint32[] memory numbers = _seatsOf(round);
+        (uint32[] memory numbers, uint256 head) = _seatsOf(round);
         uint256 position = _indexOf(numbers, new address[](numbers.length), msg.sender, 0);
         if (position == numbers.length) revert NotOnCommittee(msg.sender);
         if (commitment == 0) revert BadTerms("commitment");
-        if (round.reports[position] != 0) revert AlreadyDone(jobId, msg.sender);
-        round.reports[position] = _seal(commitment, msg.sender);
+        if (head & _markOf(position) != 0) revert AlreadyDone(jobId, msg.sender);
+        _reports[numbers[position]] = _seal(commitment, msg.sender);
         emit ReportCommitted(jobId, index, msg.sender, commitment);
-        _countCommitted(jobId, record, 1, numbers.length);
+        _noteCommitted(jobId, record, round, head | _markOf(position));
     }
 
     /// @notice Brings commitments that validators have signed; one that may not stand is passed over, so that none of
@@ -33,31 +33,31 @@ abstract contract SealedReports is IDesk, Rounds, EIP712 {
         _onlyUpTo(reports.length, MOST_BATCH);
         uint8 index = record.round;
         Round storage round = _rounds[jobId][index];
-        uint32[] memory numbers = _seatsOf(round);
+        (uint32[] memory numbers, uint256 before) = _seatsOf(round);
         address[] memory owners = new address[](numbers.length);
         bytes32 domain = _domainSeparatorV4();
-        uint256 taken;
+        uint256 head = before;
         uint256 next;
         for (uint256 i = 0; i < reports.length; ++i) {
             SignedReport calldata report = reports[i];
             address validator = report.validator;
             bytes32 commitment = report.commitment;
             uint256 position = _indexOf(numbers, owners, validator, next);
-            if (position == numbers.length || commitment == 0 || round.reports[position] != 0) continue;
+            if (position == numbers.length || commitment == 0 || head & _markOf(position) != 0) continue;
             next = position + 1;
             bytes32 structHash = keccak256(abi.encode(COMMIT_REPORT_TYPEHASH, jobId, index, validator, commitment));
             if (!_isSigned(validator, domain, structHash, report.signature)) continue;
-            round.reports[position] = _seal(commitment, validator);
-            ++taken;
+            _reports[numbers[position]] = _seal(commitment, validator);
+            head |= _markOf(position);
             emit ReportCommitted(jobId, index, validator, commitment);
         }
-        if (taken == 0) revert NothingTaken(jobId);
-        _countCommitted(jobId, record, taken, numbers.length);
+        if (head == before) revert NothingTaken(jobId);
+        _noteCommitted(jobId, record, round, head);
     }
 
-    function _countCommitted(bytes32 jobId, Record storage record, uint256 taken, uint256 size) private {
-        uint256 count = record.count + taken;
-        if (count == size) _startOpening(jobId, record);
-        else record.count = uint8(count);
+    function _noteCommitted(bytes32 jobId, Record storage record, Round storage round, uint256 head) private {
+        round.seats[0] = head;
+        uint256 all = _marksOf(uint8(head));
+        if (head & all == all) _startOpening(jobId, record);
     }
 }

@@ -39,10 +39,17 @@ abstract contract Settlement is ITrial, Rounds {
     uint256 private constant OUTLIER = 3;
     uint256 private constant MISTAKEN = 4;
 
+    /// @dev How a long settlement remembers them. The most seats that a job can have are 133, of 5, 11, 23, 47 and a
+    ///      second 47 in the place of the first.
+    uint256 private constant CONDUCT_BITS = 3;
+    uint256 private constant CONDUCTS = 85; // a word
+
     /// @dev All rounds of a job, looked at from its end.
     struct Hearing {
-        uint256[] chairs; // of all seats, by (round, index), see Rounds.sol; and their conduct, 8 bits from the 48th
-        uint256 coherent; // how many are
+        uint256[] chairs; // of all seats, by (round, index), see Rounds.sol; and their conduct, 8 bits from the 40th
+        uint256 settled; // how many of them have been let go
+        uint256 coherent; // how many get a fee
+        uint256 feeEach; // wei
         uint256 slashed; // wei, all slashes together
         uint256 verdicts; // of each round by itself, 8 bits a round
         Verdict last; // that any round has found
@@ -52,74 +59,89 @@ abstract contract Settlement is ITrial, Rounds {
         int256 fingerprint; // billionths
     }
 
-    /// @dev Ends a job. Its verdict is final.
-    function _close(bytes32 jobId, Record storage record, Outcome outcome, bool isPoked) internal {
+    /// @dev Ends a job.
+    function _closeAs(bytes32 jobId, Record storage record, Outcome outcome) internal {
         record.outcome = outcome;
-        uint256 now_ = block.timestamp;
-        Hearing memory hearing = _hear(jobId, record);
-        uint256 seats = hearing.chairs.length;
-        uint256[] memory chairs = hearing.chairs;
-        for (uint256 i = 0; i < seats; ++i) {
-            if (_conductOf(chairs[i]) != COHERENT) {
-                hearing.slashed += _slashOf(_numberOf(chairs[i]), _conductOf(chairs[i]), now_);
+        _close(jobId, record);
+    }
+
+    /// @dev Ends a job, whose outcome is set and whose verdict is final.
+    function _close(bytes32 jobId, Record storage record) private {
+        Hearing memory hearing;
+        uint256[] memory chairs = _chairsOf(jobId, record);
+        hearing.chairs = chairs;
+        uint256 seats = chairs.length;
+        // Where all of the only round agreed, and the price is whole, nobody needs to look at the reports again.
+        if (record.round == 0 && record.flags & (UNANIMOUS | IN_PART) == UNANIMOUS) {
+            hearing.coherent = seats;
+            for (uint256 i = 0; i < seats; ++i) {
+                chairs[i] |= COHERENT << 40;
+            }
+        } else if (seats != 0) {
+            for (uint256 r = 0; r <= record.round; ++r) {
+                _consider(record, hearing, r);
+            }
+            _judge(record, hearing);
+            for (uint256 i = 0; i < seats; ++i) {
+                hearing.slashed += _slashOf(_numberOf(chairs[i]), _conductOf(chairs[i]), block.timestamp);
             }
         }
-        uint256 feeEach;
         if (hearing.coherent != 0) {
             uint256 purse = uint256(record.seats) * record.fee + _appealBonds(jobId, record) + hearing.slashed;
-            feeEach = purse / hearing.coherent;
-            if (feeEach > record.fee) feeEach = record.fee;
+            hearing.feeEach = purse / hearing.coherent;
+            if (hearing.feeEach > record.fee) hearing.feeEach = record.fee;
         }
-        if (seats <= SWEEP) {
-            _settle(jobId, hearing, 0, seats, feeEach, now_);
-            _clearRounds(jobId, record);
-            _payParties(jobId, record, hearing, feeEach, isPoked);
-            return;
+        if (seats > SWEEP) {
+            for (uint256 i = 0; i < seats; ++i) {
+                record.conducts[i / CONDUCTS] |= _conductOf(chairs[i]) << (CONDUCT_BITS * (i % CONDUCTS));
+            }
+            record.slashed = uint96(hearing.slashed);
+            record.metric = int64(hearing.metric);
+            record.feeEach = uint96(hearing.feeEach);
+            record.coherent = uint8(hearing.coherent);
         }
-        record.slashed = uint96(hearing.slashed);
-        record.feeEach = uint96(feeEach);
-        record.balance = _settle(jobId, hearing, 0, SWEEP, feeEach, now_);
-        record.settled = uint8(SWEEP);
-        _enter(jobId, record, record.state, 0);
+        _settle(jobId, record, hearing, block.timestamp);
     }
 
-    /// @dev Goes on with a settlement that `_close` has begun, at the time that is now the deadline.
-    function _sweep(bytes32 jobId, Record storage record, bool isPoked) internal {
-        Hearing memory hearing = _hear(jobId, record);
-        uint256 from = record.settled;
-        uint256 to = from + SWEEP;
-        if (to > hearing.chairs.length) to = hearing.chairs.length;
-        uint256 feeEach = record.feeEach;
-        record.balance += _settle(jobId, hearing, from, to, feeEach, record.deadline);
-        record.settled = uint8(to);
-        if (to < hearing.chairs.length) return;
+    /// @dev Goes on with a settlement that `_close` has begun, at the time that is now the deadline. It looks at no
+    ///      report, as a seat that was let go of may serve others by now.
+    function _sweep(bytes32 jobId, Record storage record) internal {
+        Hearing memory hearing;
+        uint256[] memory chairs = _chairsOf(jobId, record);
+        for (uint256 i = 0; i < chairs.length; ++i) {
+            uint256 conduct = (record.conducts[i / CONDUCTS] >> (CONDUCT_BITS * (i % CONDUCTS))) % (1 << CONDUCT_BITS);
+            chairs[i] |= conduct << 40;
+        }
+        hearing.chairs = chairs;
+        hearing.settled = record.settled;
+        hearing.coherent = record.coherent;
+        hearing.feeEach = record.feeEach;
         hearing.slashed = record.slashed;
-        _payParties(jobId, record, hearing, feeEach, isPoked);
+        hearing.metric = record.metric;
+        _settle(jobId, record, hearing, record.deadline);
     }
 
-    /// @dev Reads all reports again. The metric to compare with is the last that a committee found.
-    function _hear(bytes32 jobId, Record storage record) private view returns (Hearing memory hearing) {
-        uint256 rounds = uint256(record.round) + 1;
-        uint256 seats;
-        for (uint256 r = 0; r < rounds; ++r) {
-            seats += _sizeOf(_rounds[jobId][r]);
-        }
-        if (seats == 0) return hearing;
-        hearing.chairs = new uint256[](seats);
-        uint256 to;
-        for (uint256 r = 0; r < rounds; ++r) {
-            uint256 from = to;
-            to = _load(_rounds[jobId][r], r, hearing.chairs, from);
-            (Tally memory found,) = _tallyOf(record, hearing.chairs, from, to);
-            hearing.verdicts |= uint256(found.verdict) << (8 * r);
-            if (found.verdict != Verdict.NONE) hearing.last = found.verdict;
-            hearing.isSure = found.verdict == Verdict.PASS || found.verdict == Verdict.FAIL;
-            if (!hearing.isSure) continue;
+    /// @dev Hears one round's reports. The metric to compare with is the last that a committee found.
+    function _consider(Record storage record, Hearing memory hearing, uint256 round)
+        internal
+        view
+        returns (Tally memory found, uint256 opened, uint256 seats)
+    {
+        (found, opened, seats) = _tallyOf(record, hearing.chairs, round);
+        hearing.verdicts |= uint256(found.verdict) << (8 * round);
+        if (found.verdict != Verdict.NONE) hearing.last = found.verdict;
+        hearing.isSure = found.verdict == Verdict.PASS || found.verdict == Verdict.FAIL;
+        if (hearing.isSure) {
             hearing.hasMetric = true;
             hearing.metric = found.metric;
             hearing.fingerprint = found.fingerprint;
         }
+    }
+
+    /// @dev The first round has been heard: if all are coherent, that is so at the end, too, unless another round comes.
+    function _noteUnanimity(Record storage record, Hearing memory hearing) internal {
         _judge(record, hearing);
+        if (hearing.coherent == hearing.chairs.length) record.flags |= UNANIMOUS;
     }
 
     /// @dev Puts every seat's conduct to its chair.
@@ -153,14 +175,14 @@ abstract contract Settlement is ITrial, Rounds {
                     conduct = OUTLIER;
                 }
                 if (conduct == COHERENT) ++coherent;
-                chairs[i] = chair | (conduct << 48);
+                chairs[i] = chair | (conduct << 40);
             }
             hearing.coherent = coherent;
         }
     }
 
     function _conductOf(uint256 chair) private pure returns (uint256) {
-        return uint8(chair >> 48);
+        return uint8(chair >> 40);
     }
 
     /// @dev In 256 bits, so that the far ends of 64 bits cannot overflow.
@@ -186,22 +208,20 @@ abstract contract Settlement is ITrial, Rounds {
         strikes_.count += 1;
     }
 
-    /// @dev Pays, slashes and lets go of the seats from `from` to before `to`.
-    /// @return balance Wei that came in by slashes less what went out as fees.
-    function _settle(bytes32 jobId, Hearing memory hearing, uint256 from, uint256 to, uint256 feeEach, uint256 now_)
-        private
-        returns (int128 balance)
-    {
+    /// @dev Pays, slashes and lets go of the next seats; after the last ones the parties are paid.
+    function _settle(bytes32 jobId, Record storage record, Hearing memory hearing, uint256 now_) private {
         uint32 released;
         uint256 slashes;
         uint256 fees;
         uint256[] memory chairs = hearing.chairs;
-        for (uint256 i = from; i < to; ++i) {
+        uint256 to = chairs.length;
+        if (to > hearing.settled + SWEEP) to = hearing.settled + SWEEP;
+        for (uint256 i = hearing.settled; i < to; ++i) {
             uint256 conduct = _conductOf(chairs[i]);
             uint32 number = _numberOf(chairs[i]);
             Seat storage seat_ = _seats[number];
             address owner = seat_.owner;
-            uint256 fee = conduct == COHERENT ? feeEach : 0;
+            uint256 fee = conduct == COHERENT ? hearing.feeEach : 0;
             uint256 slash = _slashOf(number, conduct, now_);
             if (conduct == MISTAKEN) _strikes[number] = _struck(number, now_);
             unchecked {
@@ -217,40 +237,26 @@ abstract contract Settlement is ITrial, Rounds {
             _credit(owner, fee);
             emit SeatSettled(jobId, owner, uint96(fee), uint96(slash));
         }
-        balance = int128(int256(slashes)) - int128(int256(fees));
         if (released != 0) _freeSeats += released;
-    }
-
-    /// @dev Nobody needs them any more; clearing them is paid for.
-    function _clearRounds(bytes32 jobId, Record storage record) private {
-        for (uint256 r = 0; r <= record.round; ++r) {
-            Round storage round = _rounds[jobId][r];
-            uint256 size = _sizeOf(round);
-            if (size == 0) continue;
-            for (uint256 i = 0; i < size; ++i) {
-                delete round.reports[i];
-            }
-            for (uint256 word = 0; word <= size / 8; ++word) {
-                delete round.seats[word];
-            }
+        if (to == chairs.length) {
+            _clearRounds(jobId, record);
+            _payParties(jobId, record, hearing);
+        } else {
+            record.settled = uint8(to);
+            record.balance += int128(int256(slashes)) - int128(int256(fees));
+            if (hearing.settled == 0) _enter(jobId, record, record.state, 0);
         }
     }
 
     /// @dev The row of the table in README.md. Fees come out of the user's escrow for them first, then out of the pool
     ///      of slashes and appeal bonds; then the appellants who were right get theirs back; what is left burns.
-    function _payParties(
-        bytes32 jobId,
-        Record storage record,
-        Hearing memory hearing,
-        uint256 feeEach,
-        bool isPoked
-    ) private {
+    function _payParties(bytes32 jobId, Record storage record, Hearing memory hearing) private {
         Outcome outcome = record.outcome;
         uint256 bond = _bond(record);
         uint256 escrow = uint256(record.seats) * record.fee;
         uint256 pool = _appealBonds(jobId, record) + hearing.slashed;
         uint256 held = record.reserve + 2 * bond + escrow + pool;
-        uint256 fees = feeEach * hearing.coherent;
+        uint256 fees = hearing.feeEach * hearing.coherent;
         held -= fees;
         if (fees <= escrow) {
             escrow -= fees;
@@ -289,7 +295,7 @@ abstract contract Settlement is ITrial, Rounds {
         }
         _credit(record.winner, toWinner);
         _credit(record.user, toUser);
-        uint96 burned_ = _burn(jobId, record, held - toWinner - toUser, record.reserve / 4, isPoked);
+        uint96 burned_ = _burn(jobId, record, held - toWinner - toUser, record.reserve / 4);
         _end(jobId, record, outcome, price, burned_);
     }
 
@@ -310,7 +316,7 @@ abstract contract Settlement is ITrial, Rounds {
 
     /// @dev The price; in a LINEAR job that part of it that the metric has made of the way from baseline to threshold.
     function _priceOf(Record storage record, int256 metric) private view returns (uint256) {
-        if (record.options & LINEAR == 0 || record.verdict != Verdict.PASS) return record.price;
+        if (record.flags & IN_PART == 0 || record.verdict != Verdict.PASS) return record.price;
         int256 most = int256(record.threshold) - record.baseline;
         int256 reached = metric - record.baseline;
         if (reached > most) reached = most;

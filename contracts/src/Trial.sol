@@ -19,7 +19,7 @@ contract Trial is Committee, Reports, MarketViews {
     function decline(bytes32 jobId) external {
         Record storage record = _live(jobId, State.KEYED);
         _onlyCaller(record.winner);
-        _close(jobId, record, Outcome.MUTUAL_ABORT, false);
+        _closeAs(jobId, record, Outcome.MUTUAL_ABORT);
     }
 
     /// @notice Moves a job whose deadline has passed; anybody may, and is paid a little of what it burns. A job with an
@@ -30,39 +30,42 @@ contract Trial is Committee, Reports, MarketViews {
         if (state == State.NONE || state == State.CLOSED) revert WrongState(jobId, state);
         if (block.timestamp < record.deadline) revert TooEarly(jobId, record.deadline, block.timestamp);
 
-        if (record.outcome != Outcome.NONE) _sweep(jobId, record, true);
+        if (record.outcome != Outcome.NONE) _sweep(jobId, record);
         else if (state == State.BIDDING) _endBidding(jobId, record);
-        else if (state == State.REVEALING) _award(jobId, record, record.commitments - record.opened, true);
-        else if (state == State.AWARDED) _close(jobId, record, Outcome.USER_FAULT, true);
-        else if (state == State.KEYED) _close(jobId, record, Outcome.MUTUAL_ABORT, true);
-        else if (state == State.KEY_DISPUTE) _close(jobId, record, Outcome.USER_FAULT, true);
-        else if (state == State.TRAINING) _close(jobId, record, Outcome.WORKER_FAULT, true);
-        else if (state == State.SEED) _resolve(jobId, record, Verdict.NO_TEST, true);
+        else if (state == State.REVEALING) _award(jobId, record, record.commitments - record.opened);
+        else if (state == State.AWARDED) _closeAs(jobId, record, Outcome.USER_FAULT);
+        else if (state == State.KEYED) _closeAs(jobId, record, Outcome.MUTUAL_ABORT);
+        else if (state == State.KEY_DISPUTE) _closeAs(jobId, record, Outcome.USER_FAULT);
+        else if (state == State.TRAINING) _closeAs(jobId, record, Outcome.WORKER_FAULT);
+        else if (state == State.SEED) _endSeed(jobId, record);
         else if (state == State.KEYING) _endKeying(jobId, record);
         else if (state == State.X_DISPUTE) _abort(jobId, record, Verdict.NO_MODEL);
         else if (state == State.VCOMMIT) _endCommits(jobId, record);
         else if (state == State.DISCLOSE) _endDisclosure(jobId, record);
-        else if (state == State.VREVEAL) _finishRound(jobId, record, true);
-        else if (state == State.TALLIED) _resolve(jobId, record, record.verdict, true);
+        else if (state == State.VREVEAL) _finishRound(jobId, record);
+        else if (state == State.TALLIED) _resolve(jobId, record);
         else if (state == State.DRAWING) _drawNext(jobId, record);
-        else if (state == State.CLAIMABLE) _close(jobId, record, Outcome.WORKER_FAULT, true);
-        else _close(jobId, record, Outcome.PAID, true); // INSPECT
+        else if (state == State.CLAIMABLE) _closeAs(jobId, record, Outcome.WORKER_FAULT);
+        else _closeAs(jobId, record, Outcome.PAID); // INSPECT
     }
 
     /// @notice What a round finds by the reports that are open now; nothing once the job has an outcome.
     function tally(bytes32 jobId, uint8 round) external view returns (Tally memory found) {
         Record storage record = _records[jobId];
         if (record.outcome != Outcome.NONE) return found;
-        uint256 size = _sizeOf(_rounds[jobId][round]);
-        uint256[] memory chairs = new uint256[](size);
-        _load(_rounds[jobId][round], round, chairs, 0);
-        (found,) = _tallyOf(record, chairs, 0, size);
+        if (round <= record.round) (found,,) = _tallyOf(record, _chairsOf(jobId, record), round);
     }
 
     /// @dev BIDDING is over.
     function _endBidding(bytes32 jobId, Record storage record) private {
         if (record.commitments == 0) _closeUnawarded(jobId, record, Outcome.NO_BIDS, 0);
         else _enter(jobId, record, State.REVEALING, _revealingSeconds);
+    }
+
+    /// @dev SEED is over: the user, who did not reveal its share, withholds the test.
+    function _endSeed(bytes32 jobId, Record storage record) private {
+        record.verdict = Verdict.NO_TEST;
+        _resolve(jobId, record);
     }
 
     /// @dev KEYING is over: whoever withheld its keys is at fault; if both did, nobody can say who would have.
@@ -73,7 +76,7 @@ contract Trial is Committee, Reports, MarketViews {
             _abort(jobId, record, Verdict.NO_MODEL);
         } else {
             record.flags |= ABORTED;
-            _close(jobId, record, Outcome.MUTUAL_ABORT, true);
+            _closeAs(jobId, record, Outcome.MUTUAL_ABORT);
         }
     }
 

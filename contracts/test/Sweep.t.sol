@@ -133,6 +133,42 @@ contract SweepTest is Calls {
         vm.assertEq(_net(early), -35, "ten new seats, and one that was lost");
     }
 
+    /// @dev All 24 are drawn again, and report the opposite, before the settlement goes on: it pays what it would have paid.
+    function test_AReleasedSeatThatAnotherJobDrawsInTheMiddleOfASweptSettlementChangesNothing() public {
+        _toLastTally(GOOD);
+        _poke();
+        _claim();
+        _poke(); // 24 seats, all coherent, are free again; 57 are not
+        vm.assertEq(market.freeSeats(), 24);
+        bytes32 first = jobId;
+        (userSeed, seats) = ("another", 11);
+        _toVcommit();
+        bytes32 second = jobId;
+        _vote(_same(BAD, 11));
+        _checkState(State.TALLIED);
+        bytes32 members = keccak256(abi.encode(market.committee(second, 0)));
+
+        jobId = first;
+        _poke();
+        _poke();
+        _checkState(State.INSPECT);
+        _poke();
+        _checkClosed(Outcome.PAID);
+        _checkRound(0, _each(11, 2));
+        _checkRound(1, _each(23, 2));
+        int256[] memory wanted = _each(47, 2);
+        (wanted[0], wanted[46]) = (-35, -14);
+        _checkRound(2, wanted);
+
+        jobId = second;
+        vm.assertTrue(members == keccak256(abi.encode(market.committee(second, 0))), "the other job's reports");
+        vm.assertEq(market.freeSeats(), 24 - 11 + 57 - 2, "its seats are still its own");
+        _poke();
+        _checkClosed(Outcome.REJECTED);
+        _checkRound(0, _each(11, 4));
+        vm.assertEq(market.freeSeats(), market.seatCount(), "all are free");
+    }
+
     /// @dev The first call may be an action: a claim closes, and leaves the rest to pokes.
     function test_AClaimThatClosesLeavesTheRestToPokes() public {
         seats = 11;
