@@ -135,6 +135,8 @@ def award(turn: Turn) -> list[JobEvent]:
         return turn.close(Outcome.NO_BIDS)
     rewards = turn.burn([bonds], spared_wei=0)
     job.price_wei = price_of(job.standing, job.terms.reserve_wei)
+    if job.is_split:
+        job.draw_block = turn.block + turn.timing.seed_blocks
     return [
         *rewards,
         JobAwarded(job.job_id, best.bidder, best.price_wei, job.price_wei, job.unopened),

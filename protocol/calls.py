@@ -18,6 +18,8 @@ class Option(IntFlag):
     """The end user's keys are public from the start, so nobody can complain about them."""
     LINEAR = 2
     """A model between baseline and threshold is paid its share of the price."""
+    SPLIT = 4
+    """Chunks of the data that are drawn after the award test the model (``split.py``); not with PUBLIC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,8 @@ class Terms:
     ``threshold_e6`` and ``tolerance_e6`` are millionths of the metric; ``fingerprint_tolerance_e9`` is a share of the
     reference fingerprint in billionths.  ``train_key_hash`` commits to the 64 bytes (training key, code key) that the
     winner gets, ``test_key_hash`` to the 64 bytes (testing key, code key) that the committee gets, ``seed_hash`` to
-    the end user's 32-byte share of the committee's seed.  ``options`` are bits of ``Option``; ``baseline_e6`` is what
-    a LINEAR job pays nothing for, and 0 in every other job.
+    the end user's 32-byte share of the committee's seed.  A split job's first two are others (``split.py``).
+    ``options`` are bits of ``Option``; ``baseline_e6`` is what a LINEAR job pays nothing for, and 0 in every other job.
     """
 
     reserve_wei: Wei
@@ -189,6 +191,13 @@ class RevealBids:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawSplit:
+    """Draw the seed that picks a split job's testing chunks; anybody may."""
+
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
 class PostKeys:
     """Hand the training and code keys to the winner, in a sealed box."""
 
@@ -219,7 +228,10 @@ class ComplainKey:
 
 @dataclass(frozen=True, slots=True)
 class DiscloseKey:
-    """Answer the winner's complaint: publish the training key and the code key, 64 bytes."""
+    """Answer the winner's complaint: publish the training key and the code key, 64 bytes.
+
+    Of a split job they are a disclosure of its training chunks (``split.py``).
+    """
 
     job_id: JobId
     keys: bytes
@@ -310,7 +322,10 @@ class ComplainKeys:
 
 @dataclass(frozen=True, slots=True)
 class DiscloseTest:
-    """Answer a validator's complaint: publish the testing key and the code key, 64 bytes; anybody who has them may."""
+    """Answer a validator's complaint: publish the testing key and the code key, 64 bytes; anybody who has them may.
+
+    Of a split job they are a disclosure of its testing chunks (``split.py``).
+    """
 
     job_id: JobId
     keys: bytes
@@ -375,6 +390,7 @@ JobCall = (
     | Commit
     | CommitBatch
     | RevealBids
+    | DrawSplit
     | PostKeys
     | Acknowledge
     | Decline

@@ -73,6 +73,14 @@ class JobAwarded:
 
 
 @dataclass(frozen=True, slots=True)
+class SplitDrawn:
+    """The seed is there that picks a split job's testing chunks."""
+
+    job_id: JobId
+    seed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class KeysPosted:
     """The winner's sealed box with the training and code keys."""
 
@@ -252,6 +260,7 @@ JobEvent = (
     | BidCommitted
     | BidOpened
     | JobAwarded
+    | SplitDrawn
     | KeysPosted
     | KeyDisclosed
     | ModelSubmitted

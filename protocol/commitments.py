@@ -6,6 +6,7 @@ Domain and job stand in every preimage, so that no commitment can be replayed on
 the committer's address, so that nobody can copy a commitment and call it his own.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -105,8 +106,24 @@ def seed_of(user_seed: bytes, worker_seed: bytes, blockhash: bytes, job_id: JobI
 
 
 def next_seed_of(blockhash: bytes, job_id: JobId) -> bytes:
-    """The seed of a later committee: a block after the appeal, so nobody can know all rounds when the first begins."""
+    """The seed of a later committee, or of a split: a block after the appeal, or after the award.
+
+    So nobody can know all rounds when the first begins, nor the split while it can still choose its part in the job.
+    """
     return keccak(_bytes32(blockhash) + _bytes32(job_id))
+
+
+def split_word(seed: bytes, attempt: int) -> int:
+    """The ``attempt``-th random word of the draw of testing chunks."""
+    return int.from_bytes(keccak(_bytes32(seed) + _unsigned(attempt, UINT256_MAX)), "big")
+
+
+def split_root(test_chunks: int, leaves: Iterable[bytes]) -> bytes:
+    """What the end user of a split job commits to: how many chunks test, and each chunk's key, by its hash."""
+    root = _unsigned(test_chunks, UINT256_MAX)
+    for leaf in leaves:
+        root = keccak(root + _bytes32(leaf))
+    return root
 
 
 def draw_word(seed: bytes, round_number: int, attempt: int) -> int:

@@ -30,7 +30,7 @@ def _values(market: Market, job_id: JobId) -> Iterator[int | bytes]:
     best = job.standing.best
     if best is not None:
         yield from (best.bidder, best.price_wei, best.sequence, best.estimated_s, best.salt)
-    yield from (job.standing.second_wei or 0, job.price_wei)
+    yield from (job.standing.second_wei or 0, job.price_wei, job.split_seed or b"")
     if job.model is not None:
         yield from (model_root(job.model.root), job.model.seed_block)
     yield from (job.is_train_key_public, job.is_test_key_public, job.is_x_public, job.is_model_public)

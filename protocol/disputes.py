@@ -5,8 +5,6 @@ answer is at fault, provably.  Each key can be asked for once: what is public ne
 about it could not be answered.
 """
 
-from typing import Final
-
 from morphware.protocol.calls import ComplainKeys, DiscloseKey, DiscloseModel, DiscloseTest, DiscloseX, ModelRoot
 from morphware.protocol.chain_events import (
     JobEvent,
@@ -23,16 +21,15 @@ from morphware.protocol.refusals import (
     AlreadyDone,
     BoxTooLarge,
     NotOnCommittee,
+    Refusal,
     WrongAccused,
     WrongPreimage,
 )
 from morphware.protocol.resolution import settle_on
+from morphware.protocol.split import hashes_shown
 from morphware.protocol.states import State, Verdict
+from morphware.protocol.training import KEYS_MOST_BYTES
 from morphware.protocol.turn import Result, Turn
-from morphware.protocol.units import JobId
-
-KEYS_BYTES: Final = 64
-"""Two 32-byte keys: of the data, and of the code."""
 
 
 def complain_key(turn: Turn) -> Result:
@@ -45,9 +42,7 @@ def complain_key(turn: Turn) -> Result:
 def disclose_key(turn: Turn, call: DiscloseKey) -> Result:
     """The keys are public, and the winner looks at the data once more."""
     job = turn.job
-    if len(call.keys) > KEYS_BYTES:
-        return BoxTooLarge(len(call.keys), KEYS_BYTES)
-    refusal = _wrong_secrets(turn, turn.job_named(call.seed_hash, key_hash(call.keys), call.test_key_hash))
+    refusal = _wrong_keys(turn, call.keys, call.seed_hash, call.test_key_hash, is_test=False)
     if refusal is not None:
         return refusal
     job.is_train_key_public = True
@@ -99,9 +94,7 @@ def disclose_test(turn: Turn, call: DiscloseTest) -> Result:
     job = turn.job
     if job.accused is not Party.USER:
         return WrongAccused(job.job_id)
-    if len(call.keys) > KEYS_BYTES:
-        return BoxTooLarge(len(call.keys), KEYS_BYTES)
-    refusal = _wrong_secrets(turn, turn.job_named(call.seed_hash, call.train_key_hash, key_hash(call.keys)))
+    refusal = _wrong_keys(turn, call.keys, call.seed_hash, call.train_key_hash, is_test=True)
     if refusal is not None:
         return refusal
     job.is_test_key_public = True
@@ -133,8 +126,17 @@ def _test_again(turn: Turn) -> JobEvent:
     return turn.enter(State.VCOMMIT, turn.job.terms.testing_s)
 
 
-def _wrong_secrets(turn: Turn, named: JobId) -> WrongPreimage | None:
-    return WrongPreimage(turn.job.job_id, named) if named != turn.job.job_id else None
+def _wrong_keys(turn: Turn, keys: bytes, seed_hash: bytes, sibling: bytes, *, is_test: bool) -> Refusal | None:
+    """The end user's keys, shown with the hash beside theirs; of a split job its chunks, which show both."""
+    job = turn.job
+    if len(keys) > KEYS_MOST_BYTES:
+        return BoxTooLarge(len(keys), KEYS_MOST_BYTES)
+    shown = key_hash(keys)
+    hashes = (sibling, shown) if is_test else (shown, sibling)
+    if job.split_seed is not None:
+        hashes = hashes_shown(job.split_seed, keys, is_test=is_test)
+    named = turn.job_named(seed_hash, *hashes)
+    return WrongPreimage(job.job_id, named) if named != job.job_id else None
 
 
 def _wrong_model(turn: Turn, shown: ModelRoot) -> WrongPreimage | None:

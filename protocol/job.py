@@ -66,6 +66,7 @@ TABLE: Final = (
     Row(State.BIDDING, calls.Poke, Party.ANYBODY, (State.REVEALING, State.CLOSED)),
     Row(State.REVEALING, calls.RevealBids, Party.ANYBODY, (State.REVEALING, State.AWARDED, State.CLOSED)),
     Row(State.REVEALING, calls.Poke, Party.ANYBODY, (State.AWARDED, State.CLOSED)),
+    Row(State.AWARDED, calls.DrawSplit, Party.ANYBODY, (State.AWARDED,)),
     Row(State.AWARDED, calls.PostKeys, Party.USER, (State.KEYED,)),
     Row(State.AWARDED, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
     Row(State.KEYED, calls.Acknowledge, Party.WINNER, (State.TRAINING,)),
@@ -151,6 +152,7 @@ class Job:
     unopened: int = 0
     standing: Standing = field(default_factory=Standing)
     price_wei: Wei = NO_PRICE
+    split_seed: bytes | None = None
 
     model: Model | None = None
     y: bytes | None = None
@@ -193,6 +195,11 @@ class Job:
         """The winner's model, where the table says that there is one."""
         assert self.model is not None
         return self.model
+
+    @property
+    def is_split(self) -> bool:
+        """What tests the model is drawn after the award."""
+        return bool(self.terms.options & Option.SPLIT)
 
     @property
     def is_linear(self) -> bool:

@@ -211,7 +211,8 @@ class Market:
             return "testingSeconds"
         if self.parameters.seat_stake_wei * (terms.seats + 1) < 4 * terms.reserve_wei:
             return "reserve"
-        if terms.options > Option.PUBLIC | Option.LINEAR:
+        both = Option.PUBLIC | Option.SPLIT  # keys that are public cannot be withheld from a worker
+        if terms.options > Option.LINEAR | Option.SPLIT or terms.options & both == both:
             return "options"
         if terms.options & Option.LINEAR:
             return "baseline" if terms.baseline_e6 >= terms.threshold_e6 else None

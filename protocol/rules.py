@@ -19,6 +19,8 @@ def apply(turn: Turn, call: JobCall) -> Result:
             return bidding.commit_batch(turn, call)
         case calls.RevealBids():
             return bidding.reveal_bids(turn, call)
+        case calls.DrawSplit():
+            return training.draw_split(turn)
         case calls.PostKeys():
             return training.post_keys(turn, call)
         case calls.Acknowledge():

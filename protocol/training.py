@@ -3,25 +3,44 @@
 from typing import Final
 
 from morphware.protocol.calls import ModelRoot, Opening, PostKeys, SubmitModel
-from morphware.protocol.chain_events import KeysPosted, ModelSubmitted
-from morphware.protocol.commitments import bid_commitment, salt_of
+from morphware.protocol.chain_events import KeysPosted, ModelSubmitted, SplitDrawn
+from morphware.protocol.commitments import bid_commitment, next_seed_of, salt_of
 from morphware.protocol.job import Model
-from morphware.protocol.refusals import BoxTooLarge, UnknownCommitment
+from morphware.protocol.refusals import AlreadyDone, BoxTooLarge, SeedBlockPending, UnknownCommitment
+from morphware.protocol.split import CHUNKS_MOST
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.turn import Result, Turn
 
 BOX_MOST_BYTES: Final = 512
-"""A sealed box with two 32-byte keys has 112 bytes; the rest is room for another cipher."""
+"""A sealed box with two 32-byte keys has 112 bytes; the rest is room for another cipher, or for a split's keys."""
+
+KEYS_MOST_BYTES: Final = (CHUNKS_MOST + 2) * 32
+"""What an end user seals to its winner, or discloses: the keys of all chunks of a split job, and two words."""
 
 MODEL_MOST_BYTES: Final = 8 * 1024
 """An encoded manifest: a magnet link, a size, hashes and two boxes."""
 
 
+def draw_split(turn: Turn) -> Result:
+    """The testing chunks are drawn by a block after the award; by anybody, as the end user might wait for another."""
+    job = turn.job
+    if not job.is_split or job.split_seed is not None:
+        return AlreadyDone(job.job_id, turn.caller)
+    if turn.block <= job.draw_block:
+        return SeedBlockPending(job.draw_block, turn.block)
+    job.split_seed = next_seed_of(turn.past_blockhash(job.draw_block), job.job_id)
+    job.draw_block = 0
+    return [SplitDrawn(job.job_id, job.split_seed)]
+
+
 def post_keys(turn: Turn, call: PostKeys) -> Result:
     """The end user hands over the keys of the training data and the code."""
-    if len(call.box) > BOX_MOST_BYTES:
-        return BoxTooLarge(len(call.box), BOX_MOST_BYTES)
-    return [KeysPosted(turn.job.job_id, call.box), turn.enter(State.KEYED, turn.timing.acknowledge_s)]
+    job = turn.job
+    if len(call.box) > KEYS_MOST_BYTES:
+        return BoxTooLarge(len(call.box), KEYS_MOST_BYTES)
+    if job.is_split and job.split_seed is None:
+        return SeedBlockPending(job.draw_block, turn.block)
+    return [KeysPosted(job.job_id, call.box), turn.enter(State.KEYED, turn.timing.acknowledge_s)]
 
 
 def acknowledge(turn: Turn) -> Result:

@@ -66,6 +66,7 @@ class JobView:
     bids: list[ce.BidCommitted] = field(default_factory=list)
     opened: dict[BidName, ce.BidOpened] = field(default_factory=dict)
     award: ce.JobAwarded | None = None
+    split_seed: bytes | None = None
     keys_box: bytes | None = None
     train_keys: bytes | None = None
     model: ce.ModelSubmitted | None = None
@@ -93,6 +94,8 @@ class JobView:
                 self.opened[event.bidder, event.commitment] = event
             case ce.JobAwarded():
                 self.award = event
+            case ce.SplitDrawn():
+                self.split_seed = event.seed
             case ce.KeysPosted():
                 self.keys_box = event.box
             case ce.KeyDisclosed():
@@ -227,6 +230,11 @@ class JobView:
     def is_public(self) -> bool:
         """The end user's keys stand in the specification from the start."""
         return bool(self.terms.options & Option.PUBLIC)
+
+    @property
+    def is_split(self) -> bool:
+        """What tests the model is drawn after the award."""
+        return bool(self.terms.options & Option.SPLIT)
 
     @property
     def unopened(self) -> list[ce.BidCommitted]:

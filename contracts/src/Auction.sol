@@ -29,6 +29,10 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
     ///      freeze other people's money for 136 years.
     uint32 private constant MOST_WINDOW_SECONDS = 30 days;
 
+    /// @dev Bit by bit, by the options' number: none, PUBLIC, LINEAR, both, SPLIT, SPLIT with LINEAR. Keys that are public
+    ///      cannot be withheld from a worker, so PUBLIC goes with no SPLIT.
+    uint256 private constant ALLOWED_OPTIONS = (1 << 0) | (1 << 1) | (1 << 2) | (1 << 3) | (1 << 4) | (1 << 6);
+
     /// @dev A bid's word is its sequence + 1. An opened one is forgotten, but for the best so far, by which
     ///      `submitModel` knows the salt; between batches that one has this bit, so that it is not opened twice.
     uint256 internal constant OPENED = 1 << 255;
@@ -60,8 +64,10 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         record.user = msg.sender;
         record.deadline = deadline;
         record.state = State.BIDDING;
-        uint16 flags = terms.options & PUBLIC == 0 ? 0 : KEY_PUBLIC | TEST_PUBLIC;
-        record.flags = terms.options & LINEAR == 0 ? flags : flags | IN_PART;
+        uint16 flags = terms.options & LINEAR == 0 ? 0 : IN_PART;
+        if (terms.options & PUBLIC != 0) flags |= KEY_PUBLIC | TEST_PUBLIC;
+        else if (terms.options & SPLIT != 0) flags |= UNSPLIT;
+        record.flags = flags;
         record.reserve = terms.reserve;
         record.fee = terms.fee;
         record.threshold = terms.threshold;
@@ -255,7 +261,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         if (uint256(_seatStake) * (uint256(terms.seats) + 1) < STAKE_FACTOR * uint256(terms.reserve)) {
             revert BadTerms("reserve");
         }
-        if (terms.options > PUBLIC | LINEAR) revert BadTerms("options");
+        if ((ALLOWED_OPTIONS >> terms.options) & 1 == 0) revert BadTerms("options");
         bool isBaseline = terms.options & LINEAR == 0 ? terms.baseline == 0 : terms.baseline < terms.threshold;
         if (!isBaseline) revert BadTerms("baseline");
     }

@@ -12,6 +12,18 @@ abstract contract Committee is Appeals {
     /// @dev The EVM knows the hashes of this many blocks.
     uint256 private constant BLOCKHASH_WINDOW = 256;
 
+    /// @notice Draws the seed that picks a SPLIT job's testing chunks, after the block whose hash goes in. Anybody may:
+    ///         a user that waits for another hash need not be waited for.
+    function drawSplit(bytes32 jobId) external {
+        Record storage record = _live(jobId, State.AWARDED);
+        if (record.flags & UNSPLIT == 0) revert AlreadyDone(jobId, msg.sender);
+        bytes32 seed = _seedOf(jobId, record);
+        record.flags &= ~UNSPLIT;
+        record.drawBlock = 0; // there is no model yet
+        _splits[jobId] = seed;
+        emit SplitDrawn(jobId, seed);
+    }
+
     /// @notice The user reveals its share of the seed, after the block whose hash goes in: the committee is drawn.
     /// @param userSeed The user's share; its hash is `terms.seedHash`.
     /// @param model What `submitModel` committed to.
@@ -36,7 +48,7 @@ abstract contract Committee is Appeals {
     /// @dev DRAWING is over: a later round starts with its commitments, as whoever holds keys can hand them on. If no
     ///      seat may sit, the verdict stands.
     function _drawNext(bytes32 jobId, Record storage record) internal {
-        bytes32 seed = keccak256(abi.encode(_drawHash(record), jobId));
+        bytes32 seed = _seedOf(jobId, record);
         uint8 round = record.round + 1;
         if (!_draw(jobId, record, round, record.nextSeats, seed)) {
             _resolve(jobId, record);
@@ -46,6 +58,11 @@ abstract contract Committee is Appeals {
         record.count = 0;
         record.flags &= ~(USER_REKEYED | WORKER_REKEYED);
         _enter(jobId, record, State.VCOMMIT, record.testingSeconds);
+    }
+
+    /// @dev What draws a later committee, or a split: nobody's share goes in, and the block is one after the decision.
+    function _seedOf(bytes32 jobId, Record storage record) private view returns (bytes32) {
+        return keccak256(abi.encode(_drawHash(record), jobId));
     }
 
     /// @dev The draw block's hash while it is known; after that the newest known block's at a multiple of the window

@@ -28,10 +28,11 @@ interface IMarketTypes {
         uint32 trainingSeconds; // the most that a bid may ask for
         uint32 testingSeconds;
         uint32 estimatedSeconds; // the user's estimate of the training's run time
-        bytes32 trainKeyHash; // keccak256(training key . code key), 64 bytes, for the winner
-        bytes32 testKeyHash; // keccak256(testing key . code key), 64 bytes, for the committee
+        bytes32 trainKeyHash; // keccak256(training key . code key), 64 bytes, for the winner; SPLIT: of the code key
+        bytes32 testKeyHash; // keccak256(testing key . code key), 64 bytes, for the committee; SPLIT: see Split.sol
         bytes32 seedHash; // keccak256(user's 32-byte share of the committee seed)
-        uint8 options; // bit 0 PUBLIC: the user's keys are public; bit 1 LINEAR: paid in proportion above the baseline
+        uint8 options; // bit 0 PUBLIC: the user's keys are public; bit 1 LINEAR: paid in proportion above the baseline;
+        // bit 2 SPLIT: chunks of the data that are drawn after the award test the model; not with PUBLIC
         int64 baseline; // millionths, below the threshold; 0 unless LINEAR
     }
 
@@ -191,6 +192,7 @@ interface IMarketTypes {
         uint32 estimatedSeconds
     );
     event JobAwarded(bytes32 indexed jobId, address indexed winner, uint96 bid, uint96 price, uint32 unopened);
+    event SplitDrawn(bytes32 indexed jobId, bytes32 seed);
     event KeysPosted(bytes32 indexed jobId, bytes box);
     event KeyDisclosed(bytes32 indexed jobId, bytes keys);
     event ModelSubmitted(
@@ -290,6 +292,7 @@ interface IDesk is IMarketTypes {
 /// @title The half that draws, tallies, judges and pays, and every deadline: what `Trial` implements, at the market's
 ///        own address.
 interface ITrial is IMarketTypes {
+    function drawSplit(bytes32 jobId) external;
     function decline(bytes32 jobId) external;
     function revealSeed(
         bytes32 jobId, bytes32 userSeed, bytes32 trainKeyHash, bytes32 testKeyHash, ModelRoot calldata model

@@ -3,12 +3,13 @@ pragma solidity 0.8.37;
 
 import {IDesk} from "./IMarket.sol";
 import {Rounds} from "./Rounds.sol";
+import {Split} from "./Split.sol";
 
 /// @title How the committee gets its keys, and what becomes of a key that does not come.
 /// @notice Keys are handed over in sealed boxes. Whoever is entitled to one and did not get it complains, once for each
 ///         key, and its owner (or whoever knows it) publishes it in clear: an entitled receiver could have leaked it
 ///         anyway, so nothing is lost, and whoever then stays silent is at fault.
-abstract contract Keys is IDesk, Rounds {
+abstract contract Keys is IDesk, Rounds, Split {
     /// @notice The user hands the testing and code keys to each validator, sealed, in the committee's order. In a later
     ///         round this moves nothing: whoever holds the keys can hand them on.
     function postTestKeys(bytes32 jobId, bytes[] calldata boxes) external {
@@ -63,12 +64,11 @@ abstract contract Keys is IDesk, Rounds {
     }
 
     /// @notice Publishes the testing key and the code key, anybody may who knows them.
-    /// @param keys The two keys, 64 bytes, whose hash is `terms.testKeyHash`.
+    /// @param keys The two keys, 64 bytes, whose hash is `terms.testKeyHash`; in a SPLIT job more: see Split.sol.
     function discloseTest(bytes32 jobId, bytes calldata keys, bytes32 seedHash, bytes32 trainKeyHash) external {
         Record storage record = _live(jobId, State.DISCLOSE);
         if (record.flags & USER_ACCUSED == 0) revert WrongAccused(jobId);
-        _onlyUpTo(keys.length, MOST_KEYS_BYTES);
-        _onlyRoot(_jobIdOf(record.user, seedHash, trainKeyHash, keccak256(keys)), jobId);
+        _onlyKeys(jobId, record.user, keys, seedHash, trainKeyHash, true);
         record.flags |= TEST_PUBLIC;
         emit TestKeysDisclosed(jobId, keys);
         _restart(jobId, record);

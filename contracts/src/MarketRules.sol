@@ -26,8 +26,8 @@ abstract contract MarketRules is MarketStorage {
     uint256 internal constant MOST_DOCUMENT_BYTES = 8 * 1024;
     /// @dev Bytes of a sealed box: two 32-byte keys and 48 bytes of sealing, with room for other schemes.
     uint256 internal constant MOST_BOX_BYTES = 512;
-    /// @dev Bytes of two keys in clear.
-    uint256 internal constant MOST_KEYS_BYTES = 64;
+    /// @dev Bytes of the keys that a user discloses, or seals to its winner: those of 32 chunks, and two words.
+    uint256 internal constant MOST_KEYS_BYTES = 34 * 32;
 
     // ------------------------------------------------------------------------------------------------------ balances
 
@@ -163,6 +163,7 @@ abstract contract MarketRules is MarketStorage {
             _closeUnawarded(jobId, record, Outcome.NO_BIDS, burned_);
             return;
         }
+        if (record.flags & UNSPLIT != 0) record.drawBlock = uint48(block.number + _seedBlocks);
         emit JobAwarded(jobId, record.winner, uint96(uint256(record.standingOrModel)), record.price, unopened);
         _enter(jobId, record, State.AWARDED, _keySeconds);
     }

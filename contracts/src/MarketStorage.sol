@@ -59,7 +59,7 @@ abstract contract MarketStorage is IMarketTypes {
         uint32 trainingSeconds; // the most that a bid may ask for
         uint32 testingSeconds;
         uint32 seatSpan; // seat numbers that there were at the posting
-        uint48 drawBlock; // whose hash goes into the next committee's seed
+        uint48 drawBlock; // whose hash goes into the next committee's seed; in AWARDED, into a SPLIT job's
         uint8 options;
         uint8 seats; // of round 0, as asked for
         uint8 appeals; // made so far
@@ -96,9 +96,11 @@ abstract contract MarketStorage is IMarketTypes {
     uint16 internal constant ABORTED = 1 << 10; // the last round ended by a party's default; no other can follow
     uint16 internal constant UNANIMOUS = 1 << 11; // all of round 0 reported, and what it found: while no other follows
     uint16 internal constant IN_PART = 1 << 12; // the option LINEAR, in the word that is read anyway
+    uint16 internal constant UNSPLIT = 1 << 15; // SPLIT: the testing chunks are still to be drawn
 
     uint8 internal constant PUBLIC = 1;
     uint8 internal constant LINEAR = 2;
+    uint8 internal constant SPLIT = 4;
 
     /// @dev The drawn seats of one round. A busy seat keeps its owner, so that its number says it.
     struct Round {
@@ -114,6 +116,9 @@ abstract contract MarketStorage is IMarketTypes {
     /// @dev By keccak256(abi.encode(jobId, bidder, commitment)); see Auction.sol. By bidder, too: else whoever copies a
     ///      commitment on its way, and is first, keeps the original out.
     mapping(bytes32 key => uint256 bid) internal _bids;
+
+    /// @dev Of SPLIT jobs: the seed that picked the testing chunks.
+    mapping(bytes32 jobId => bytes32 seed) internal _splits;
 
     // ----------------------------------------------------------------------------------------------- money and seats
 

@@ -2,16 +2,19 @@
 pragma solidity 0.8.37;
 
 import {Auction} from "./Auction.sol";
+import {Split} from "./Split.sol";
 
 /// @title From the award to the model: the user hands over keys, the winner accepts, trains and commits.
 /// @notice A winner that finds no key in the sealed box makes the user publish it: the winner could leak it anyway, and
 ///         whoever then stays silent is at fault.
-abstract contract Training is Auction {
-    /// @notice The user hands the training and code keys to the winner, sealed.
+abstract contract Training is Auction, Split {
+    /// @notice The user hands the training and code keys to the winner, sealed; in a SPLIT job, once `drawSplit` was
+    ///         called.
     function postKeys(bytes32 jobId, bytes calldata box) external {
         Record storage record = _live(jobId, State.AWARDED);
         _onlyCaller(record.user);
-        _onlyUpTo(box.length, MOST_BOX_BYTES);
+        _onlyUpTo(box.length, MOST_KEYS_BYTES);
+        if (record.flags & UNSPLIT != 0) revert SeedBlockPending(record.drawBlock, block.number);
         emit KeysPosted(jobId, box);
         _enter(jobId, record, State.KEYED, _ackSeconds);
     }
@@ -25,12 +28,11 @@ abstract contract Training is Auction {
     }
 
     /// @notice The user publishes training key and code key.
-    /// @param keys The two keys, 64 bytes, whose hash is `terms.trainKeyHash`.
+    /// @param keys The two keys, 64 bytes, whose hash is `terms.trainKeyHash`; in a SPLIT job more: see Split.sol.
     function discloseKey(bytes32 jobId, bytes calldata keys, bytes32 seedHash, bytes32 testKeyHash) external {
         Record storage record = _live(jobId, State.KEY_DISPUTE);
         _onlyCaller(record.user);
-        _onlyUpTo(keys.length, MOST_KEYS_BYTES);
-        _onlyRoot(_jobIdOf(msg.sender, seedHash, keccak256(keys), testKeyHash), jobId);
+        _onlyKeys(jobId, msg.sender, keys, seedHash, testKeyHash, false);
         record.flags |= KEY_PUBLIC;
         emit KeyDisclosed(jobId, keys);
         _enter(jobId, record, State.KEYED, _ackSeconds);

@@ -121,7 +121,7 @@ contract AuctionTest is Base {
 
     function test_OptionsAndBaselineMustFitEachOther() public {
         Terms memory terms = _terms();
-        terms.options = 4;
+        terms.options = 5; // PUBLIC and SPLIT
         _refusesTerms(terms, "options");
         terms.options = 255;
         _refusesTerms(terms, "options");

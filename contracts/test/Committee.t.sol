@@ -246,8 +246,8 @@ contract CommitteeTest is Base {
     function test_TheWinnersBoxIsBounded() public {
         _toAwarded();
         vm.prank(user);
-        vm.expectRevert(abi.encodeWithSelector(BoxTooLarge.selector, 513, 512));
-        market.postKeys(jobId, new bytes(513));
+        vm.expectRevert(abi.encodeWithSelector(BoxTooLarge.selector, 1089, 1088));
+        market.postKeys(jobId, new bytes(1089));
         vm.prank(user);
         market.postKeys(jobId, new bytes(512));
     }

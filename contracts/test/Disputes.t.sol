@@ -42,8 +42,8 @@ contract DisputesTest is Base {
         vm.expectRevert(_wrongSecrets(USER_SEED, TRAIN_KEYS, TRAIN_KEYS));
         market.discloseKey(jobId, TRAIN_KEYS, seedHash, keccak256(TRAIN_KEYS));
         vm.prank(user);
-        vm.expectRevert(abi.encodeWithSelector(BoxTooLarge.selector, 65, 64));
-        market.discloseKey(jobId, new bytes(65), seedHash, keccak256(TEST_KEYS));
+        vm.expectRevert(abi.encodeWithSelector(BoxTooLarge.selector, 1089, 1088));
+        market.discloseKey(jobId, new bytes(1089), seedHash, keccak256(TEST_KEYS));
     }
 
     function test_AUserThatPublishesNoTrainingKeyIsAtFault() public {
@@ -220,8 +220,8 @@ contract DisputesTest is Base {
         market.discloseTest(jobId, TRAIN_KEYS, seedHash, keccak256(TRAIN_KEYS));
         vm.expectRevert(_wrongSecrets("another", TRAIN_KEYS, TEST_KEYS));
         market.discloseTest(jobId, TEST_KEYS, keccak256(abi.encode(bytes32("another"))), keccak256(TRAIN_KEYS));
-        vm.expectRevert(abi.encodeWithSelector(BoxTooLarge.selector, 65, 64));
-        market.discloseTest(jobId, new bytes(65), seedHash, keccak256(TRAIN_KEYS));
+        vm.expectRevert(abi.encodeWithSelector(BoxTooLarge.selector, 1089, 1088));
+        market.discloseTest(jobId, new bytes(1089), seedHash, keccak256(TRAIN_KEYS));
     }
 
     function test_OnlyTheCommittedHalvesAreADisclosure() public {

@@ -47,6 +47,8 @@ abstract contract Scene is IMarketTypes {
     uint8 internal options;
     int64 internal baseline;
     bytes32 internal userSeed = USER_SEED;
+    bytes32 internal trainKeyHash = keccak256(TRAIN_KEYS);
+    bytes32 internal testKeyHash = keccak256(TEST_KEYS);
 
     function setUp() public virtual {
         vm.warp(1_800_000_000);
@@ -101,8 +103,8 @@ abstract contract Scene is IMarketTypes {
             trainingSeconds: 60,
             testingSeconds: 30,
             estimatedSeconds: 40,
-            trainKeyHash: keccak256(TRAIN_KEYS),
-            testKeyHash: keccak256(TEST_KEYS),
+            trainKeyHash: trainKeyHash,
+            testKeyHash: testKeyHash,
             seedHash: keccak256(abi.encode(userSeed)),
             options: options,
             baseline: baseline

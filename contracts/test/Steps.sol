@@ -205,7 +205,7 @@ abstract contract Steps is Scene {
 
     function _revealSeed() internal {
         vm.prank(user);
-        market.revealSeed(jobId, userSeed, keccak256(TRAIN_KEYS), keccak256(TEST_KEYS), _model());
+        market.revealSeed(jobId, userSeed, trainKeyHash, testKeyHash, _model());
         _noteCommittee();
         _checkConserved();
     }

@@ -34,6 +34,7 @@ FUNCTIONS: Final[dict[type[Call], tuple[Target, str]]] = {
     calls.Commit: (Target.MARKET, "commit"),
     calls.CommitBatch: (Target.MARKET, "commitBatch"),
     calls.RevealBids: (Target.MARKET, "revealBatch"),
+    calls.DrawSplit: (Target.MARKET, "drawSplit"),
     calls.PostKeys: (Target.MARKET, "postKeys"),
     calls.Acknowledge: (Target.MARKET, "ack"),
     calls.Decline: (Target.MARKET, "decline"),

@@ -122,8 +122,8 @@ SENTENCES: Final[dict[str, Callable[[Values], str]]] = {
         f"The call carries {v['actual']} bytes or items where at most {v['most']} are allowed: shorten it, or split it."
     ),
     "SeedBlockPending": lambda v: (
-        f"The committee is drawn with the hash of block {v['seedBlock']} and the chain is at block {v['current']}: "
-        "try again in a few blocks."
+        f"The draw that this waits for is by the hash of block {v['seedBlock']}, and the chain is at block "
+        f"{v['current']}: try again in a few blocks."
     ),
     "SeatNotYours": lambda v: f"Seat {v['seat']} belongs to {_account(v['owner'])}: use that account's keys.",
     "SeatBusy": lambda v: f"Seat {v['seat']} is on a committee: wait until that job has ended.",

@@ -43,6 +43,8 @@ def sentence(event: ce.JobEvent, view: JobView, spec: JobSpec | None, name: Call
             is_alone = event.price_wei == view.terms.reserve_wei
             price = f"{'paid the reserve' if is_alone else 'second price'} {tokens(event.price_wei)}"
             return f"{name(event.winner)} wins at {with_symbol(event.bid_wei)} ({price}{shut})"
+        case ce.SplitDrawn():
+            return "it is drawn which chunks of the data test the model"
         case ce.KeysPosted():
             return f"{name(view.user)} hands the data's key to the winner"
         case ce.KeyDisclosed():

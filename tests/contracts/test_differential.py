@@ -17,7 +17,14 @@ import pytest
 
 from morphware.node.chain.abi import Revert
 from morphware.protocol.calls import Call
-from morphware.protocol.chain_events import BidCommitted, BidOpened, JobClosed, StateChanged
+from morphware.protocol.chain_events import (
+    BidCommitted,
+    BidOpened,
+    JobClosed,
+    KeyDisclosed,
+    StateChanged,
+    TestKeysDisclosed,
+)
 from morphware.protocol.commitments import Domain, model_root
 from morphware.protocol.job import TABLE, Job, Party
 from morphware.protocol.ledger import Free
@@ -199,6 +206,8 @@ class Reached:
                 case _:
                     pass
             self.happened[type(event).__name__] += 1
+            if isinstance(event, KeyDisclosed | TestKeysDisclosed) and len(event.keys) > 64:
+                self.happened[f"{type(event).__name__} of a split job"] += 1
 
     def ended(self, world: World) -> None:
         for job in world.market.jobs.values():
@@ -242,7 +251,8 @@ def test_both_markets_agree_on_every_row_of_the_table(reached: Reached) -> None:
 
 
 def test_both_markets_agree_on_what_is_rare(reached: Reached) -> None:
-    wanted = {"1 appeals", "2 appeals", "3 appeals", "1 redraws", "sweep", "PokeRewarded"}
+    wanted = {"1 appeals", "2 appeals", "3 appeals", "1 redraws", "sweep", "PokeRewarded", "SplitDrawn"}
+    wanted |= {f"{each} of a split job" for each in ("KeyDisclosed", "TestKeysDisclosed")}
     wanted |= {f"verdict {verdict.name}" for verdict in Verdict}
     assert {each for each in wanted if not reached.happened[each]} == set(), reached.happened
 

@@ -10,13 +10,17 @@ from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import NO_MODEL, NO_TEST, Wei
 from tests.protocol.market_world import (
     BAD,
+    CHUNKS,
     GOOD,
     STRANGER,
+    TEST_CHUNKS,
     TIMING,
     USER,
     VALIDATORS,
     WORKERS,
     World,
+    code_key,
+    disclosure,
     exam_keys,
     opening_of,
     report_of,
@@ -213,6 +217,51 @@ def linear(world: World) -> None:
         world.close(job_id)
 
 
+def split(world: World) -> None:
+    """Chunks that a block picks: before it, past what the EVM remembers of it, and with both disputes about keys."""
+    world.found(VALIDATORS)
+    plain = world.post("plain")
+    world.advance(plain, State.AWARDED)
+    world.ask(USER, calls.DrawSplit(plain))
+    for late, name in enumerate(("early", "late")):
+        job_id = world.post(name, options=int(Option.SPLIT))
+        world.ask(USER, calls.DrawSplit(job_id))
+        world.advance(job_id, State.AWARDED)
+        world.ask(WORKERS[0], calls.DrawSplit(job_id))
+        world.ask(USER, calls.PostKeys(job_id, b"too early"))
+        world.wait(1, blocks=3 + 700 * late)
+        world.do((STRANGER, USER)[late], calls.DrawSplit(job_id))
+        world.ask(USER, calls.DrawSplit(job_id))
+        world.advance(job_id, State.KEY_DISPUTE)
+        tested = world.tested(job_id)
+        right = world.disclose_key(job_id)
+        for wrong in (
+            disclosure(name, tested),
+            disclosure(name, range(CHUNKS)),
+            disclosure(name, ()),
+            disclosure(name, [chunk for chunk in range(CHUNKS) if chunk not in tested], TEST_CHUNKS + 1),
+            right.keys[:-32],
+            right.keys[:-1],
+            right.keys + bytes(32),
+            code_key(name),
+            b"",
+        ):
+            world.ask(USER, replace(right, keys=wrong))
+        world.ask(USER, replace(right, seed_hash=secret("no seed")))
+        world.do(USER, right)
+        world.advance(job_id, State.DISCLOSE)
+        answer = world.disclose_test(job_id)
+        world.ask(STRANGER, replace(answer, keys=right.keys))
+        world.ask(STRANGER, replace(answer, keys=exam_keys(name)))
+        world.do(STRANGER, answer)
+        world.advance(job_id, State.CLOSED)
+        assert world.job(job_id).outcome is Outcome.PAID
+    withheld = world.post("withheld", options=int(Option.SPLIT | Option.LINEAR), baseline_e6=800_000)
+    world.advance(withheld, State.AWARDED)
+    world.close(withheld)
+    assert world.job(withheld).outcome is Outcome.USER_FAULT
+
+
 def refusals(world: World) -> None:
     """What is refused on the way of an otherwise honest job, and leaves no trace in it."""
     world.found(VALIDATORS[:12])
@@ -265,5 +314,6 @@ SCENARIOS: Final[tuple[Callable[[World], None], ...]] = (
     relays,
     seats_come_and_go,
     linear,
+    split,
     refusals,
 )

@@ -15,12 +15,15 @@ from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.states import State
 from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId, Wei
 from tests.protocol.market_world import (
+    CHUNKS,
     SEAT_STAKE_WEI,
     STRANGER,
+    TEST_CHUNKS,
     USER,
     VALIDATORS,
     WORKERS,
     World,
+    disclosure,
     exam_keys,
     secret,
     terms_of,
@@ -66,7 +69,9 @@ def post(world: World, random: Random) -> None:
     name = f"job {len(world.market.jobs)}"
     seats = random.choice((1, 1, 3, 3, 3, 5, 5, 5, 7, 4, 13))
     threshold = random.choice((900_000, 900_000, 900_000, -(2**63), 2**63 - 1))
-    options = random.choice((0, 0, 0, 0, Option.PUBLIC, Option.LINEAR, Option.LINEAR, 3, 4))
+    options = random.choice(
+        (0, 0, 0, 0, Option.PUBLIC, Option.LINEAR, Option.LINEAR, 3, 4, 4, 6, random.choice((5, 7, 8)))
+    )
     baselines = (
         (threshold - 100_000, threshold - 1, -(2**63), threshold) if options & Option.LINEAR else (0,) * 9 + (1,)
     )
@@ -124,10 +129,14 @@ def honest(world: World, random: Random, job: Job) -> None:
             openings = [o for o in world.openings[job_id] if random.random() < odds]
             random.shuffle(openings)
             world.ask(random.choice(CROWD), calls.RevealBids(job_id, tuple(openings)))
+        case State.AWARDED if job.is_split and job.split_seed is None and random.random() < 0.9:
+            world.wait(0, random.choice((0, 1, 2, 3, 3, 3, 300)))
+            world.ask(random.choice(CROWD), calls.DrawSplit(job_id))
         case State.AWARDED:
-            world.ask(job.user, calls.PostKeys(job_id, bytes(random.choice((112, 112, 512, 513)))))
+            world.ask(job.user, calls.PostKeys(job_id, bytes(random.choice((112, 112, 1088, 1089)))))
         case State.KEYED:
-            choices = (calls.Decline(job_id), calls.ComplainKey(job_id)) if random.random() < 0.2 else ()
+            odds = 0.5 if job.is_split else 0.2
+            choices = (calls.Decline(job_id), calls.ComplainKey(job_id)) if random.random() < odds else ()
             world.ask(job.winner, random.choice(choices or (calls.Acknowledge(job_id),)))
         case State.KEY_DISPUTE:
             world.ask(job.user, world.disclose_key(job_id))
@@ -144,11 +153,11 @@ def honest(world: World, random: Random, job: Job) -> None:
         case State.DISCLOSE:
             call = random.choice((world.disclose_test(job_id), world.disclose_model(job_id)))
             world.ask(random.choice(CROWD), call)
-        case State.TALLIED if random.random() < 0.65:
+        case State.TALLIED if random.random() < 0.7:
             world.ask(random.choice((*WORKERS, STRANGER, USER)), calls.Appeal(job_id))
         case State.CLAIMABLE:
             world.ask(random.choice(CROWD), world.claim(job_id))
-        case State.INSPECT if random.random() < 0.65:
+        case State.INSPECT if random.random() < 0.75:
             world.ask(job.user, calls.InspectAppeal(job_id))
         case _:
             time_out(world, random, job)
@@ -261,12 +270,13 @@ def auction_calls(world: World, random: Random, job_id: JobId, caller: Address) 
         calls.Commit(job_id, random.choice((bytes(32), secret("0"), secret("1"), secret("2")))),
         calls.CommitBatch(job_id, (SignedBid(caller, secret("relayed"), bytes(random.choice((0, 64, 65, 66)))),)),
         calls.RevealBids(job_id, tuple(random.sample(any_openings, min(len(any_openings), random.randrange(3))))),
-        calls.PostKeys(job_id, bytes(random.choice((0, 112, 512, 513)))),
+        calls.DrawSplit(job_id),
+        calls.PostKeys(job_id, bytes(random.choice((0, 112, 1088, 1089)))),
         calls.Acknowledge(job_id),
         calls.Decline(job_id),
         calls.ComplainKey(job_id),
         calls.DiscloseKey(job_id, train_keys(name), terms.seed_hash, terms.test_key_hash),
-        calls.DiscloseKey(job_id, bytes(random.choice((0, 64, 65))), terms.seed_hash, terms.test_key_hash),
+        calls.DiscloseKey(job_id, some_words(random, name), terms.seed_hash, terms.test_key_hash),
         calls.SubmitModel(
             job_id,
             secret("other model"),
@@ -309,7 +319,7 @@ def trial_calls(world: World, random: Random, job_id: JobId) -> list[calls.Call]
         calls.CommitReport(job_id, random.choice((bytes(32), secret("report")))),
         calls.ComplainKeys(job_id, against_user=random.random() < 0.5),
         calls.DiscloseTest(job_id, exam_keys(name), terms.seed_hash, terms.train_key_hash),
-        calls.DiscloseTest(job_id, bytes(random.choice((0, 64, 65))), terms.seed_hash, terms.train_key_hash),
+        calls.DiscloseTest(job_id, some_words(random, name), terms.seed_hash, terms.train_key_hash),
         calls.DiscloseModel(job_id, x_of(name), y_of(name), root.model_hash, seed),
         calls.RevealReports(job_id, tuple(random.sample(any_reports, min(len(any_reports), random.randrange(3))))),
         calls.Appeal(job_id),
@@ -327,6 +337,14 @@ def trial_calls(world: World, random: Random, job_id: JobId) -> list[calls.Call]
         sealed = world.sign_report(job_id, some_report(random, random.choice((*job.committee, *CROWD)), name))
         menu.append(calls.CommitReportBatch(job_id, (forged, sealed, sealed)))
     return menu
+
+
+def some_words(random: Random, name: str) -> bytes:
+    """What could be a split job's disclosure, and mostly is not: of other chunks, cut off, or no words at all."""
+    shown = random.sample(range(CHUNKS), random.choice((0, TEST_CHUNKS, CHUNKS - TEST_CHUNKS, CHUNKS)))
+    words = disclosure(name, shown, random.choice((0, TEST_CHUNKS, CHUNKS, CHUNKS + 1, 2**256 - 1)))
+    sizes = (0, 31, 32, 64, 65, 96, 1088, 1089, len(words) - 1, len(words) - 32)
+    return random.choice((words, words, words[: random.choice(sizes)], bytes(random.choice(sizes))))
 
 
 def run_out(world: World) -> None:

@@ -10,13 +10,22 @@ from typing import TypeVar
 from eth_keys.datatypes import PrivateKey
 
 from morphware.protocol import calls
-from morphware.protocol.calls import Call, ModelRoot, Opening, Report, SignedBid, SignedReport, Terms
+from morphware.protocol.calls import Call, ModelRoot, Opening, Option, Report, SignedBid, SignedReport, Terms
 from morphware.protocol.chain_events import ChainEvent, StateChanged
-from morphware.protocol.commitments import Domain, bid_commitment, job_id_of, keccak, report_commitment, salt_of
+from morphware.protocol.commitments import (
+    Domain,
+    bid_commitment,
+    job_id_of,
+    keccak,
+    report_commitment,
+    salt_of,
+    split_root,
+)
 from morphware.protocol.job import Job
 from morphware.protocol.market import Market
 from morphware.protocol.parameters import Timing
 from morphware.protocol.signatures import commit_digest, commit_report_digest
+from morphware.protocol.split import Disclosed, drawn_chunks
 from morphware.protocol.states import State
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
@@ -89,6 +98,32 @@ def exam_keys(name: str = "job") -> bytes:
     return secret(name + " test") + secret(name + " code")
 
 
+CHUNKS, TEST_CHUNKS = 5, 2
+"""Of every split job here."""
+
+
+def code_key(name: str = "job") -> bytes:
+    """The key of the job's code."""
+    return secret(name + " code")
+
+
+def chunk_keys(name: str = "job") -> tuple[bytes, ...]:
+    """The keys of a split job's chunks."""
+    return tuple(secret(f"{name} chunk {index}") for index in range(CHUNKS))
+
+
+def leaves(name: str = "job") -> tuple[bytes, ...]:
+    """The hashes of a split job's keys."""
+    return tuple(keccak(key) for key in chunk_keys(name))
+
+
+def disclosure(name: str, shown: Sequence[int], test_chunks: int = TEST_CHUNKS) -> bytes:
+    """The words that disclose these chunks."""
+    keys = zip(chunk_keys(name), leaves(name), strict=True)
+    items = tuple(key if chunk in shown else leaf for chunk, (key, leaf) in enumerate(keys))
+    return Disclosed(test_chunks, items, code_key(name)).to_bytes()
+
+
 def terms_of(name: str = "job", **changes: int) -> Terms:
     """The terms of the job called ``name``, with the amounts of PROTOCOL.md 5.3 unless changed."""
     numbers = {
@@ -103,10 +138,11 @@ def terms_of(name: str = "job", **changes: int) -> Terms:
         "testing_s": 15,
         "estimated_s": 30,
     } | changes
+    is_split = numbers.get("options", 0) & Option.SPLIT
     return Terms(
         **numbers,  # type: ignore[arg-type]  # Wei is an int
-        train_key_hash=keccak(train_keys(name)),
-        test_key_hash=keccak(exam_keys(name)),
+        train_key_hash=keccak(code_key(name) if is_split else train_keys(name)),
+        test_key_hash=split_root(TEST_CHUNKS, leaves(name)) if is_split else keccak(exam_keys(name)),
         seed_hash=keccak(user_seed(name)),
     )
 
@@ -270,11 +306,20 @@ class World:
 
     def disclose_key(self, job_id: JobId) -> calls.DiscloseKey:
         name, terms = self.names[job_id], self.job(job_id).terms
-        return calls.DiscloseKey(job_id, train_keys(name), terms.seed_hash, terms.test_key_hash)
+        tested = self.tested(job_id)
+        keys = disclosure(name, sorted({*range(CHUNKS)} - {*tested})) if tested else train_keys(name)
+        return calls.DiscloseKey(job_id, keys, terms.seed_hash, terms.test_key_hash)
 
     def disclose_test(self, job_id: JobId) -> calls.DiscloseTest:
         name, terms = self.names[job_id], self.job(job_id).terms
-        return calls.DiscloseTest(job_id, exam_keys(name), terms.seed_hash, terms.train_key_hash)
+        tested = self.tested(job_id)
+        keys = disclosure(name, tested) if tested else exam_keys(name)
+        return calls.DiscloseTest(job_id, keys, terms.seed_hash, terms.train_key_hash)
+
+    def tested(self, job_id: JobId) -> tuple[int, ...]:
+        """The chunks that test a split job's model, once they are drawn."""
+        seed = self.job(job_id).split_seed
+        return () if seed is None else drawn_chunks(seed, CHUNKS, TEST_CHUNKS)
 
     def disclose_x(self, job_id: JobId) -> calls.DiscloseX:
         root = self.root(job_id)
@@ -339,6 +384,9 @@ class World:
                     self.poke(job_id)
                 case State.REVEALING:
                     self.do(STRANGER, calls.RevealBids(job_id, tuple(self.openings[job_id])))
+                case State.AWARDED if job.is_split and job.split_seed is None:
+                    self.wait(1, blocks=3)
+                    self.do(STRANGER, calls.DrawSplit(job_id))
                 case State.AWARDED:
                     self.do(USER, calls.PostKeys(job_id, b"box"))
                 case State.KEYED:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from morphware.protocol.calls import Call, Option
-from morphware.protocol.chain_events import JobClosed, SeatSettled, StateChanged
+from morphware.protocol.chain_events import JobClosed, NodePublished, SeatSettled, StateChanged
 from morphware.protocol.job import TABLE, Job
 from morphware.protocol.market import Market
 from morphware.protocol.settlement import SWEEP
@@ -24,7 +24,7 @@ from tests.protocol.market_invariants import Watch, horizon_s
 from tests.protocol.market_scenarios import SCENARIOS
 from tests.protocol.market_world import World
 
-LIVES = 120
+LIVES = 250
 RANDOM = st.randoms(use_true_random=False)
 
 
@@ -83,6 +83,8 @@ class Lives:
         self.calls.add(type(call))
         for event in result:
             self.happened[type(event).__name__] += 1
+            if not isinstance(event, NodePublished) and market.jobs[event.job_id].is_split:
+                self.happened[f"{type(event).__name__} of a split job"] += 1
             match event:
                 case StateChanged():
                     self.states[event.state] += 1
@@ -130,6 +132,7 @@ def test_random_lives_reach_every_outcome(lives: Lives) -> None:
 def test_random_lives_reach_what_is_rare(lives: Lives) -> None:
     """Third appeals, redraws, long settlements, partial pay, public keys, all slashes, and all verdicts."""
     wanted = {"1 appeals", "2 appeals", "3 appeals", "1 redraws", "sweep", "public", "paid in part"}
+    wanted |= {f"{each} of a split job" for each in ("KeyDisclosed", "TestKeysDisclosed")}
     wanted |= {f"verdict {verdict.name}" for verdict in Verdict}
     wanted |= {f"slash of {slash}" for slash in (35, 14)}
     assert {each for each in wanted if not lives.happened[each]} == set(), lives.happened

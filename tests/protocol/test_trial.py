@@ -232,7 +232,7 @@ def test_a_winner_that_cannot_open_its_keys_gets_them_in_clear_and_all_its_time_
     assert world.ask(WORKERS[0], disclosure) == refusals.WrongCaller(WORKERS[0], USER)
     wrong = dataclasses.replace(disclosure, keys=exam_keys())
     assert isinstance(world.ask(USER, wrong), refusals.WrongPreimage)
-    assert world.ask(USER, dataclasses.replace(disclosure, keys=bytes(65))) == refusals.BoxTooLarge(65, 64)
+    assert world.ask(USER, dataclasses.replace(disclosure, keys=bytes(1089))) == refusals.BoxTooLarge(1089, 1088)
     said = world.do(USER, disclosure)
     assert said[0] == KeyDisclosed(job_id, train_keys())
     assert said[1:] == [StateChanged(job_id, State.KEYED, world.job(job_id).deadline)]
