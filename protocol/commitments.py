@@ -43,6 +43,9 @@ REPORT_TYPEHASH: Final = keccak(
     b"int64 fingerprint,bytes32 predictionRoot,bytes32 salt)"
 )
 
+AUDIT: Final = b"audit".ljust(WORD_BYTES, b"\0")
+"""What tells the word that decides on an audit from all others of the same block and job."""
+
 
 def job_id_of(domain: Domain, user: Address, seed_hash: bytes, train_key_hash: bytes, test_key_hash: bytes) -> JobId:
     """A job is named by its chain, market, end user and the user's three secrets: computable before it is posted.
@@ -107,6 +110,11 @@ def seed_of(user_seed: bytes, worker_seed: bytes, blockhash: bytes, job_id: JobI
 def next_seed_of(blockhash: bytes, job_id: JobId) -> bytes:
     """The seed of a later committee: a block after the appeal, so nobody can know all rounds when the first begins."""
     return keccak(_bytes32(blockhash) + _bytes32(job_id))
+
+
+def audit_word(blockhash: bytes, job_id: JobId) -> int:
+    """The random word that decides whether a finding is audited: of a block after all reports were opened."""
+    return int.from_bytes(keccak(_bytes32(blockhash) + _bytes32(job_id) + AUDIT), "big")
 
 
 def draw_word(seed: bytes, round_number: int, attempt: int) -> int:

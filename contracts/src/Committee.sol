@@ -9,8 +9,6 @@ import {Appeals} from "./Appeals.sol";
 abstract contract Committee is Appeals {
     /// @dev Attempts of one draw, at a hash and a word of storage each: bounds its gas.
     uint256 private constant MOST_DRAWS = 512;
-    /// @dev The EVM knows the hashes of this many blocks.
-    uint256 private constant BLOCKHASH_WINDOW = 256;
 
     /// @notice The user reveals its share of the seed, after the block whose hash goes in: the committee is drawn.
     /// @param userSeed The user's share; its hash is `terms.seedHash`.
