@@ -23,7 +23,7 @@ WAITS_FOR: dict[State, str] = {
     State.VCOMMIT: "the committee tests the model",
     State.DISCLOSE: "keys are published that a validator could not open",
     State.VREVEAL: "the committee shows its reports",
-    State.TALLIED: "the verdict becomes final at the deadline, unless somebody appeals",
+    State.TALLIED: "the verdict becomes final at the deadline, unless somebody appeals or a random audit doubts it",
     State.DRAWING: "another committee is drawn",
     State.CLAIMABLE: "the winner publishes the model's key, which pays it",
     State.INSPECT: "the end user looks at the model before it is paid for",
@@ -39,6 +39,7 @@ REASONS: dict[Outcome, str] = {
     Outcome.INCONCLUSIVE: "no committee came to a verdict; the reserve went back",
 }
 UNTESTED: str = "the model could not be tested, which was the end user's part; the winner is paid"
+AUDITED: str = "a random audit: three validators are drawn, who test the model again"
 PAYING_OUT: str = "the job has ended, and its many validators are paid out step by step"
 
 
@@ -82,6 +83,7 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
             {"appellant": address_text(each.appellant), "seats": each.seats, "bond_wei": str(each.bond_wei)}
             for each in view.appeals
         ],
+        "audit": {"seats": view.audit.seats, "bond_wei": str(view.audit.bond_wei)} if view.audit else None,
         "metric_value": _metric(view.tally.metric_e6) if view.tally else None,
         "burned_wei": str(view.closed.burned_wei) if view.closed else None,
         "model_path": str(model) if model else None,
@@ -91,6 +93,8 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
 def reason(view: JobView) -> str:
     """Why a job waits, or why it ended so."""
     if not view.is_over:
+        if view.audit is not None and view.round is view.audited and view.state is State.DRAWING:
+            return AUDITED
         return PAYING_OUT if view.settled else WAITS_FOR.get(view.state, "")
     if view.outcome is Outcome.PAID and view.verdict is not Verdict.PASS:
         return UNTESTED
@@ -112,6 +116,7 @@ def describe_unposted(job_id: JobId, *, is_given_up: bool, problem: str) -> dict
         "committee": [],
         "reports": [],
         "appeals": [],
+        "audit": None,
         "model_path": None,
     }
 

@@ -1,7 +1,8 @@
 """The rules of appeals: whoever doubts a finding pays for a committee of more than twice the size.
 
 The bond is exactly the next committee's fees, so that an appeal never costs anybody else anything.  It comes back, as
-far as there is money left, iff the last verdict is another one than the doubted.
+far as there is money left, iff the last verdict is another one than the doubted.  A random audit (``audits.py``)
+counts neither as an appeal nor in the sizes of committees: all is as if it had not been.
 """
 
 from typing import Final
@@ -24,12 +25,12 @@ COMMITTEE_MOST: Final = 47
 def appeal(turn: Turn) -> Result:
     """Anybody may appeal a tallied round."""
     most = APPEALS_MOST + (turn.job.y is not None)
-    return _refused(turn, len(turn.job.appellants) < most) or _want_larger(turn)
+    return _refused(turn, turn.job.appeals_made < most) or _want_larger(turn)
 
 
 def inspect_appeal(turn: Turn) -> Result:
     """The end user, who can open the model since it was claimed, may appeal once more than others."""
-    return _refused(turn, len(turn.job.appellants) <= APPEALS_MOST) or _want_larger(turn)
+    return _refused(turn, turn.job.appeals_made <= APPEALS_MOST) or _want_larger(turn)
 
 
 def _refused(turn: Turn, has_appeal_left: bool) -> Refusal | None:
@@ -46,9 +47,13 @@ def _want_larger(turn: Turn) -> list[JobEvent]:
     job, seats = turn.job, _next_seats(turn)
     bond = Wei(seats * job.terms.fee_wei)
     turn.ledger.apply([Move(Free(turn.caller), Escrow(job.job_id, Part.POOL), bond)])
-    job.appellants.append(Appellant(turn.caller, seats, job.verdict))
+    job.appellants.append(Appellant(turn.caller, seats, job.verdict, job.round))
     return [Appealed(job.job_id, turn.caller, seats, bond), want_committee(turn, seats)]
 
 
 def _next_seats(turn: Turn) -> int:
-    return 2 * len(turn.job.rounds[-1].seats) + 1
+    """Twice the last committee and one more; while the last was an audit's, twice the one that it audited."""
+    job = turn.job
+    is_audit_newest = job.is_audited and job.appeals_made == 0
+    doubted = job.rounds[job.appellants[0].round if is_audit_newest else job.round]
+    return 2 * len(doubted.seats) + 1

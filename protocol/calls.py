@@ -143,6 +143,13 @@ class Unstake:
 
 
 @dataclass(frozen=True, slots=True)
+class FundAudits:
+    """Give free balance to the pool that random audits are paid from; it never comes back."""
+
+    amount_wei: Wei
+
+
+@dataclass(frozen=True, slots=True)
 class PublishNode:
     """Put the caller's public keys and addresses on chain, for those who missed its node record."""
 
@@ -413,5 +420,5 @@ JobCall = (
     | InspectAppeal
     | Poke
 )
-AccountCall = Approve | Deposit | Withdraw | Stake | RequestUnstake | Unstake | PublishNode
+AccountCall = Approve | Deposit | Withdraw | Stake | RequestUnstake | Unstake | FundAudits | PublishNode
 Call = JobCall | AccountCall

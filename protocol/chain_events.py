@@ -217,6 +217,15 @@ class Appealed:
 
 
 @dataclass(frozen=True, slots=True)
+class Audited:
+    """The market itself doubts the finding, at random: its audit pool pays for a committee of ``seats``."""
+
+    job_id: JobId
+    seats: int
+    bond_wei: Wei
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """y is public: the end user can open the model."""
 
@@ -275,6 +284,7 @@ JobEvent = (
     | ReportRevealed
     | RoundTallied
     | Appealed
+    | Audited
     | Claimed
     | SeatSettled
     | PokeRewarded

@@ -44,6 +44,9 @@ REPORT_TYPEHASH: Final = keccak(
     b"int64 fingerprint,bytes32 predictionRoot,bytes32 salt)"
 )
 
+AUDIT: Final = b"audit".ljust(WORD_BYTES, b"\0")
+"""What tells the word that decides on an audit from all others of the same block and job."""
+
 
 def job_id_of(domain: Domain, user: Address, seed_hash: bytes, train_key_hash: bytes, test_key_hash: bytes) -> JobId:
     """A job is named by its chain, market, end user and the user's three secrets: computable before it is posted.
@@ -124,6 +127,11 @@ def split_root(test_chunks: int, leaves: Iterable[bytes]) -> bytes:
     for leaf in leaves:
         root = keccak(root + _bytes32(leaf))
     return root
+
+
+def audit_word(blockhash: bytes, job_id: JobId) -> int:
+    """The random word that decides whether a finding is audited: of a block after all reports were opened."""
+    return int.from_bytes(keccak(_bytes32(blockhash) + _bytes32(job_id) + AUDIT), "big")
 
 
 def draw_word(seed: bytes, round_number: int, attempt: int) -> int:

@@ -11,6 +11,8 @@ Nobody doubts without a test of his own.  Whoever made one holds it to be right 
 the next committee may be worse.  So an appeal pays iff ODDS * saved > bond where a changed verdict brings the bond
 back, and iff ODDS * saved > (ODDS + 1) * bond where it does not.
 
+A random audit is a finding like any other, and there are as many appeals after it as there would have been before.
+
 Whom two committees have contradicted believes them, and appeals no more; only the end user, who looks at the model last
 and pays for it, has its one look whatever was found before.
 """
@@ -52,8 +54,9 @@ def pays(stake: Stake, bond_wei: int) -> bool:
 
 
 def appeal_seats(view: JobView) -> int:
-    """The committee that an appeal would pay for."""
-    return 2 * len(view.validators) + 1
+    """The committee that an appeal would pay for; a random audit's does not count."""
+    doubted = view.audited if view.audited is not None and not view.appeals else view.round
+    return 2 * (doubted.size if doubted else 0) + 1
 
 
 def appeal_bond_wei(view: JobView) -> Wei:

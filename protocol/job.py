@@ -9,6 +9,7 @@
                 VCOMMIT --complain_keys--> DISCLOSE --disclose_test, disclose_model--> VCOMMIT
     appeals     TALLIED --appeal--> DRAWING, INSPECT --inspect_appeal--> DRAWING --poke--> VCOMMIT of the next round
     redraw      VREVEAL --too few reports--> DRAWING
+    audit       TALLIED --deadline, and the word of a block says so--> DRAWING
 
 1. Time.  An action is valid iff ``now < deadline``, and ``poke`` iff ``now >= deadline``: at every instant exactly one
    of them is.  Nothing happens by itself; anybody may poke.
@@ -97,7 +98,7 @@ TABLE: Final = (
     Row(State.VREVEAL, calls.RevealReports, Party.ANYBODY, (State.VREVEAL, State.TALLIED)),
     Row(State.VREVEAL, calls.Poke, Party.ANYBODY, (State.TALLIED, State.DRAWING, *RESOLVED)),
     Row(State.TALLIED, calls.Appeal, Party.ANYBODY, (State.DRAWING,)),
-    Row(State.TALLIED, calls.Poke, Party.ANYBODY, RESOLVED),
+    Row(State.TALLIED, calls.Poke, Party.ANYBODY, (State.DRAWING, *RESOLVED)),
     Row(State.DRAWING, calls.Poke, Party.ANYBODY, (State.VCOMMIT, *RESOLVED)),
     Row(State.CLAIMABLE, calls.Claim, Party.ANYBODY, (State.INSPECT, State.CLOSED)),
     Row(State.CLAIMABLE, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
@@ -128,11 +129,20 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Appellant:
-    """Who doubted a finding, how many seats it paid for, and the verdict that it doubted."""
+    """Who doubted a finding, how many seats it paid for, the verdict that it doubted, and in which round.
+
+    A random audit is the market's own doubt: its account is NOBODY, and the audit pool stands for it.
+    """
 
     account: Address
     seats: int
     verdict: Verdict
+    round: int
+
+    @property
+    def is_audit(self) -> bool:
+        """The market doubts at random, and nobody in particular."""
+        return self.account == NOBODY
 
 
 @dataclass(slots=True)
@@ -168,6 +178,8 @@ class Job:
     redraws: int = 0
     next_seats: int = 0
     draw_block: int = 0
+    audit_block: int = 0
+    slashed_wei: int = 0
     unsettled: list[SeatResult] = field(default_factory=list)
 
     @property
@@ -189,6 +201,16 @@ class Job:
     def committee(self) -> tuple[Address, ...]:
         """The validators drawn last, in the order of the draw."""
         return self.rounds[-1].validators if self.rounds else ()
+
+    @property
+    def is_audited(self) -> bool:
+        """There was a random audit; it comes before all appeals, or not at all."""
+        return bool(self.appellants) and self.appellants[0].is_audit
+
+    @property
+    def appeals_made(self) -> int:
+        """How often parties or others have appealed; an audit takes nobody's appeal away."""
+        return len(self.appellants) - self.is_audited
 
     @property
     def submitted(self) -> Model:

@@ -3,7 +3,9 @@
     wallet --deposit--> Free(account) --post--> Escrow(job, RESERVE | FEES | USER_BOND)
                              |  ^ |---commit--> Escrow(job, BID_BONDS)
                              |  | |---stake---> SeatStake(seat) --slash--> Escrow(job, POOL)
-    wallet <--withdraw-------'  '---- settlement, from any bucket of the job, or Burned(job)
+    wallet <--withdraw-------'  '---- settlement, from any bucket of the job, or Burned(job), or AuditPool
+
+    Free(account) --fund_audits--> AuditPool --audit--> Escrow(job, POOL) --a changed verdict--> AuditPool
 
 Conservation: the sum over all buckets equals deposits less withdrawals after every call.  No bucket is ever negative,
 and a closed job's five escrow buckets are empty.
@@ -55,7 +57,12 @@ class Burned:
     job_id: JobId
 
 
-Bucket = Free | SeatStake | Escrow | Burned
+@dataclass(frozen=True, slots=True)
+class AuditPool:
+    """What random audits are paid from: it belongs to nobody, and leaves only for the fees of an audit's committee."""
+
+
+Bucket = Free | SeatStake | Escrow | Burned | AuditPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,10 @@ class Ledger:
     def burned(self) -> Wei:
         """All that was ever burned."""
         return Wei(sum(amount for bucket, amount in self.buckets.items() if isinstance(bucket, Burned)))
+
+    def audit_pool(self) -> Wei:
+        """All that there is for random audits."""
+        return self.balance(AuditPool())
 
     def deposit(self, account: Address, amount_wei: int) -> None:
         """Money enters the market by this door only."""

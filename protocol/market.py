@@ -24,7 +24,7 @@ from morphware.protocol.calls import Call, JobCall, Option, Post, Terms
 from morphware.protocol.chain_events import ChainEvent, JobPosted, NodePublished, StateChanged
 from morphware.protocol.commitments import Domain, job_id_of
 from morphware.protocol.job import NOBODY, RULES, Job, Party
-from morphware.protocol.ledger import Escrow, Free, Ledger, Move, Part, SeatStake
+from morphware.protocol.ledger import AuditPool, Escrow, Free, Ledger, Move, Part, SeatStake
 from morphware.protocol.refusals import (
     BadTerms,
     BoxTooLarge,
@@ -93,6 +93,8 @@ class Market:
                 return self._request_unstake(caller, call.seat, now)
             case calls.Unstake():
                 return self._unstake(caller, call.seat, now)
+            case calls.FundAudits():
+                return self._fund_audits(caller, call.amount_wei)
             case calls.PublishNode():
                 return _publish(caller, call)
             case Post():
@@ -105,6 +107,14 @@ class Market:
         if amount_wei > balance:
             return InsufficientBalance(caller, balance, Wei(amount_wei))
         self.ledger.withdraw(caller, amount_wei)
+        return []
+
+    def _fund_audits(self, caller: Address, amount_wei: int) -> list[ChainEvent] | Refusal:
+        """Anybody may pay for random audits; nobody has it back."""
+        balance = self.ledger.free(caller)
+        if amount_wei > balance:
+            return InsufficientBalance(caller, balance, Wei(amount_wei))
+        self.ledger.apply([Move(Free(caller), AuditPool(), amount_wei)])
         return []
 
     def _stake(self, caller: Address, count: int, now: Timestamp) -> list[ChainEvent] | Refusal:

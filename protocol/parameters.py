@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The market's own windows, in seconds (``seed_blocks`` in blocks), fixed when it was deployed."""
+    """The market's own windows, in seconds, fixed when it was deployed.
+
+    ``seed_blocks`` are blocks, and ``audit_one_in`` is a number of findings: so many to one random audit, 0 for none.
+    """
 
     revealing_s: int
     keys_s: int
@@ -20,3 +23,4 @@ class Timing:
     draw_s: int
     unbonding_s: int
     seed_blocks: int
+    audit_one_in: int

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from morphware.protocol import appeals, bidding, calls, disputes, drawing, resolution, testing, training
+from morphware.protocol import appeals, audits, bidding, calls, disputes, drawing, resolution, testing, training
 from morphware.protocol.calls import JobCall
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.turn import Result, Turn
@@ -97,7 +97,7 @@ def _time_out(turn: Turn) -> Result:
         case State.VREVEAL:
             return testing.end_report_reveals(turn)
         case State.TALLIED:
-            return resolution.resolve(turn)
+            return audits.end_appeals(turn)
         case State.DRAWING:
             return drawing.end_drawing(turn)
         case State.CLAIMABLE:

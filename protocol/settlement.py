@@ -9,13 +9,19 @@ and all slashes:
 | USER_FAULT | B + D/2 | R + fees | D/2 |
 | MUTUAL_ABORT | B - x | R + fees + D - x | 2x, x = min(B/4, D) |
 | WORKER_FAULT | - | R + fees + D + B/2 | B/2, pool |
-| PAID on PASS | B + p | R - p + fees + D | pool |
+| PAID on PASS | B + p | R - p - p/100 + fees + D | pool |
 | PAID on NO_TEST | B + p | R - p + fees | D, pool |
 | REJECTED | B - 30% | R + fees + D | 30% of B, pool |
 | INCONCLUSIVE | B + min(p, pool) | R + fees + D | rest of the pool |
 
 "fees" is what the coherent validators left of it: they are paid from the fees first and from the pool then.  What is
-left of the pool refunds, in the order of the appeals, the bonds of those who doubted another verdict than the last one.
+left of the pool refunds, in the order of the appeals, the bonds of those who doubted another verdict than the last one;
+a random audit's bond goes back to where it came from.
+
+Random audits live on what jobs pay: a hundredth of the price, which the end user pays on top of it where the model
+passed, and a fifth of all slashes.  Both come out of what would burn, and never so much that less than a quarter of the
+reserve burns where nobody is paid: no failure gets cheaper by it.
+
 Bonds of unopened bids were burned at the award.  Shares are rounded down and the remainder is burned.  Every way out
 after the award but a fair one burns something: nobody, alone or with his counterparty, profits from a failure that he
 can cause.
@@ -31,7 +37,7 @@ from typing import Final, assert_never
 
 from morphware.protocol.committee import SeatResult, Tally
 from morphware.protocol.job import Job
-from morphware.protocol.ledger import Bucket, Burned, Escrow, Free, Move, Part, SeatStake
+from morphware.protocol.ledger import AuditPool, Bucket, Burned, Escrow, Free, Move, Part, SeatStake
 from morphware.protocol.states import Outcome, Verdict
 from morphware.protocol.units import BPS, Address, Wei
 
@@ -40,6 +46,13 @@ COMPENSATION_BPS: Final = 5_000
 
 MUTUAL_ABORT_BPS: Final = 2_500
 """The part of the bid bond that each side burns when nobody could tell whose fault it was."""
+
+AUDITED_PRICE: Final = 100
+"""A paid job gives the audit pool one part in so many of its price: with one audit of three fees in ten findings, and
+fees of a fiftieth of the reserve, audits pay for themselves where prices are six tenths of reserves."""
+
+AUDITED_SLASHES: Final = 5
+"""A job gives the audit pool one part in so many of its slashes: who is caught pays for those who look."""
 
 REJECTED_BPS: Final = 3_000
 """The part of the winner's bond that an honest failure burns: a free failure would be a free way out for a shill."""
@@ -103,6 +116,8 @@ def settle_parties(job: Job, outcome: Outcome, held: Mapping[Part, int], paid_we
         case Outcome.PAID:
             if job.verdict is Verdict.NO_TEST:
                 purse.burn_rest(Part.USER_BOND)
+            else:
+                purse.burn(Part.USER_BOND, paid_wei // AUDITED_PRICE)
             purse.pay(Part.RESERVE, job.winner, paid_wei)
             purse.pay_rest(Part.BID_BONDS, job.winner)
         case Outcome.REJECTED:
@@ -116,13 +131,21 @@ def settle_parties(job: Job, outcome: Outcome, held: Mapping[Part, int], paid_we
             assert_never(outcome)
     for appellant in job.appellants:
         if job.verdict not in (Verdict.NONE, appellant.verdict):
-            purse.pay_most(Part.POOL, appellant.account, appellant.seats * job.terms.fee_wei)
+            target = AuditPool() if appellant.is_audit else Free(appellant.account)
+            purse.move_most(Part.POOL, target, appellant.seats * job.terms.fee_wei)
     if outcome is Outcome.INCONCLUSIVE:
-        purse.pay_most(Part.POOL, job.winner, job.price_wei)
+        purse.move_most(Part.POOL, Free(job.winner), job.price_wei)
     purse.burn_rest(Part.POOL)
     for part in (Part.RESERVE, Part.FEES, Part.USER_BOND):
         purse.pay_rest(part, job.user)
-    return purse.moves
+    return _feed_audits(job, outcome, purse.moves, paid_wei)
+
+
+def _feed_audits(job: Job, outcome: Outcome, moves: Sequence[Move], paid_wei: int) -> list[Move]:
+    """The audit pool gets its part of what would burn, as long as an unpaid job burns a quarter of its reserve."""
+    spared = 0 if outcome is Outcome.PAID else job.terms.reserve_wei // 4
+    most = max(0, burned_by(moves) - spared)
+    return divert(moves, AuditPool(), min(paid_wei // AUDITED_PRICE + job.slashed_wei // AUDITED_SLASHES, most))
 
 
 def bounty(burned_wei: int, spared_wei: int) -> Wei:
@@ -130,13 +153,13 @@ def bounty(burned_wei: int, spared_wei: int) -> Wei:
     return Wei(max(0, burned_wei - spared_wei) * BOUNTY_BPS // BPS)
 
 
-def divert(moves: Sequence[Move], account: Address, amount_wei: int) -> list[Move]:
-    """The same moves, but an amount of what they burn goes to an account."""
+def divert(moves: Sequence[Move], target: Bucket, amount_wei: int) -> list[Move]:
+    """The same moves, but an amount of what they burn goes into another bucket."""
     diverted = []
     for move in moves:
         part = min(move.amount_wei, amount_wei) if isinstance(move.target, Burned) else 0
         amount_wei -= part
-        diverted += [Move(move.source, move.target, move.amount_wei - part), Move(move.source, Free(account), part)]
+        diverted += [Move(move.source, move.target, move.amount_wei - part), Move(move.source, target, part)]
     assert amount_wei == 0, "no more can be diverted than burns"
     return [move for move in diverted if move.amount_wei]
 
@@ -160,8 +183,8 @@ class _Purse:
     def burn(self, part: Part, amount_wei: int) -> None:
         self._take(part, Burned(self._job.job_id), amount_wei)
 
-    def pay_most(self, part: Part, account: Address, amount_wei: int) -> None:
-        self.pay(part, account, min(amount_wei, self._left[part]))
+    def move_most(self, part: Part, target: Bucket, amount_wei: int) -> None:
+        self._take(part, target, min(amount_wei, self._left[part]))
 
     def pay_rest(self, part: Part, account: Address) -> None:
         self.pay(part, account, self._left[part])

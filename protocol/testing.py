@@ -149,6 +149,7 @@ def _end_round(turn: Turn) -> list[JobEvent]:
         return [tallied, want_committee(turn, len(each.seats))]
     if found.verdict is not Verdict.NONE:
         job.verdict = found.verdict
+    job.audit_block = turn.block + turn.timing.seed_blocks
     return [tallied, turn.enter(State.TALLIED, turn.timing.appeal_s)]
 
 

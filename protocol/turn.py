@@ -12,7 +12,7 @@ from morphware.protocol.chain_events import JobClosed, JobEvent, PokeRewarded, S
 from morphware.protocol.commitments import Domain, job_id_of
 from morphware.protocol.committee import Finding, SeatResult, assess
 from morphware.protocol.job import NO_DEADLINE, NO_PRICE, Job
-from morphware.protocol.ledger import Escrow, Ledger, Move, Part
+from morphware.protocol.ledger import Escrow, Free, Ledger, Move, Part
 from morphware.protocol.parameters import Timing
 from morphware.protocol.refusals import Refusal
 from morphware.protocol.registry import Registry
@@ -84,6 +84,7 @@ class Turn:
         for result in results:
             if result.strikes is not None:
                 self.registry.strikes[result.seat] = result.strikes
+        job.slashed_wei = sum(result.slash_wei for result in results)
         job.unsettled = results
         events = self.sweep()
         return events if job.state is State.CLOSED else [*events, self.enter(job.state, 0)]
@@ -117,7 +118,7 @@ class Turn:
             spared_wei: how much of what burns does not count: what two friends burn who stage their own failure.
         """
         reward = bounty(burned_by(moves), spared_wei) if self.is_poke else Wei(0)
-        self.ledger.apply(divert(moves, self.caller, reward))
+        self.ledger.apply(divert(moves, Free(self.caller), reward))
         return [PokeRewarded(self.job.job_id, self.caller, reward)] if reward else []
 
     def past_blockhash(self, number: int) -> bytes:
@@ -127,7 +128,8 @@ class Turn:
         for a better draw costs far more than it could bring.
         """
         newest = self.block - 1
-        return self.blockhash(newest - (newest - number) % BLOCKHASHES_KEPT)
+        kept = newest - (newest - number) % BLOCKHASHES_KEPT
+        return self.blockhash(kept) if kept >= 0 else bytes(32)
 
     def _release(self, result: SeatResult) -> SeatSettled:
         fees = self.ledger.balance(Escrow(self.job.job_id, Part.FEES))

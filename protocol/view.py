@@ -76,6 +76,9 @@ class JobView:
     test_keys: bytes | None = None
     model_keys: tuple[bytes, bytes] | None = None
     appeals: list[ce.Appealed] = field(default_factory=list)
+    audit: ce.Audited | None = None
+    audited: RoundView | None = None
+    """The round that the market had tested again by chance: appeals go by its size, as if there had been no audit."""
     y: bytes | None = None
     settled: dict[Address, ce.SeatSettled] = field(default_factory=dict)
     closed: ce.JobClosed | None = None
@@ -108,6 +111,8 @@ class JobView:
                 self.complaint = event
             case ce.Appealed():
                 self.appeals.append(event)
+            case ce.Audited():
+                self.audit, self.audited = event, self.round
             case ce.Claimed():
                 self.y = event.y
             case ce.SeatSettled():

@@ -39,7 +39,8 @@ abstract contract Proof is Market {
             inspectSeconds: 20,
             drawSeconds: 21,
             unbondingSeconds: 1_000,
-            seedBlocks: 2
+            seedBlocks: 2,
+            auditOneIn: 10
         });
     }
 

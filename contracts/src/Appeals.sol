@@ -6,10 +6,13 @@ import {Settlement} from "./Settlement.sol";
 /// @title From a verdict to the end: who may doubt it, what it leads to, and what the worker has to do for its price.
 /// @notice An appeal pays for a committee of twice the size and one more, drawn anew. Whoever doubted what does not
 ///         stand in the end gets its bond back out of what the wrong ones lose.
+/// @notice Where nobody appeals, chance may: a random audit is an appeal that the market makes, for three validators,
+///         out of its audit pool. It counts neither as an appeal nor in the sizes of committees.
 abstract contract Appeals is Settlement {
     /// @dev Before the claim; one more after it, as only then the user can test the model itself.
     uint256 private constant APPEALS = 2;
     uint256 private constant MOST_COMMITTEE = 47;
+    uint256 private constant AUDIT_SEATS = 3;
 
     /// @notice Doubts the verdict, anybody may, for a bond of the next committee's fees.
     function appeal(bytes32 jobId) external {
@@ -32,6 +35,24 @@ abstract contract Appeals is Settlement {
         emit Claimed(jobId, y);
         if (record.verdict == Verdict.PASS) _enter(jobId, record, State.INSPECT, _inspectSeconds);
         else _closeAs(jobId, record, Outcome.PAID);
+    }
+
+    /// @dev TALLIED is over, and nobody has appealed. One finding in so many is tested again, if it is about a metric
+    ///      and the first of its job, if the pool can pay three fees and if there are three validators. The block that
+    ///      decides came after the last report was opened; once it is forgotten, the newest at a multiple of 256 from
+    ///      it takes its place.
+    function _endAppeals(bytes32 jobId, Record storage record) internal {
+        Verdict verdict = record.verdict;
+        if (_isChosen(jobId, record.count) && record.appeals == 0 && _freeSeats >= AUDIT_SEATS) {
+            uint256 bond = AUDIT_SEATS * record.fee;
+            if (bond != 0 && bond <= _auditPool && (verdict == Verdict.PASS || verdict == Verdict.FAIL)) {
+                _auditPool -= uint96(bond);
+                emit Audited(jobId, uint8(AUDIT_SEATS), uint96(bond));
+                _want(jobId, record, address(0), AUDIT_SEATS);
+                return;
+            }
+        }
+        _resolve(jobId, record);
     }
 
     /// @dev What the verdict leads to when nobody can doubt it any more.
@@ -69,15 +90,37 @@ abstract contract Appeals is Settlement {
 
     function _appeal(bytes32 jobId, Record storage record) private {
         uint256 made = record.appeals;
+        uint256 doubted = record.round;
+        if (made != 0 && _appeals[jobId][0].appellant == address(0)) {
+            --made;
+            if (made == 0) doubted = _appeals[jobId][0].round;
+        }
         if (made >= APPEALS + (record.flags & CLAIMED == 0 ? 0 : 1)) revert NoAppealLeft(jobId);
-        uint256 seats = 2 * _sizeOf(_rounds[jobId][record.round]) + 1;
+        uint256 seats = 2 * _sizeOf(_rounds[jobId][doubted]) + 1;
         if (seats > MOST_COMMITTEE) revert NoAppealLeft(jobId);
         if (_freeSeats < seats) revert NotEnoughSeats(_freeSeats, seats);
         uint256 bond = seats * record.fee;
         _debit(msg.sender, bond);
-        _appeals[jobId][made] = Appeal({appellant: msg.sender, seats: uint8(seats), verdict: record.verdict});
-        record.appeals = uint8(made + 1);
         emit Appealed(jobId, msg.sender, uint8(seats), uint96(bond));
+        _want(jobId, record, msg.sender, seats);
+    }
+
+    /// @dev Somebody's doubt, or the market's, is paid for: another committee is to be drawn.
+    function _want(bytes32 jobId, Record storage record, address appellant, uint256 seats) private {
+        uint8 made = record.appeals;
+        _appeals[jobId][made] =
+            Appeal({appellant: appellant, seats: uint8(seats), verdict: record.verdict, round: record.round});
+        record.appeals = made + 1;
         _awaitDraw(jobId, record, seats);
+    }
+
+    /// @param low The low bits of the block's number, which are all that is needed.
+    function _isChosen(bytes32 jobId, uint8 low) private view returns (bool) {
+        unchecked {
+            if (_auditOneIn == 0) return false;
+            uint256 latest = block.number - 1;
+            bytes32 hash = blockhash(latest - ((latest - low) % BLOCKHASH_WINDOW));
+            return uint256(keccak256(abi.encode(hash, jobId, bytes32("audit")))) % _auditOneIn == 0;
+        }
     }
 }

@@ -9,8 +9,6 @@ import {Appeals} from "./Appeals.sol";
 abstract contract Committee is Appeals {
     /// @dev Attempts of one draw, at a hash and a word of storage each: bounds its gas.
     uint256 private constant MOST_DRAWS = 512;
-    /// @dev The EVM knows the hashes of this many blocks.
-    uint256 private constant BLOCKHASH_WINDOW = 256;
 
     /// @notice Draws the seed that picks a SPLIT job's testing chunks, after the block whose hash goes in. Anybody may:
     ///         a user that waits for another hash need not be waited for.

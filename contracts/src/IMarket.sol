@@ -96,6 +96,7 @@ interface IMarketTypes {
         uint32 drawSeconds; // DRAWING: at least this long until a later round's committee is drawn
         uint32 unbondingSeconds; // a leaving seat waits for its stake
         uint32 seedBlocks; // blocks, not seconds: from the model, or an appeal, to the one that goes into the seed
+        uint32 auditOneIn; // findings, not seconds: of so many, one is audited; 0: none
     }
 
     /// @notice What the market knows of a job; its state is NONE if there is no such job.
@@ -158,9 +159,10 @@ interface IMarketTypes {
     }
 
     struct Appeal {
-        address appellant;
+        address appellant; // zero: a random audit, which is the market's own appeal
         uint8 seats; // of the committee that it paid for; its bond is that many fees
         Verdict verdict; // that it doubts
+        uint8 round; // that found it
     }
 
     struct Seat {
@@ -179,6 +181,7 @@ interface IMarketTypes {
 
     event Deposited(address indexed account, uint256 amount);
     event Withdrawn(address indexed account, uint256 amount);
+    event AuditsFunded(address indexed account, uint256 amount);
     event SeatsStaked(address indexed account, uint32[] seats);
     event SeatLeaving(address indexed account, uint32 seat, uint256 freeAt);
     event SeatReleased(address indexed account, uint32 seat);
@@ -213,6 +216,7 @@ interface IMarketTypes {
     );
     event RoundTallied(bytes32 indexed jobId, uint8 round, Verdict verdict, int64 metric, int64 fingerprint);
     event Appealed(bytes32 indexed jobId, address indexed appellant, uint8 seats, uint96 bond);
+    event Audited(bytes32 indexed jobId, uint8 seats, uint96 bond);
     event Claimed(bytes32 indexed jobId, bytes32 y);
     event SeatSettled(bytes32 indexed jobId, address indexed validator, uint96 fee, uint96 slash);
     event PokeRewarded(bytes32 indexed jobId, address indexed poker, uint96 amount);
@@ -254,6 +258,7 @@ interface IDesk is IMarketTypes {
     function deposit(uint96 amount) external;
     function depositWithPermit(uint96 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external;
     function withdraw(uint96 amount) external;
+    function fundAudits(uint96 amount) external;
     function stake(uint16 count) external;
     function requestUnstake(uint32 seat_) external;
     function unstake(uint32 seat_) external;
@@ -309,6 +314,7 @@ interface ITrial is IMarketTypes {
     function freeBalance(address account) external view returns (uint256);
     function burned() external view returns (uint256);
     function total() external view returns (uint256);
+    function auditPool() external view returns (uint256);
     function seat(uint32 seat_) external view returns (Seat memory);
     function strikes(uint32 seat_) external view returns (Strikes memory);
     function freeSeats() external view returns (uint256);

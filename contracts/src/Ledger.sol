@@ -32,6 +32,13 @@ abstract contract Ledger is IDesk, MarketRules {
         _token.safeTransfer(msg.sender, amount);
     }
 
+    /// @notice Gives `amount` wei of the caller's free balance to the audit pool, from where it never comes back.
+    function fundAudits(uint96 amount) external {
+        _debit(msg.sender, amount);
+        _auditPool += amount;
+        emit AuditsFunded(msg.sender, amount);
+    }
+
     function _deposit(uint96 amount) private {
         _total += amount;
         _credit(msg.sender, amount);

@@ -17,6 +17,9 @@ abstract contract MarketRules is MarketStorage {
 
     uint256 internal constant BPS = 10_000;
 
+    /// @dev The EVM knows the hashes of this many blocks.
+    uint256 internal constant BLOCKHASH_WINDOW = 256;
+
     /// @dev What `poke` earns of what it burns: enough that somebody cares, too little to burn for.
     uint256 private constant BOUNTY_BPS = 10;
 

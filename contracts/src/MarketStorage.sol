@@ -30,6 +30,7 @@ abstract contract MarketStorage is IMarketTypes {
     uint32 internal immutable _drawSeconds;
     uint32 internal immutable _unbondingSeconds;
     uint32 internal immutable _seedBlocks;
+    uint32 internal immutable _auditOneIn;
 
     // ---------------------------------------------------------------------------------------------------------- jobs
 
@@ -43,7 +44,7 @@ abstract contract MarketStorage is IMarketTypes {
         Verdict verdict;
         uint16 flags; // what has happened, one bit each: see below
         uint8 round; // index of the last drawn committee
-        uint8 count; // VREVEAL: reports opened
+        uint8 count; // VREVEAL: reports opened; TALLIED: low bits of the block whose hash decides on an audit
         //
         uint96 reserve; // wei
         uint96 fee; // wei per coherent report
@@ -126,6 +127,9 @@ abstract contract MarketStorage is IMarketTypes {
 
     /// @dev Deposits minus withdrawals. As it fits 96 bits, every balance and every sum of balances does.
     uint96 internal _total;
+    //
+    /// @dev What random audits are paid from. With what else a job's end writes, in one word.
+    uint96 internal _auditPool;
     uint96 internal _burned;
     /// @dev How many seat numbers were ever given: the next new one.
     uint32 internal _nextSeat;
@@ -157,5 +161,6 @@ abstract contract MarketStorage is IMarketTypes {
         _drawSeconds = timing_.drawSeconds;
         _unbondingSeconds = timing_.unbondingSeconds;
         _seedBlocks = timing_.seedBlocks;
+        _auditOneIn = timing_.auditOneIn;
     }
 }

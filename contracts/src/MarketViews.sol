@@ -22,7 +22,13 @@ abstract contract MarketViews is ITrial, MarketRules {
         return _burned;
     }
 
-    /// @notice Deposits minus withdrawals, in wei: the sum of free balances, stakes, jobs' holdings and burned money.
+    /// @notice What there is for random audits, in wei: gifts, and a part of what jobs pay and validators lose.
+    function auditPool() external view returns (uint256) {
+        return _auditPool;
+    }
+
+    /// @notice Deposits minus withdrawals, in wei: the sum of free balances, stakes, jobs' holdings, the audit pool and
+    ///         burned money.
     function total() external view returns (uint256) {
         return _total;
     }
@@ -77,7 +83,8 @@ abstract contract MarketViews is ITrial, MarketRules {
             inspectSeconds: _inspectSeconds,
             drawSeconds: _drawSeconds,
             unbondingSeconds: _unbondingSeconds,
-            seedBlocks: _seedBlocks
+            seedBlocks: _seedBlocks,
+            auditOneIn: _auditOneIn
         });
     }
 }

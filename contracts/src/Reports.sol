@@ -62,6 +62,9 @@ abstract contract Reports is Appeals {
         if (2 * opened > size) {
             if (found.verdict != Verdict.NONE) record.verdict = found.verdict;
             if (index == 0) _noteUnanimity(record, hearing);
+            unchecked {
+                record.count = uint8(block.number + _seedBlocks);
+            }
             _enter(jobId, record, State.TALLIED, _appealSeconds);
         } else if (record.redraws < REDRAWS) {
             record.redraws += 1;

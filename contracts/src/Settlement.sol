@@ -17,6 +17,10 @@ abstract contract Settlement is ITrial, Rounds {
     /// @dev What the worker burns of its bond for a model below the threshold.
     uint256 private constant REJECTED_BURN_BPS = 3_000;
 
+    /// @dev The audit pool gets one part in so many of the price, and of all slashes, out of what would burn.
+    uint256 private constant AUDITED_PRICE = 100;
+    uint256 private constant AUDITED_SLASHES = 5;
+
     /// @dev What a validator loses of its seat's stake: for silence, for a metric that a later committee (or a majority
     ///      of its own) did not find, for the third code in a while that did not become the verdict.
     uint256 private constant SILENCE_SLASH_BPS = 2_000;
@@ -39,7 +43,7 @@ abstract contract Settlement is ITrial, Rounds {
     uint256 private constant OUTLIER = 3;
     uint256 private constant MISTAKEN = 4;
 
-    /// @dev How a long settlement remembers them. The most seats that a job can have are 133, of 5, 11, 23, 47 and a
+    /// @dev How a long settlement remembers them. The most seats that a job can have are 136, of 5, 3, 11, 23, 47 and a
     ///      second 47 in the place of the first.
     uint256 private constant CONDUCT_BITS = 3;
     uint256 private constant CONDUCTS = 85; // a word
@@ -249,7 +253,8 @@ abstract contract Settlement is ITrial, Rounds {
     }
 
     /// @dev The row of the table in README.md. Fees come out of the user's escrow for them first, then out of the pool
-    ///      of slashes and appeal bonds; then the appellants who were right get theirs back; what is left burns.
+    ///      of slashes and appeal bonds; then the appellants who were right get theirs back; what is left burns, but for
+    ///      what is for audits: of an unpaid job nothing that leaves less than a quarter of the reserve to burn.
     function _payParties(bytes32 jobId, Record storage record, Hearing memory hearing) private {
         Outcome outcome = record.outcome;
         uint256 bond = _bond(record);
@@ -264,9 +269,13 @@ abstract contract Settlement is ITrial, Rounds {
             pool -= fees - escrow;
             escrow = 0;
         }
-        uint256 refunds = _refundAppeals(jobId, record, pool);
-        pool -= refunds;
-        held -= refunds;
+        uint256 audits; // what the audit pool gets
+        {
+            uint256 refunds;
+            (refunds, audits) = _refundAppeals(jobId, record, pool);
+            pool -= refunds;
+            held -= refunds;
+        }
 
         uint256 price; // what the winner is paid
         uint256 toWinner;
@@ -274,9 +283,8 @@ abstract contract Settlement is ITrial, Rounds {
         if (outcome == Outcome.PAID) {
             price = _priceOf(record, hearing.metric);
             toWinner = price + bond;
-            toUser -= price;
-            // A user who withheld seed or testing set loses its own bond.
-            if (record.verdict == Verdict.NO_TEST) toUser -= bond;
+            // A user who withheld seed or testing set loses its own bond; else it pays for audits on top of the price.
+            toUser -= price + (record.verdict == Verdict.NO_TEST ? bond : price / AUDITED_PRICE);
         } else if (outcome == Outcome.REJECTED) {
             toWinner = bond - (bond * REJECTED_BURN_BPS) / BPS;
         } else if (outcome == Outcome.WORKER_FAULT) {
@@ -295,22 +303,37 @@ abstract contract Settlement is ITrial, Rounds {
         }
         _credit(record.winner, toWinner);
         _credit(record.user, toUser);
-        uint96 burned_ = _burn(jobId, record, held - toWinner - toUser, record.reserve / 4);
+        held -= toWinner + toUser;
+        uint256 exempt = record.reserve / 4;
+        {
+            uint256 spared = outcome == Outcome.PAID ? 0 : exempt;
+            uint256 fed = price / AUDITED_PRICE + hearing.slashed / AUDITED_SLASHES;
+            uint256 most = held > spared ? held - spared : 0;
+            if (fed > most) fed = most;
+            held -= fed;
+            audits += fed;
+        }
+        if (audits != 0) _auditPool += uint96(audits);
+        uint96 burned_ = _burn(jobId, record, held, exempt);
         _end(jobId, record, outcome, price, burned_);
     }
 
     /// @dev In the order of the appeals, as far as the pool goes: whoever doubted what is not the verdict now was
-    ///      right.
-    function _refundAppeals(bytes32 jobId, Record storage record, uint256 pool) private returns (uint256 refunds) {
+    ///      right. An audit's bond goes back to the audit pool, which the caller sees to.
+    function _refundAppeals(bytes32 jobId, Record storage record, uint256 pool)
+        private
+        returns (uint256 refunds, uint256 audits)
+    {
         Verdict verdict = record.verdict;
-        if (verdict == Verdict.NONE) return 0;
+        if (verdict == Verdict.NONE) return (0, 0);
         for (uint256 i = 0; i < record.appeals; ++i) {
             Appeal storage appeal_ = _appeals[jobId][i];
             if (appeal_.verdict == verdict) continue;
             uint256 refund = uint256(appeal_.seats) * record.fee;
             if (refund > pool - refunds) refund = pool - refunds;
             refunds += refund;
-            _credit(appeal_.appellant, refund);
+            if (appeal_.appellant == address(0)) audits = refund;
+            else _credit(appeal_.appellant, refund);
         }
     }
 

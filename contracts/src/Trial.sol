@@ -43,7 +43,7 @@ contract Trial is Committee, Reports, MarketViews {
         else if (state == State.VCOMMIT) _endCommits(jobId, record);
         else if (state == State.DISCLOSE) _endDisclosure(jobId, record);
         else if (state == State.VREVEAL) _finishRound(jobId, record);
-        else if (state == State.TALLIED) _resolve(jobId, record);
+        else if (state == State.TALLIED) _endAppeals(jobId, record);
         else if (state == State.DRAWING) _drawNext(jobId, record);
         else if (state == State.CLAIMABLE) _closeAs(jobId, record, Outcome.WORKER_FAULT);
         else _closeAs(jobId, record, Outcome.PAID); // INSPECT

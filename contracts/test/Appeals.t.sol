@@ -249,7 +249,7 @@ contract AppealsTest is Base {
         vm.assertEq(_net(_member(1, 0)), 0, "not near, but no quorum says that it is wrong");
         vm.assertEq(_net(_member(1, 5)), -14, "silent");
         vm.assertEq(_net(stranger), -22, "nothing was proved");
-        _checkNet(-50, 40, 22 + 12 * 14);
+        _checkNet(-50, 40, 22 + 12 * 14 - 33);
     }
 
     function test_AQuorumThatAgreesOnNothingLeavesTheVerdictAndCanBeAppealed() public {
@@ -317,7 +317,7 @@ contract AppealsTest is Base {
         _checkRound(1, _each(11, -35));
         _checkRound(2, _each(23, 2));
         // Fees 28 * 2, of which 46 out of a pool of 22 + 46 + 11 * 35; and a refund of 46.
-        _checkNet(-50, 40, 22 + 46 + 385 - 46 - 46);
+        _checkNet(-50, 40, 22 + 46 + 385 - 46 - 46 - 385 / 5);
     }
 
     function test_AnAppealFromNoVerdictIsPaidBackIfOneIsFound() public {
@@ -334,9 +334,11 @@ contract AppealsTest is Base {
         _claim();
         _poke();
         _checkClosed(Outcome.PAID);
-        // 11 fees: 10 out of the escrow, 12 out of a slash of 14 and a bond of 22: 24 are left, 22 of them for the bond.
+        // 11 fees: 10 out of the escrow, 12 out of a slash of 14 and a bond of 22: 24 are left, 22 of them for the
+        // bond, and two, a fifth of the slash, for audits.
         vm.assertEq(_net(stranger), 0, "refunded");
-        _checkNet(-50, 40, 2);
+        _checkNet(-50, 40, 0);
+        vm.assertEq(market.auditPool(), 2);
     }
 
     /// @dev I21: a pool that is too small pays as far as it goes.

@@ -10,7 +10,7 @@ abstract contract Ghosts is Calls {
     mapping(uint256 state => uint256) public entered;
     mapping(uint256 outcome => uint256) public closed;
     /// @dev What else a walk should come by, by the numbers below.
-    uint256[8] public feats;
+    uint256[9] public feats;
     uint256 internal constant APPEALED_TWICE = 0;
     uint256 internal constant INSPECTED = 1;
     uint256 internal constant REDRAWN = 2;
@@ -19,6 +19,7 @@ abstract contract Ghosts is Calls {
     uint256 internal constant DISCLOSED = 5;
     uint256 internal constant OVERTURNED = 6;
     uint256 internal constant PAID_IN_PART = 7;
+    uint256 internal constant AUDITED = 8;
 
     struct Bid {
         Opening opening;
@@ -31,6 +32,8 @@ abstract contract Ghosts is Calls {
     mapping(bytes32 jobId => bytes32) private _awards; // winner and price, once there are any
     mapping(bytes32 jobId => bytes32) private _models;
     mapping(bytes32 jobId => bytes32) private _records; // of closed jobs
+    mapping(bytes32 jobId => bool) private _audited;
+    uint256 internal _auditPool; // wei, after the last move
     mapping(address worker => uint256) internal _own; // free money and what open jobs hold of it
 
     function _breach(string memory what) internal {
@@ -53,7 +56,25 @@ abstract contract Ghosts is Calls {
             _must(_models[jobId] == job.model, "I14: the model's root changed");
             _noteCommittee();
         }
+        _notePool(job);
         if (job.state == State.CLOSED && _records[jobId] == 0) _noteClosed(job);
+    }
+
+    /// @dev The audit pool pays for audits alone: three fees for the one that a job can have, before any appeal.
+    function _notePool(Job memory job) private {
+        uint256 pool = market.auditPool();
+        if (pool < _auditPool) {
+            Appeal[] memory made = market.appeals(jobId);
+            _must(_auditPool - pool == 3 * job.fee && job.fee != 0, "the audit pool paid something else");
+            _must(!_audited[jobId] && made.length == 1 && made[0].appellant == address(0), "an audit too many");
+            _must(job.verdict == Verdict.PASS || job.verdict == Verdict.FAIL, "nothing to audit");
+            _must(job.state == State.DRAWING && job.nextSeats == 3, "an audit is three seats");
+            _audited[jobId] = true;
+            ++feats[AUDITED];
+        } else if (pool > _auditPool) {
+            _must(job.state == State.CLOSED, "only what is closed feeds the audit pool");
+        }
+        _auditPool = pool;
     }
 
     /// @dev I8, I12: the naive rule over all opened bids. I11: the bonds of the others are gone.
@@ -144,7 +165,7 @@ abstract contract Ghosts is Calls {
     ///      an auction has what it had.
     function _checkMoney() private view {
         uint256[] memory locked = new uint256[](WORKERS);
-        int256 sum = int256(market.burned() + market.seatCount() * STAKE * unit);
+        int256 sum = int256(market.burned() + market.auditPool() + market.seatCount() * STAKE * unit);
         for (uint256 i = _firstOpen(); i < jobs.length; ++i) {
             Job memory job = market.job(jobs[i]);
             sum += job.held;
@@ -195,7 +216,7 @@ abstract contract Ghosts is Calls {
     }
 
     function _checkRounds(bytes32 id, Job memory job) private view returns (uint256 drawn) {
-        address[] memory seen = new address[](128);
+        address[] memory seen = new address[](136);
         for (uint8 r = 0; r <= job.round; ++r) {
             Member[] memory members = market.committee(id, r);
             for (uint256 m = 0; m < members.length; ++m) {

@@ -27,7 +27,7 @@ contract InvariantTest {
 
     /// @dev What is due as often as all else together: a walk should get somewhere.
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](24);
+        bytes4[] memory selectors = new bytes4[](25);
         for (uint256 i = 0; i < 9; ++i) {
             selectors[i] = Handler.proceed.selector;
         }
@@ -46,6 +46,7 @@ contract InvariantTest {
         selectors[21] = Handler.moveSeat.selector;
         selectors[22] = Handler.withdrawAndReturn.selector;
         selectors[23] = Handler.cancel.selector;
+        selectors[24] = Handler.fundAudits.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
@@ -92,7 +93,7 @@ contract InvariantTest {
             if (handler.closed(outcome) == 0) isAll = false;
         }
         counts = string.concat(counts, "; feats:");
-        for (uint256 feat = 0; feat < 8; ++feat) {
+        for (uint256 feat = 0; feat < 9; ++feat) {
             counts = string.concat(counts, " ", vm.toString(handler.feats(feat)));
             if (handler.feats(feat) == 0) isAll = false;
         }

@@ -150,7 +150,7 @@ contract MoneyTest is Base {
         _claim();
         _poke();
         _checkClosed(Outcome.PAID);
-        _checkNet(-46, 40, 49);
+        _checkNet(-46, 40, 49 - 9); // a fifth of the slashes is for audits
         int256[] memory wanted = _all(2);
         (wanted[3], wanted[4]) = (-35, -14);
         _checkValidators(wanted);
@@ -169,7 +169,7 @@ contract MoneyTest is Base {
         vm.assertEq(_size(), SEATS, "a redraw is as large");
         _poke();
         _checkClosed(Outcome.INCONCLUSIVE);
-        _checkNet(0, 40, 100); // ten slashes of 14: 40 to the worker, who did work, and the rest burns
+        _checkNet(0, 40, 100 - 28); // ten slashes of 14: 40 to the worker, who did work, 28 for audits, and the rest burns
         _checkRound(0, _all(-14));
         _checkRound(1, _all(-14));
         vm.assertEq(market.freeSeats(), validators.length - 2 * SEATS);
@@ -191,7 +191,7 @@ contract MoneyTest is Base {
         wanted[0] = wanted[1] = -35; // found something else than the committee that decided
         _checkValidators(wanted);
         _checkRound(1, _all(2));
-        _checkNet(-50, 40, 2 * 35 + 3 * 14);
+        _checkNet(-50, 40, 2 * 35 + 3 * 14 - 22);
     }
 
     function test_WithoutASecondQuorumThereIsNoVerdict() public {
@@ -201,7 +201,7 @@ contract MoneyTest is Base {
         _vote(_same(GOOD, 2));
         _checkClosed(Outcome.INCONCLUSIVE);
         // Six slashes of 14. With no verdict's metric to compare with, who reported is paid: 4 fees of the user's escrow.
-        _checkNet(-8, 40, 84 - 40);
+        _checkNet(-8, 40, 84 - 40 - 16);
         int256[] memory wanted = _all(-14);
         wanted[0] = wanted[1] = 2;
         _checkValidators(wanted);
@@ -215,7 +215,7 @@ contract MoneyTest is Base {
         _poke();
         _claim();
         _poke();
-        _checkNet(-46, 40, 28);
+        _checkNet(-46, 40, 28 - 5);
     }
 
     function test_CompensationIsAtMostThePrice() public {
@@ -244,7 +244,7 @@ contract MoneyTest is Base {
         _poke();
         _checkClosed(Outcome.REJECTED);
         // The pool of five slashes of 35 and the bond of 22: twelve of its wei are fees, 22 the appellant's.
-        _checkNet(-10, -15, 15 + 175 + 22 - 12 - 22);
+        _checkNet(-10, -15, 15 + 175 + 22 - 12 - 22 - 175 / 5);
         vm.assertEq(_net(stranger), 0, "the appellant was right");
         _checkRound(0, _all(-35));
         _checkRound(1, _each(11, 2));
@@ -258,7 +258,7 @@ contract MoneyTest is Base {
         _checkVerdict(Verdict.FAIL);
         _poke();
         _checkClosed(Outcome.REJECTED);
-        _checkNet(-10, -15, 178);
+        _checkNet(-10, -15, 178 - 175 / 5);
         _checkRound(0, _all(-35));
     }
 

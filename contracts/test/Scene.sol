@@ -50,6 +50,9 @@ abstract contract Scene is IMarketTypes {
     bytes32 internal trainKeyHash = keccak256(TRAIN_KEYS);
     bytes32 internal testKeyHash = keccak256(TEST_KEYS);
 
+    /// @dev Of so many findings one is audited; a test that is about audits, or walks at random, sets it before setUp.
+    uint32 internal auditOneIn;
+
     function setUp() public virtual {
         vm.warp(1_800_000_000);
         vm.roll(1_000);
@@ -73,7 +76,7 @@ abstract contract Scene is IMarketTypes {
         return SEATS + 11;
     }
 
-    function _timing() internal pure returns (Timing memory) {
+    function _timing() internal view returns (Timing memory) {
         return Timing({
             revealingSeconds: 11,
             keySeconds: 12,
@@ -87,7 +90,8 @@ abstract contract Scene is IMarketTypes {
             inspectSeconds: 20,
             drawSeconds: 21,
             unbondingSeconds: 1_000,
-            seedBlocks: 2
+            seedBlocks: 2,
+            auditOneIn: auditOneIn
         });
     }
 
@@ -162,7 +166,7 @@ abstract contract Scene is IMarketTypes {
 
     /// @dev I1, I5: no wei is made or lost, and a closed job holds nothing.
     function _checkConserved() internal view virtual {
-        int256 sum = int256(market.burned() + market.seatCount() * STAKE * unit);
+        int256 sum = int256(market.burned() + market.auditPool() + market.seatCount() * STAKE * unit);
         for (uint256 i = 0; i < accounts.length; ++i) {
             sum += int256(market.freeBalance(accounts[i]));
         }

@@ -28,6 +28,7 @@ FUNCTIONS: Final[dict[type[Call], tuple[Target, str]]] = {
     calls.Stake: (Target.MARKET, "stake"),
     calls.RequestUnstake: (Target.MARKET, "requestUnstake"),
     calls.Unstake: (Target.MARKET, "unstake"),
+    calls.FundAudits: (Target.MARKET, "fundAudits"),
     calls.PublishNode: (Target.MARKET, "publishNode"),
     calls.Post: (Target.MARKET, "post"),
     calls.Cancel: (Target.MARKET, "cancel"),

@@ -8,7 +8,7 @@ import trio
 
 from morphware.contracts.loader import Name, load
 from morphware.node.chain.abi import Interface, encode_values
-from morphware.node.chain.calldata import market_interface, token_interface
+from morphware.node.chain.calldata import Target, encode_call, market_interface, token_interface
 from morphware.node.chain.deployment import Deployment
 from morphware.node.chain.errors import ChainFailure, MalformedAnswer
 from morphware.node.chain.rpc import Data, Rpc
@@ -17,6 +17,7 @@ from morphware.node.chain.signing import Transaction
 from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.chain.transactions import Sender, SenderSettings
 from morphware.node.ports import Receipt, Refused
+from morphware.protocol.calls import Approve, Deposit, FundAudits
 from morphware.protocol.parameters import Timing
 from morphware.protocol.units import Address, Wei
 
@@ -102,6 +103,22 @@ async def fund(
     if refusals:
         raise DeploymentFailed(refusals[0].sentence)
     return receipts
+
+
+async def fund_audits(sender: Sender, deployment: Deployment, amount_wei: Wei) -> None:
+    """Give some of the sender's tokens to the pool that random audits are paid from.
+
+    Raises:
+        DeploymentFailed: the chain refused.
+    """
+    for call in (Approve(amount_wei), Deposit(amount_wei), FundAudits(amount_wei)):
+        target, data = encode_call(call, market=deployment.market)
+        contract = deployment.market if target is Target.MARKET else deployment.token
+        outcome = await sender.send(
+            Transaction(bytes(contract), data), effect_id=f"audits {type(call).__name__}", kind="fund"
+        )
+        if isinstance(outcome, Refused):
+            raise DeploymentFailed(outcome.sentence)
 
 
 async def _create(rpc: Rpc, sender: Sender, name: Name, *values: object) -> tuple[bytes, int]:

@@ -131,6 +131,10 @@ class MarketReader:
         """Everything that the market burned."""
         return Wei((await self._read_market("burned"))[0])
 
+    async def audit_pool(self) -> Wei:
+        """What there is for random audits."""
+        return Wei((await self._read_market("auditPool"))[0])
+
     async def total(self) -> Wei:
         """Deposits minus withdrawals."""
         return Wei((await self._read_market("total"))[0])

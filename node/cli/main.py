@@ -99,7 +99,7 @@ def local_market(
         typer.Option(
             metavar="NAME",
             help="Play a failure instead, with a job and validators of its own, and hold who lost what against the "
-            "specification: vanish:STATE:PARTY, bad-keys, captured-committee, appeal, or all.",
+            "specification: vanish:STATE:PARTY, bad-keys, captured-committee, appeal, audit, lazy-committee, or all.",
         ),
     ] = None,
 ) -> int:
@@ -235,6 +235,9 @@ def deploy(
     ),
     seat_stake: Annotated[str, typer.Option(metavar="TOKENS", help="What one validator seat binds.")] = "1000",
     finality_blocks: Annotated[int, typer.Option(min=0, help="Blocks on top of one that make it final.")] = 2,
+    audit_one_in: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, metavar="N", help="One finding in N is audited at random; 0 for none.")
+    ] = 10,
 ) -> None:
     """Put a market of your own on a chain; its tokens go to the account of the data folder."""
     from morphware.node.amounts import parse_tokens
@@ -244,7 +247,8 @@ def deploy(
     keys_folder, password = _keys_folder(data_folder, password_file)
     if password is None:
         raise BadInput("The keystore needs its password: set MORPHWARE_PASSWORD, or give --password-file.")
-    options = DeployOptions(rpc_url, keys_folder.parent, password, output, parse_tokens(seat_stake), finality_blocks)
+    stake_wei = parse_tokens(seat_stake)
+    options = DeployOptions(rpc_url, keys_folder.parent, password, output, stake_wei, finality_blocks, audit_one_in)
     typer.echo(f"The market is at {deploy_market(options)}. Give {output} to every node ([chain] deployment).")
 
 

@@ -1,7 +1,7 @@
 """Where every token is and what every transaction cost, so that a receipt can be checked to the wei.
 
-A token is in a wallet, or in the market: there it is free, in a seat's stake, in a job, or burned.  Nothing else
-exists, so the parts must add up to the token's supply; a snapshot whose parts do not is not handed out.
+A token is in a wallet, or in the market: there it is free, in a seat's stake, in a job, in the audit pool, or burned.
+Nothing else exists, so the parts must add up to the token's supply; a snapshot whose parts do not is not handed out.
 """
 
 import re
@@ -26,6 +26,7 @@ TRIES: Final = 10
 PAUSE_S: Final = 0.3
 BLOCKS_AT_A_TIME: Final = 8
 BURNED: Final = "burned"
+AUDITS: Final = "audits"
 CONTRACT: Final = "contract"
 
 
@@ -55,19 +56,23 @@ class Balances:
     accounts: dict[str, Holdings]
     jobs_wei: int
     burned_wei: int
+    audits_wei: int
+    """What the market keeps for random audits."""
     market_wei: int
-    """The market contract's own balance in the token: all that is free, staked, in jobs or burned."""
+    """The market contract's own balance in the token: all that is free, staked, in jobs, for audits or burned."""
     supply_wei: int
 
     @property
     def sum_wei(self) -> int:
         """Everything that is somewhere."""
-        return sum(each.sum_wei for each in self.accounts.values()) + self.jobs_wei + self.burned_wei
+        held = sum(each.sum_wei for each in self.accounts.values())
+        return held + self.jobs_wei + self.audits_wei + self.burned_wei
 
     def to_plain(self) -> dict[str, str]:
-        """One amount for each account, the contract's holdings for jobs, and the burned amount: together the supply."""
+        """One amount for each account, for jobs, for random audits, and the burned one: together the supply."""
         plain = {name: str(each.sum_wei) for name, each in self.accounts.items()}
-        return plain | {CONTRACT: str(self.jobs_wei), BURNED: str(self.burned_wei)}
+        shared = {CONTRACT: self.jobs_wei, AUDITS: self.audits_wei, BURNED: self.burned_wei}
+        return plain | {name: str(wei) for name, wei in shared.items()}
 
     def details(self) -> dict[str, Any]:
         """The same, taken apart."""
@@ -83,6 +88,7 @@ class Balances:
             },
             "market_wei": str(self.market_wei),
             "jobs_wei": str(self.jobs_wei),
+            "audits_wei": str(self.audits_wei),
             "burned_wei": str(self.burned_wei),
             "supply_wei": str(self.supply_wei),
         }
@@ -115,11 +121,13 @@ def check_conserved(before: Balances, after: Balances) -> None:
 
 
 def _problem(taken: Balances) -> str:
-    inside = taken.jobs_wei + taken.burned_wei + sum(one.free_wei + one.staked_wei for one in taken.accounts.values())
+    inside = taken.jobs_wei + taken.audits_wei + taken.burned_wei
+    inside += sum(one.free_wei + one.staked_wei for one in taken.accounts.values())
     if inside != taken.market_wei:
         return (
-            f"The market holds {format_tokens(taken.market_wei)} tokens, but the accounts, jobs and burned amount in "
-            f"it add up to {format_tokens(inside)}: an account that nobody named has a part, or tokens went astray."
+            f"The market holds {format_tokens(taken.market_wei)} tokens, but the accounts, jobs, audits and burned "
+            f"amount in it add up to {format_tokens(inside)}: an account that nobody named has a part, or tokens went "
+            "astray."
         )
     if taken.sum_wei != taken.supply_wei:
         return (
@@ -149,6 +157,7 @@ async def _take(reader: MarketReader, accounts: Mapping[str, Address]) -> Balanc
         accounts={name: held[name] for name in accounts},
         jobs_wei=await reader.held_in_jobs(),
         burned_wei=await reader.burned(),
+        audits_wei=await reader.audit_pool(),
         market_wei=await reader.wallet_balance(reader.deployment.market_address),
         supply_wei=await reader.supply(),
     )

@@ -29,6 +29,7 @@ class Played:
     rounds: tuple[tuple[str, ...], ...]
     rewards_wei: tuple[tuple[str, int], ...]
     burned_wei: int
+    audits_wei: int
     ended: tuple[str, ...] = ()
     own_pokes: tuple[State, ...] = ()
     seconds: float = 0.0
@@ -104,6 +105,7 @@ class Comparison:
                 "specified": [str(amount) for amount in specified.rewards_wei],
             },
             "burned_wei": {"actual": str(played.burned_wei), "specified": str(specified.burned_wei)},
+            "audits_wei": {"actual": str(played.audits_wei), "specified": str(specified.audits_wei)},
             "seconds": round(played.seconds, 1),
         }
 
@@ -134,7 +136,8 @@ def compare(scenario: Scenario, inputs: Inputs, played: Played, specified: Speci
         ("way", _way(played.states), _way(specified.states)),
         ("rewards of pokers", sorted(amount for _, amount in played.rewards_wei), sorted(specified.rewards_wei)),
         ("burned amount", played.burned_wei, specified.burned_wei),
-        ("sum of all gains", sum(played.gains_wei.values()), -specified.burned_wei),
+        ("audit pool's gain", played.audits_wei, specified.audits_wei),
+        ("sum of all gains", sum(played.gains_wei.values()), -specified.burned_wei - specified.audits_wei),
     )
     problems += [f"The {what} is {actual} instead of {wanted}." for what, actual, wanted in pairs if actual != wanted]
     problems += [
@@ -171,6 +174,10 @@ def render(comparison: Comparison) -> RenderableType:
     table.add_row(
         "burned", "", tokens(played.burned_wei), tokens(specified.burned_wei), style="" if is_same else "bold red"
     )
+    is_same = played.audits_wei == specified.audits_wei
+    table.add_row(
+        "audit pool", "", _signed(played.audits_wei), _signed(specified.audits_wei), style="" if is_same else "bold red"
+    )
     lines = [Text(shown(problem, 400), "red") for problem in comparison.problems]
     last = Text("As specified, to the wei.", "green") if is_good else Text("Not as specified.", "bold red")
     return Group(head, Text(), table, Text(), *lines, last)
@@ -181,7 +188,7 @@ def render_all(comparisons: Sequence[Comparison]) -> Table:
     table = new_table(
         "Who loses what (MWT)",
         ("scenario", False), ("outcome", False), ("R", True), ("price", True), ("user", True), ("winner", True),
-        ("validators", False), ("burned", True), ("as specified", False),
+        ("validators", False), ("burned", True), ("audits", True), ("as specified", False),
     )  # fmt: skip
     for each in comparisons:
         played = each.played
@@ -195,6 +202,7 @@ def render_all(comparisons: Sequence[Comparison]) -> Table:
             _signed(gains.get(played.winner, 0)) if played.winner else "-",
             _validators(played),
             tokens(played.burned_wei),
+            _signed(played.audits_wei),
             Text("yes", "green") if each.is_as_specified else Text("no", "bold red"),
         )
     return table

@@ -73,6 +73,9 @@ def sentence(event: ce.JobEvent, view: JobView, spec: JobSpec | None, name: Call
         case ce.Appealed():
             bond = with_symbol(event.bond_wei)
             return f"{name(event.appellant)} appeals, and pays {bond} for {event.seats} more validators"
+        case ce.Audited():
+            bond = with_symbol(event.bond_wei)
+            return f"a random audit: the audit pool pays {bond} for {event.seats} validators who test again"
         case ce.PokeRewarded():
             return f"{name(event.poker)} gets {with_symbol(event.amount_wei)} for moving the job on"
         case ce.Claimed():

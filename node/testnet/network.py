@@ -23,7 +23,7 @@ import trio
 
 from morphware.node import keys as node_keys
 from morphware.node.amounts import format_tokens
-from morphware.node.chain.deploy import deploy, deployer, fund
+from morphware.node.chain.deploy import deploy, deployer, fund, fund_audits
 from morphware.node.chain.deployment import Deployment, load_deployment, save_deployment
 from morphware.node.chain.market_reader import MarketReader
 from morphware.node.chain.rpc import Rpc
@@ -36,6 +36,7 @@ from morphware.node.testnet.anvil import CHAIN_ID, DEPLOYER_KEY, Anvil, serve_an
 from morphware.protocol.parameters import Timing
 from morphware.protocol.units import TOKEN, Address, Wei
 
+NOTHING: Final = Wei(0)
 SUPPLY_WEI: Final = Wei(1_000_000_000 * TOKEN)
 TOKENS_EACH_WEI: Final = Wei(10_000 * TOKEN)
 COINS_EACH_WEI: Final = 100 * 10**18
@@ -63,6 +64,7 @@ TEST_TIMING: Final = Timing(
     draw_s=3,
     unbonding_s=600,
     seed_blocks=1,
+    audit_one_in=10,
 )
 """Windows for a chain with a block a second. All but the appeal window end early when everybody does his part."""
 
@@ -220,12 +222,14 @@ async def running_network(
     timing: Timing = TEST_TIMING,
     settings: Mapping[str, str] | None = None,
     deviation: Mapping[str, Any] | None = None,
+    audits_wei: Wei = NOTHING,
 ) -> AsyncIterator[Network]:
     """A whole market with all nodes taking part; nothing is left behind when the block ends.
 
     Args:
         settings: further lines of every node's configuration, as ``section.key`` to TOML value.
         deviation: what the nodes do otherwise than they should (``deviations.py``).
+        audits_wei: what a new market's audit pool begins with.
     """
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - one call, before anything runs
     zygote = subprocess.Popen(  # noqa: ASYNC220 - on this thread: a death signal would follow another
@@ -239,7 +243,7 @@ async def running_network(
         async with trio.open_nursery() as nursery:
             anvil: Anvil = await nursery.start(_serve_chain, folder)
             async with Rpc(anvil.url, patience_s=30) as rpc, _mined_fast(rpc):
-                deployment, accounts, market_deployer = await _found_market(folder, rpc, shape, timing)
+                deployment, accounts, market_deployer = await _found_market(folder, rpc, shape, timing, audits_wei)
                 reader = MarketReader(rpc, deployment)
                 network = Network(folder, anvil, deployment, reader, rpc)
                 network.deployer = market_deployer
@@ -306,7 +310,7 @@ async def _mined_fast(rpc: Rpc) -> AsyncIterator[None]:
 
 
 async def _found_market(
-    folder: Path, rpc: Rpc, shape: Shape, timing: Timing
+    folder: Path, rpc: Rpc, shape: Shape, timing: Timing, audits_wei: Wei
 ) -> tuple[Deployment, dict[str, Address], Address]:
     """Deploy and fund, or find again what an earlier run of this folder deployed."""
     names = ["user-1", *[f"worker-{i + 1}" for i in range(shape.workers)]]
@@ -333,6 +337,8 @@ async def _found_market(
             deployment = await deploy(rpc, sender, timing=timing, seat_stake_wei=SEAT_STAKE_WEI, supply_wei=SUPPLY_WEI)
             everybody = [accounts[name] for name in names]
             await fund(sender, deployment.token, everybody, tokens_wei=TOKENS_EACH_WEI, coins_wei=COINS_EACH_WEI)
+            if audits_wei:
+                await fund_audits(sender, deployment, audits_wei)
             save_deployment(deployment, folder / "deployment.json")
         nursery.cancel_scope.cancel()
     return deployment, {name: accounts[name] for name in names}, Address(sender.address)

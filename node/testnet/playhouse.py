@@ -23,7 +23,7 @@ from morphware.node.testnet.accounting import balances, check_conserved
 from morphware.node.testnet.comparison import Comparison, Played, compare, render, render_all
 from morphware.node.testnet.deviations import Deviation
 from morphware.node.testnet.network import SEAT_STAKE_WEI, Network, Shape, running_network
-from morphware.node.testnet.rehearsal import Inputs, rehearse
+from morphware.node.testnet.rehearsal import Inputs, audits_wei, rehearse
 from morphware.node.testnet.scenarios import WORKERS, Scenario, all_names, find
 from morphware.node.testnet.stage import ScenarioStuck, Stage
 from morphware.node.wishes import JobWish
@@ -101,7 +101,12 @@ async def play(scenario: Scenario, folder: Path, seed: int = 1, console: Console
     deviation = Deviation.of(scenario)
     started = trio.current_time()
     async with running_network(
-        folder, shape, timing=inputs.timing, settings=SETTINGS, deviation=deviation.to_plain() if deviation else None
+        folder,
+        shape,
+        timing=inputs.timing,
+        settings=SETTINGS,
+        deviation=deviation.to_plain() if deviation else None,
+        audits_wei=audits_wei(scenario, inputs),
     ) as network:
         wish = _wish(scenario, inputs, folder / "job")
         cheapest = min(inputs.prices_wei, key=lambda name: inputs.prices_wei[name])
@@ -151,6 +156,7 @@ async def _perform(network: Network, stage: Stage, wish: JobWish, started: float
         rounds=tuple(tuple(names[validator] for validator in each.validators) for each in view.rounds),
         rewards_wei=tuple((names[reward.poker], reward.amount_wei) for reward in stage.rewards),
         burned_wei=after.burned_wei - before.burned_wei,
+        audits_wei=after.audits_wei - before.audits_wei,
         ended=tuple(stage.ended),
         own_pokes=tuple(stage.own_pokes),
         seconds=trio.current_time() - started,
@@ -200,6 +206,7 @@ def _timing(scenario: Scenario) -> Timing:
         draw_s=3,
         unbonding_s=24 * 3600,
         seed_blocks=1,
+        audit_one_in=1 if scenario.is_audited else 10,
     )
 
 

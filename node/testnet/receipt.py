@@ -2,7 +2,8 @@
 
 Amounts are decimal strings of wei.  Metrics are in their natural unit (a loss as the positive number that it is).
 ``balances.before`` and ``.after`` list every account (wallet, free and staked together), what the contract holds for
-jobs, and the burned amount: their sum is the token's supply, and a receipt whose sums differ is not made.
+jobs and for random audits, and the burned amount: their sum is the token's supply, and a receipt whose sums differ is
+not made.
 """
 
 import json
@@ -72,6 +73,7 @@ def build_receipt(
         "metric_value": _natural(metric, found),
         "verdict": job.get("verdict"),
         "reports": _reports(job, names),
+        "audit": job.get("audit"),
         "burned_wei": job.get("burned_wei"),
         "seconds": _seconds(display, submitted_at),
         "model_path": job.get("model_path"),
@@ -206,6 +208,8 @@ def render_receipt(receipt: Receipt) -> RenderableType:
         parts.append(_bids_table(receipt))
     if receipt["reports"]:
         parts.append(_reports_table(receipt))
+    if receipt["audit"] is not None:
+        parts.append(_audit(receipt["audit"]))
     if "balances" in receipt:
         parts.append(_balances_table(receipt["balances"]))
     if "gas" in receipt:
@@ -276,6 +280,13 @@ def _reports_table(receipt: Receipt) -> Table:
             f"{fee} (slashed {tokens(slash)})" if slash else fee,
         )
     return table
+
+
+def _audit(audit: Mapping[str, Any]) -> Text:
+    bond = with_symbol(int(audit["bond_wei"]))
+    return Text("Random audit", "bold").append(
+        f"  {audit['seats']} more validators tested again, for {bond} of the audit pool", "not bold"
+    )
 
 
 def _balances_table(balances: Mapping[str, Any]) -> Table:

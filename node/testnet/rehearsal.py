@@ -64,6 +64,13 @@ class Specified:
     seats_wei: tuple[tuple[int, ...], ...]
     rewards_wei: tuple[int, ...]
     burned_wei: Wei
+    audits_wei: int
+    """What the audit pool gained; less than nothing where it paid for an audit more than the job gave."""
+
+
+def audits_wei(scenario: Scenario, inputs: Inputs) -> Wei:
+    """What the audit pool has when the scenario begins: enough for a few audits, if there is to be one."""
+    return Wei(10 * inputs.fee_wei if scenario.is_audited else 0)
 
 
 def rehearse(scenario: Scenario, inputs: Inputs, open_market: "OpenMarket | None" = None) -> Specified:
@@ -123,6 +130,8 @@ class _Play:
             self._do(name, calls.Deposit(Wei(100 * inputs.reserve_wei + inputs.seat_stake_wei)))
         for name in validators:
             self._do(name, calls.Stake(1))
+        if funds_wei := audits_wei(scenario, inputs):
+            self._do(STRANGER, calls.FundAudits(funds_wei))
         self.now += 1
         self.before_wei = {name: self._worth(name) for name in everybody}
         self._do(USER, calls.Post(self._terms(), b"specification"))
@@ -154,6 +163,7 @@ class _Play:
             seats_wei=tuple(tuple(gains[self.names[who]] for who in each.validators) for each in job.rounds),
             rewards_wei=tuple(self.rewards_wei),
             burned_wei=self.market.ledger.burned_by(job.job_id),
+            audits_wei=self.market.ledger.audit_pool() - audits_wei(self.scenario, self.inputs),
         )
 
     # --- the parties ------------------------------------------------------------------------------------------------

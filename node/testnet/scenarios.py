@@ -8,6 +8,8 @@
                           appeals, and the next committee says so
     appeal[:mistaken]     the whole first committee passes a bad model, and the end user, who opens it, appeals; or the
                           end user is the one who is wrong
+    audit                 a random audit tests again what an honest committee found
+    lazy-committee        the whole first committee guesses the same number; a random audit finds the truth
 
 A scenario says what the parties do, never what comes of it: that is what the pure market says (``rehearsal.py``), and
 what the chain must say as well (``stage.py``).
@@ -74,11 +76,14 @@ class Scenario:
     garbage: frozenset[Box] = frozenset()
     liars: int = 0
     is_user_mistaken: bool = False
+    is_audited: bool = False
     vanishing: Vanishing | None = None
 
     @property
     def may_appeal_in(self) -> State | None:
         """Where somebody is going to appeal: its window has to be long enough for it."""
+        if self.is_audited:
+            return None
         if self.is_user_mistaken or 0 < self.liars == self.seats:
             return State.INSPECT
         return State.TALLIED if self.liars else None
@@ -108,10 +113,16 @@ def find(name: str) -> Scenario:
         case "appeal", ["mistaken"]:
             sentence = "the end user takes a good model for a bad one in INSPECT, and appeals"
             return Scenario(name, sentence, validators=4, is_user_mistaken=True)
+        case "audit", []:
+            return Scenario(name, "a random audit finds what the committee found", validators=4, is_audited=True)
+        case "lazy-committee", []:
+            sentence = "the whole committee guesses that a bad model passes; a random audit tests it"
+            return Scenario(name, sentence, validators=4, is_model_good=False, liars=1, is_audited=True)
         case _:
             raise BadInput(
                 f"There is no scenario {name[:60]!r}: it is one of vanish:STATE:PARTY, bad-keys, bad-keys:WHICH, "
-                "captured-committee, captured-committee:fail, appeal, appeal:mistaken, or all."
+                "captured-committee, captured-committee:fail, appeal, appeal:mistaken, audit, lazy-committee, "
+                "or all."
             )
 
 
@@ -122,7 +133,7 @@ def all_names() -> Iterator[str]:
             if _may_vanish(state, party):
                 yield f"vanish:{state.name}:{party.value}"
     yield from ("bad-keys", *(f"bad-keys:{box.value}" for box in Box))
-    yield from ("captured-committee", "captured-committee:fail", "appeal", "appeal:mistaken")
+    yield from ("captured-committee", "captured-committee:fail", "appeal", "appeal:mistaken", "audit", "lazy-committee")
 
 
 def _vanish(state_name: str, party_name: str) -> Scenario:

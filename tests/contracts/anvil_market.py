@@ -77,6 +77,10 @@ class AnvilMarket(Market):
         """What the chain says that was burned."""
         return int(self._ask("burned")[0])
 
+    def audit_pool(self) -> int:
+        """What the chain says that there is for audits."""
+        return int(self._ask("auditPool")[0])
+
     def _ask(self, function: str, *arguments: object) -> tuple[Any, ...]:
         encoded = market_interface().encode(function, *arguments)
         return market_interface().decode(function, self.chain.view(self.stage.market, encoded))

@@ -71,6 +71,7 @@ class Comparison:
             assert self.evm.free(bucket.account) == ledger.free(bucket.account), call
         self.moved = accounts
         assert self.evm.number("burned") == ledger.burned(), call
+        assert self.evm.number("auditPool") == ledger.audit_pool(), call
         assert self.evm.number("total") == ledger.deposited_wei - ledger.withdrawn_wei, call
         assert self.evm.number("freeSeats") == registry.free_seats, call
         assert self.evm.freed() == registry.freed, call
@@ -211,7 +212,9 @@ class Reached:
 
     def ended(self, world: World) -> None:
         for job in world.market.jobs.values():
-            self.happened[f"{len(job.appellants)} appeals"] += 1
+            self.happened[f"{job.appeals_made} appeals"] += 1
+            self.happened["audited and appealed"] += job.is_audited and job.appeals_made > 0
+            self.happened["corrected by an audit"] += job.is_audited and job.verdict is not job.appellants[0].verdict
             self.happened[f"{job.redraws} redraws"] += 1
             self.happened[f"verdict {job.verdict.name}"] += 1
             self.happened["sweep"] += sum(len(each.seats) for each in job.rounds) > SWEEP
@@ -253,6 +256,7 @@ def test_both_markets_agree_on_every_row_of_the_table(reached: Reached) -> None:
 def test_both_markets_agree_on_what_is_rare(reached: Reached) -> None:
     wanted = {"1 appeals", "2 appeals", "3 appeals", "1 redraws", "sweep", "PokeRewarded", "SplitDrawn"}
     wanted |= {f"{each} of a split job" for each in ("KeyDisclosed", "TestKeysDisclosed")}
+    wanted |= {"Audited", "audited and appealed", "corrected by an audit"}
     wanted |= {f"verdict {verdict.name}" for verdict in Verdict}
     assert {each for each in wanted if not reached.happened[each]} == set(), reached.happened
 

@@ -1,8 +1,8 @@
 """Who loses what when somebody vanishes: every party in every state, on a real chain, as a table in the README.
 
-Each life is played with amounts that one can check by hand: R = 100, bids of 30 and 40, so a price of 40, five seats at
-a fee of 2, bonds of 50, and 70 on a seat.  Every call is a transaction on anvil and a call of the pure market; the two
-have to agree on events, refusals and balances.  ``MORPHWARE_WRITE_TABLES=1`` writes the table anew.
+Each life is played with amounts that one can check by hand: R = 1000, bids of 300 and 400, so a price of 400, five
+seats at a fee of 20, bonds of 500, and 700 on a seat.  Every call is a transaction on anvil and a call of the pure
+market; the two have to agree on events, refusals and balances.  ``MORPHWARE_WRITE_TABLES=1`` writes the table anew.
 """
 
 import os
@@ -26,10 +26,11 @@ BEGIN, END = "<!-- losses: written by tests/contracts/test_losses.py -->", "<!--
 TIMING = Timing(
     revealing_s=3600, keys_s=3600, acknowledge_s=3600, dispute_s=3600, seed_s=3600, keying_s=3600,
     report_reveal_s=3600, appeal_s=3600, claim_s=3600, inspect_s=3600, draw_s=60, unbonding_s=3600, seed_blocks=1,
+    audit_one_in=1,
 )  # fmt: skip
 INPUTS = Inputs(
-    reserve_wei=Wei(100), fee_wei=Wei(2), seat_stake_wei=Wei(70), timing=TIMING, testing_s=7200, bidding_s=3600,
-    training_s=7200, prices_wei={"worker-1": Wei(30), "worker-2": Wei(40)},
+    reserve_wei=Wei(1000), fee_wei=Wei(20), seat_stake_wei=Wei(700), timing=TIMING, testing_s=7200, bidding_s=3600,
+    training_s=7200, prices_wei={"worker-1": Wei(300), "worker-2": Wei(400)},
 )  # fmt: skip
 SEATS, VALIDATORS = 5, 17
 
@@ -49,8 +50,8 @@ async def test_the_table_of_losses_is_what_happens_on_a_real_chain(tmp_path: Pat
 
 
 _HEAD = (
-    "| what happens | outcome | user | winner | validators | burned |",
-    "|---|---|---|---|---|---|",
+    "| what happens | outcome | user | winner | validators | audit pool | burned |",
+    "|---|---|---|---|---|---|---|",
 )
 
 
@@ -75,10 +76,11 @@ def _played(stage: Stage, scenario: Scenario) -> Specified:
     [market] = markets
     for name in (f"validator-{number + 1}" for number in range(scenario.validators)):
         owned = sum(seat.owner == account_of(name) for seat in market.registry.seats.values())
-        assert market.worth(account_of(name)) == market.ledger.free(account_of(name)) + 70 * owned
+        assert market.worth(account_of(name)) == market.ledger.free(account_of(name)) + INPUTS.seat_stake_wei * owned
     for name in ("user-1", "worker-1", "worker-2", "stranger"):
         assert market.worth(account_of(name)) == market.ledger.free(account_of(name)), (scenario.name, name)
     assert market.burned() == market.ledger.burned() == specified.burned_wei
+    assert market.audit_pool() == market.ledger.audit_pool()
     return specified
 
 
@@ -93,4 +95,11 @@ def _row(scenario: Scenario, played: Specified) -> str:
     vanishing = scenario.vanishing
     assert vanishing is None or vanishing.state in played.states, "nobody vanishes in a state that never comes"
     columns = (scenario.sentence, played.outcome.name, f"{gains['user-1']:+d}", winner, validators or "-")
-    return f"| {' | '.join(columns)} | {played.burned_wei} |"
+    rewards = sum(played.rewards_wei)
+    everybody = sum(gains.values()) + sum(sum(seats) for seats in played.seats_wei) + rewards
+    assert everybody + played.audits_wei + played.burned_wei == 0, "what one loses somebody has, or it is burned"
+    return f"| {' | '.join(columns)} | {_signed(played.audits_wei)} | {played.burned_wei} |"
+
+
+def _signed(amount_wei: int) -> str:
+    return f"{amount_wei:+d}" if amount_wei else "-"

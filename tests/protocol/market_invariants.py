@@ -10,6 +10,7 @@ from morphware.protocol import calls
 from morphware.protocol.calls import Call
 from morphware.protocol.chain_events import (
     Appealed,
+    Audited,
     BidOpened,
     JobAwarded,
     JobClosed,
@@ -58,7 +59,7 @@ def horizon_s(job: Job) -> int:
         + timing.keying_s
         + (timing.dispute_s + timing.keying_s)
         + 2 * (timing.dispute_s + terms.testing_s)
-        + 4 * (commit_and_reveal + timing.appeal_s)
+        + 5 * (commit_and_reveal + timing.appeal_s)
         + commit_and_reveal
         + timing.claim_s
         + timing.inspect_s
@@ -80,9 +81,12 @@ class Watch:
     closed: dict[JobId, bytes] = field(default_factory=dict)
     unopened_wei: dict[JobId, int] = field(default_factory=dict)
     rewarded_wei: dict[JobId, int] = field(default_factory=dict)
+    audited: dict[JobId, int] = field(default_factory=dict)
+    audit_pool_wei: int = 0
 
     def attach(self) -> None:
         self.last = snapshot(self.world)
+        self.audit_pool_wei = self.world.market.ledger.audit_pool()
         self.world.observers.append(self.after)
 
     def after(self, caller: Address, call: Call, result: object) -> None:
@@ -98,11 +102,31 @@ class Watch:
             assert sum(isinstance(event, SeatSettled) for event in result) <= SWEEP
             for event in result:
                 self._event(event, caller, call)
+            self._audit_pool(call, result)
         else:
             assert now == self.last, ("I2", call, result)
         self.last = now
         for job in market.jobs.values():
             self._job(job)
+
+    def _audit_pool(self, call: Call, result: list[object]) -> None:
+        """The audit pool is fed by gifts and closing jobs, and pays for audits alone: three fees each, once a job."""
+        before, now = self.audit_pool_wei, self.world.market.ledger.audit_pool()
+        self.audit_pool_wei = now
+        match call, [event for event in result if isinstance(event, Audited | JobClosed)]:
+            case calls.FundAudits(), []:
+                assert now == before + call.amount_wei
+            case _, [Audited() as audited]:
+                job = self.world.job(audited.job_id)
+                assert isinstance(call, calls.Poke)
+                assert 0 < audited.bond_wei == 3 * job.terms.fee_wei == before - now
+            case _, [JobClosed() as closed]:
+                job = self.world.job(closed.job_id)
+                own = closed.price_wei // 100 + job.slashed_wei // 5
+                back = sum(3 * job.terms.fee_wei for each in job.appellants if each.is_audit)
+                assert 0 <= now - before <= own + back
+            case _:
+                assert now == before, call
 
     def _job(self, job: Job) -> None:
         ledger, job_id = self.world.market.ledger, job.job_id
@@ -171,8 +195,18 @@ class Watch:
             case Appealed():
                 job = self.world.job(event.job_id)
                 assert event.appellant == caller
-                assert event.seats == 2 * len(job.committee) + 1
-                assert len(job.appellants) <= 3
+                doubted = self.audited.pop(job.job_id, len(job.committee))
+                assert event.seats == 2 * doubted + 1, "an audit's committee does not count"
+                assert job.appeals_made <= 3
+            case Audited():
+                job = self.world.job(event.job_id)
+                assert job.job_id not in self.audited, "one a job"
+                self.audited[job.job_id] = len(job.committee)
+                assert (event.seats, len(job.appellants), job.is_audited) == (3, 1, True)
+                found = [each.tally(job.terms).verdict for each in job.rounds]
+                assert found[-1] is job.verdict, "what is audited is the first finding"
+                assert job.verdict in (Verdict.PASS, Verdict.FAIL)
+                assert set(found[:-1]) <= {Verdict.NONE}
             case PokeRewarded():
                 assert isinstance(call, calls.Poke)
                 assert event.poker == caller

@@ -1,17 +1,18 @@
 """Lives that random ones rarely or never reach, as scripts: the pure market plays them under watch, and the EVM too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from morphware.protocol import calls
 from morphware.protocol.calls import Option
-from morphware.protocol.states import Outcome, State
-from morphware.protocol.units import NO_MODEL, NO_TEST, Wei
+from morphware.protocol.states import Outcome, State, Verdict
+from morphware.protocol.units import NO_MODEL, NO_TEST, JobId, Wei
 from tests.protocol.market_world import (
     BAD,
     CHUNKS,
     GOOD,
+    SEAT_STAKE_WEI,
     STRANGER,
     TEST_CHUNKS,
     TIMING,
@@ -19,6 +20,7 @@ from tests.protocol.market_world import (
     VALIDATORS,
     WORKERS,
     World,
+    await_chance,
     code_key,
     disclosure,
     exam_keys,
@@ -262,6 +264,73 @@ def split(world: World) -> None:
     assert world.job(withheld).outcome is Outcome.USER_FAULT
 
 
+def random_audits(world: World) -> None:
+    """Audits that agree, that correct, that are silent, appealed, or followed by the end user's last look."""
+    world.found(VALIDATORS)
+    scale = world.market.parameters.seat_stake_wei // SEAT_STAKE_WEI
+    world.do(STRANGER, calls.FundAudits(Wei(61 * scale)))
+    world.ask(STRANGER, calls.FundAudits(Wei(10**12)))
+    lives: tuple[tuple[Sequence[int | None], Sequence[int | None], Sequence[int]], ...] = (
+        ((GOOD,) * 5, (GOOD,) * 3, ()),
+        ((GOOD,) * 5, (BAD,) * 3, ()),
+        ((GOOD, GOOD, BAD, None, GOOD), (BAD, BAD, None), (GOOD,)),
+        ((BAD,) * 5, (NO_TEST, NO_MODEL, GOOD), (GOOD, BAD)),
+        ((GOOD,) * 5, (None,) * 3, ()),
+        ((BAD, BAD, BAD, NO_MODEL, NO_TEST), (None,) * 3, (GOOD, GOOD)),
+    )
+    for number, (first, second, later) in enumerate(lives):
+        for is_audited in (True, False):
+            name = f"job {2 * number + is_audited}"
+            job_id = world.post(name, reserve_wei=100 * scale, fee_wei=2 * scale)
+            world.advance(job_id, State.VCOMMIT, prices=(30 * scale, 41 * scale))
+            world.report(job_id, first)
+            await_chance(world, job_id, is_audited=is_audited)
+            world.poke(job_id)
+            _look_again(world, job_id, second, later)
+            seated = {seat.owner for seat in world.market.registry.seats.values()}
+            for validator in (each for each in VALIDATORS if each not in seated):
+                world.ask(validator, calls.Stake(1))
+            world.wait(1)
+
+
+def _look_again(world: World, job_id: JobId, second: Sequence[int | None], later: Sequence[int]) -> None:
+    """What follows an audit, if there is one: its reports, then appeals, the last of them after the claim."""
+    job = world.job(job_id)
+    if job.is_audited:
+        world.poke(job_id)
+        world.report(job_id, second)
+    if job.state is State.DRAWING:
+        world.poke(job_id)
+        world.report(job_id, (BAD, BAD, GOOD))
+    for metric in later if job.is_audited else ():
+        world.do(WORKERS[2], calls.Appeal(job_id))
+        world.poke(job_id)
+        world.report(job_id, (metric,) * len(job.committee))
+    if job.state is State.TALLIED and job.verdict is Verdict.PASS:
+        world.advance(job_id, State.INSPECT)
+        world.ask(USER, calls.InspectAppeal(job_id))
+    world.close(job_id)
+
+
+def an_audit_in_a_long_settlement(world: World) -> None:
+    """Committees of 11, 3 and 23: 37 seats, settled in two calls; the pool gets its part with the last."""
+    world.found(VALIDATORS[:60])
+    world.do(STRANGER, calls.FundAudits(Wei(6)))
+    job_id = world.post(seats=11)
+    world.advance(job_id, State.VCOMMIT)
+    world.report(job_id, (GOOD,) * 11)
+    await_chance(world, job_id)
+    world.poke(job_id)
+    world.poke(job_id)
+    world.report(job_id, (BAD,) * 3)
+    world.do(STRANGER, calls.Appeal(job_id))
+    world.poke(job_id)
+    world.report(job_id, (BAD,) * 22 + (None,))
+    world.poke(job_id)
+    assert world.job(job_id).state is not State.CLOSED
+    world.close(job_id)
+
+
 def refusals(world: World) -> None:
     """What is refused on the way of an otherwise honest job, and leaves no trace in it."""
     world.found(VALIDATORS[:12])
@@ -315,5 +384,7 @@ SCENARIOS: Final[tuple[Callable[[World], None], ...]] = (
     seats_come_and_go,
     linear,
     split,
+    random_audits,
+    an_audit_in_a_long_settlement,
     refusals,
 )

@@ -46,6 +46,8 @@ def found(random: Random, world: World | None = None) -> World:
         world.ask(random.choice(CROWD), calls.Stake(random.choice((1, 2))))
     for _ in range(random.choice((0, 0, 0, 2))):
         world.ask(random.choice(VALIDATORS[:7]), calls.RequestUnstake(random.randrange(7)))
+    scale = world.market.parameters.seat_stake_wei // SEAT_STAKE_WEI
+    world.ask(STRANGER, calls.FundAudits(Wei(random.choice((0, 20, 500, 500)) * scale)))
     world.wait(random.choice((0, 1, 1)))
     return world
 
@@ -256,6 +258,7 @@ def account_calls(world: World, random: Random, caller: Address) -> list[calls.C
         calls.Stake(random.choice((0, 1, 1, 2, 200))),
         calls.RequestUnstake(seat),
         calls.Unstake(seat),
+        calls.FundAudits(Wei(random.choice((0, 1, 50, world.free(caller) + 1)))),
         calls.PublishNode(secret("k"), secret("p"), ("/ip4/127.0.0.1/tcp/1",) * random.choice((0, 1, 8, 9))),
     ]
 

@@ -14,6 +14,7 @@ from morphware.protocol.calls import Call, ModelRoot, Opening, Option, Report, S
 from morphware.protocol.chain_events import ChainEvent, StateChanged
 from morphware.protocol.commitments import (
     Domain,
+    audit_word,
     bid_commitment,
     job_id_of,
     keccak,
@@ -49,6 +50,7 @@ TIMING = Timing(
     draw_s=2,
     unbonding_s=100,
     seed_blocks=2,
+    audit_one_in=2,
 )
 
 KEYS: dict[Address, PrivateKey] = {}
@@ -188,6 +190,7 @@ class World:
     market: Market = field(default_factory=lambda: Market(DOMAIN, Parameters(TIMING, SEAT_STAKE_WEI), blockhash))
     now: int = START_S
     block: int = START_BLOCK
+    prices: tuple[int, ...] = (30, 40)
     names: dict[JobId, str] = field(default_factory=dict)
     openings: dict[JobId, list[Opening]] = field(default_factory=dict)
     reports: dict[JobId, dict[tuple[int, Address], Report]] = field(default_factory=dict)
@@ -370,7 +373,7 @@ class World:
             said += self.poke(job_id)
         raise AssertionError("pokes alone did not close the job")
 
-    def advance(self, job_id: JobId, until: State, prices: tuple[int, ...] = (30, 40)) -> "World":
+    def advance(self, job_id: JobId, until: State, prices: tuple[int, ...] | None = None) -> "World":
         """Everybody does its duty until the job is in a state; every validator reports the same good metric."""
         for _ in range(30):
             job = self.job(job_id)
@@ -379,7 +382,7 @@ class World:
             self.wait(1)
             match job.state:
                 case State.BIDDING:
-                    for worker, price in zip(WORKERS, prices, strict=False):
+                    for worker, price in zip(WORKERS, prices or self.prices, strict=False):
                         self.bid(job_id, opening_of(worker, price))
                     self.poke(job_id)
                 case State.REVEALING:
@@ -445,6 +448,22 @@ def only(kind: type[Event], events: object) -> Event:
     assert isinstance(events, list), events
     [found] = [event for event in events if isinstance(event, kind)]
     return found
+
+
+def appeal_seats(job: Job) -> int:
+    """The committee that the next appeal pays for: as if there had been no audit."""
+    is_audit_newest = job.is_audited and not job.appeals_made
+    doubted = job.rounds[job.appellants[0].round] if is_audit_newest else job.rounds[-1]
+    return 2 * len(doubted.seats) + 1
+
+
+def await_chance(world: World, job_id: JobId, *, is_audited: bool = True) -> None:
+    """Let blocks pass until a poke would make an audit, or would make none, if nothing but chance mattered."""
+    job = world.job(job_id)
+    number = job.audit_block
+    while (audit_word(blockhash(number), job_id) % TIMING.audit_one_in == 0) is not is_audited:
+        number += 256
+    world.block = number + 1
 
 
 def appealed(world: World, job_id: JobId, metrics: Sequence[int | None]) -> None:

@@ -34,6 +34,7 @@ TIMING = Timing(
     draw_s=4,
     unbonding_s=1,
     seed_blocks=2,
+    audit_one_in=10,
 )
 SUBMISSION = Submission(
     name="digits",

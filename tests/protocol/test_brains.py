@@ -75,7 +75,7 @@ def test_the_end_user_takes_the_model_home_once_it_is_paid_for() -> None:
 
 def test_a_lone_bidder_is_paid_the_reserve() -> None:
     place = Marketplace(costs=(20,)).run()
-    assert settled(place) == (Outcome.PAID, {"user": -110, "worker 0": 100}, FEES, 0)
+    assert settled(place) == (Outcome.PAID, {"user": -111, "worker 0": 100}, FEES, 0), "a hundredth is for audits"
 
 
 def test_a_model_below_the_threshold_is_rejected() -> None:
@@ -99,7 +99,7 @@ def test_a_worker_whose_cost_is_above_the_reserve_stays_out() -> None:
 
 def test_a_worker_whose_cost_is_the_reserve_bids() -> None:
     place = Marketplace(costs=(100,)).run()
-    assert settled(place)[:2] == (Outcome.PAID, {"user": -110, "worker 0": 100})
+    assert settled(place)[:2] == (Outcome.PAID, {"user": -111, "worker 0": 100})
 
 
 def test_a_worker_that_cannot_cover_the_bond_stays_out() -> None:
@@ -273,14 +273,16 @@ def test_one_silent_validator_is_slashed_and_the_job_still_paid(seat: int) -> No
     outcome, parties, _, burned = settled(place)
     assert (outcome, parties["worker 0"]) == (Outcome.PAID, 40)
     if committee[seat] in place.committee:  # the draw depends on the blocks of this run
-        assert (place.gains()[committee[seat]], parties["user"], burned) == (-14, -48, 14)
+        assert (place.gains()[committee[seat]], parties["user"], burned) == (-14, -48, 12)
+        assert place.market.ledger.audit_pool() == 2, "a fifth of what the silence cost"
 
 
 def test_a_committee_that_vanishes_leaves_the_job_inconclusive() -> None:
     """A second one is drawn, and vanishes as well; the winner is compensated from what their silence costs them."""
     gone = {f"validator {index}": State.VCOMMIT for index in range(11)}
     place = Marketplace(faults=Faults(vanish=gone)).run()
-    assert settled(place) == (Outcome.INCONCLUSIVE, {"worker 0": 40}, [-14] * 10, 100)
+    assert settled(place) == (Outcome.INCONCLUSIVE, {"worker 0": 40}, [-14] * 10, 100 - 28)
+    assert place.market.ledger.audit_pool() == 10 * 14 // 5
 
 
 def test_validators_end_a_job_that_both_parties_left() -> None:
@@ -350,4 +352,4 @@ def test_money_of_any_size_is_conserved() -> None:
     submission = dataclasses.replace(SUBMISSION, reserve_wei=Wei(101), fee_wei=Wei(3))
     place = Marketplace(costs=(33, 77), submission=submission).run()
     assert place.outcome is Outcome.PAID
-    assert sum(place.gains().values()) + place.burned == 0
+    assert sum(place.gains().values()) + place.burned + place.market.ledger.audit_pool() == 0

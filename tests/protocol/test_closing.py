@@ -155,7 +155,8 @@ def test_a_poke_is_paid_for_the_slashes_of_a_silent_committee() -> None:
     world.report(job_id, (None,) * 5)
     world.poke(job_id)
     said = world.report(job_id, (None,) * 5)
-    burns = 10 * 140_000 - 400_000
+    slashes = 10 * 140_000
+    burns = slashes - 400_000 - slashes // 5
     reward = (burns - 250_000) // 1_000
     assert [type(event) for event in said[-3:]] == [PokeRewarded, StateChanged, JobClosed]
     assert only(PokeRewarded, said) == PokeRewarded(job_id, STRANGER, Wei(reward))

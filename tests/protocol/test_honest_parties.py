@@ -16,9 +16,19 @@ from morphware.protocol.calls import Call
 from morphware.protocol.chain_events import JobClosed, SeatSettled
 from morphware.protocol.job import Job
 from morphware.protocol.states import Outcome, State, Verdict
-from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId
+from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId, Wei
 from tests.protocol import market_traces
-from tests.protocol.market_world import BAD, GOOD, USER, VALIDATORS, WORKERS, World, report_of
+from tests.protocol.market_world import (
+    BAD,
+    GOOD,
+    STRANGER,
+    USER,
+    VALIDATORS,
+    WORKERS,
+    World,
+    appeal_seats,
+    report_of,
+)
 
 LIVES = 500
 LIES = (GOOD, BAD, BAD_MODEL, NO_MODEL, NO_TEST, 0)
@@ -125,15 +135,15 @@ class Life:
     def objections(self) -> Iterator[tuple[Address, Call]]:
         """A party appeals a verdict that is wrong and hurts it, as long as it can."""
         job, most = self.job, 2 + (self.job.y is not None)
-        seats = 2 * len(job.committee) + 1
-        may = len(job.appellants) < most and seats <= 47 and self.world.market.registry.free_seats >= seats
+        seats = appeal_seats(job)
+        may = job.appeals_made < most and seats <= 47 and self.world.market.registry.free_seats >= seats
         hurts_user = job.verdict in ((Verdict.NO_TEST,) if self.truth == GOOD else (Verdict.PASS, Verdict.NO_TEST))
         if job.state is State.TALLIED and may and self.world.free(job.user) >= seats * job.terms.fee_wei:
             if hurts_user:
                 yield job.user, calls.Appeal(self.job_id)
             if self.truth == GOOD and job.verdict in (Verdict.FAIL, Verdict.NO_MODEL):
                 yield job.winner, calls.Appeal(self.job_id)
-        may = len(job.appellants) <= 2 and seats <= 47 and self.world.market.registry.free_seats >= seats
+        may = job.appeals_made <= 2 and seats <= 47 and self.world.market.registry.free_seats >= seats
         if job.state is State.INSPECT and may and self.truth == BAD:
             yield job.user, calls.InspectAppeal(self.job_id)
 
@@ -175,6 +185,7 @@ def life_of(seed: int) -> Life:
     share = random.choice((0.0, 0.2, 0.4, 0.6, 1.0))
     honest = {each for each in VALIDATORS if random.random() >= share}
     honest |= {each for each in (USER, WORKERS[0]) if random.random() < 0.7}
+    world.do(STRANGER, calls.FundAudits(Wei(random.choice((0, 100)))))
     job_id = world.post(seats=random.choice((1, 3, 5)), reserve_wei=random.choice((20, 35)))
     world.advance(job_id, State.AWARDED, prices=(10, 20))
     life = Life(random, world, job_id, random.choice((GOOD, BAD)), random.choice(LIES), frozenset(honest))
@@ -212,7 +223,7 @@ def test_an_honest_user_never_pays_for_a_poor_model_and_loses_no_more_than_it_ag
             seen += 1
         job = life.job
         bonds = sum(each.seats * job.terms.fee_wei for each in job.appellants if each.account == USER)
-        agreed = job.price_wei + job.terms.seats * job.terms.fee_wei + bonds
+        agreed = job.price_wei + job.price_wei // 100 + job.terms.seats * job.terms.fee_wei + bonds
         if outcome(life) is not Outcome.MUTUAL_ABORT:
             assert life.world.worth(USER) >= 10_000 - agreed, outcome(life)
     assert seen >= 5
@@ -226,7 +237,7 @@ def test_an_honest_worker_with_a_good_model_gets_its_bond_back_and_is_paid_unles
     for life in lives:
         if WORKERS[0] in life.honest and life.truth == GOOD and is_promised(life):
             assert outcome(life) in (Outcome.PAID, Outcome.USER_FAULT, Outcome.INCONCLUSIVE)
-            assert life.job.appellants or life.world.worth(WORKERS[0]) >= 10_000
+            assert life.job.appeals_made or life.world.worth(WORKERS[0]) >= 10_000
             seen += 1
     assert seen >= 5
 
@@ -249,6 +260,8 @@ def test_the_lives_were_not_dull(lives: list[Life]) -> None:
         Outcome.WORKER_FAULT,
         Outcome.USER_FAULT,
     }
-    assert max(len(life.job.appellants) for life in lives) >= 2
+    assert max(life.job.appeals_made for life in lives) >= 2
+    assert sum(life.job.is_audited for life in lives) >= 5
+    assert any(life.job.is_audited and life.job.appeals_made for life in lives)
     assert any(life.slashed for life in lives)
     assert any(not is_promised(life) and life.slashed & life.honest for life in lives), "where it is not promised"

@@ -66,6 +66,28 @@ def test_an_appeal_costs_the_fees_of_twice_the_seats_and_one() -> None:
     assert (appeal_seats(view), appeal_bond_wei(view)) == (23, 46)
 
 
+def test_a_random_audit_leaves_the_price_of_an_appeal_and_their_number_as_they_were() -> None:
+    view = tallied((Verdict.PASS, 950_000))
+    view.apply(ce.Audited(JOB, 3, Wei(6)))
+    view.apply(ce.CommitteeDrawn(JOB, 1, bytes(32), others(3, 100)))
+    view.apply(ce.RoundTallied(JOB, 1, Verdict.FAIL, 100_000, 5_000))
+    assert (view.audit, len(view.validators)) == (ce.Audited(JOB, 3, Wei(6)), 3)
+    assert (appeal_seats(view), appeal_bond_wei(view), is_appeal_left(view)) == (11, 22, True)
+    view.apply(ce.Appealed(JOB, MINE, 11, Wei(22)))
+    view.apply(ce.CommitteeDrawn(JOB, 2, bytes(32), others(11, 120)))
+    assert (appeal_seats(view), appeal_bond_wei(view), is_appeal_left(view)) == (23, 46, True)
+
+
+def test_a_validator_that_only_an_audit_contradicts_appeals_and_one_that_two_committees_do_does_not() -> None:
+    view = tallied((Verdict.FAIL, 100_000))
+    view.apply(ce.Audited(JOB, 3, Wei(6)))
+    view.apply(ce.CommitteeDrawn(JOB, 1, bytes(32), others(3, 100)))
+    view.apply(ce.RoundTallied(JOB, 1, Verdict.PASS, 950_000, 5_000))
+    assert pays(validator_stake(view, MINE, STAKE), appeal_bond_wei(view))
+    lazy = tallied((Verdict.PASS, 950_000), (Verdict.PASS, 950_000))
+    assert validator_stake(lazy, MINE, STAKE) == NOTHING
+
+
 def test_there_are_two_appeals_and_a_third_where_the_model_can_be_looked_at() -> None:
     view = tallied((Verdict.PASS, 950_000))
     for count in range(4):

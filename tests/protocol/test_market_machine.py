@@ -97,7 +97,8 @@ class Lives:
 
     def closed(self, job: Job, event: JobClosed) -> None:
         self.outcomes[event.outcome] += 1
-        self.happened[f"{len(job.appellants)} appeals"] += 1
+        self.happened[f"{job.appeals_made} appeals"] += 1
+        self.happened["audited and appealed"] += job.is_audited and job.appeals_made > 0
         self.happened[f"{job.redraws} redraws"] += 1
         self.happened["sweep"] += sum(len(each.seats) for each in job.rounds) > SWEEP
         self.happened["public"] += bool(job.terms.options & Option.PUBLIC)
@@ -131,7 +132,17 @@ def test_random_lives_reach_every_outcome(lives: Lives) -> None:
 
 def test_random_lives_reach_what_is_rare(lives: Lives) -> None:
     """Third appeals, redraws, long settlements, partial pay, public keys, all slashes, and all verdicts."""
-    wanted = {"1 appeals", "2 appeals", "3 appeals", "1 redraws", "sweep", "public", "paid in part"}
+    wanted = {
+        "Audited",
+        "audited and appealed",
+        "1 appeals",
+        "2 appeals",
+        "3 appeals",
+        "1 redraws",
+        "sweep",
+        "public",
+        "paid in part",
+    }
     wanted |= {f"{each} of a split job" for each in ("KeyDisclosed", "TestKeysDisclosed")}
     wanted |= {f"verdict {verdict.name}" for verdict in Verdict}
     wanted |= {f"slash of {slash}" for slash in (35, 14)}

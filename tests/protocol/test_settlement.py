@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from morphware.protocol.auction import Bid, Standing
 from morphware.protocol.calls import Option
 from morphware.protocol.committee import SeatResult, Tally
-from morphware.protocol.job import Appellant, Job
+from morphware.protocol.job import NOBODY, Appellant, Job
 from morphware.protocol.ledger import Burned, Escrow, Free, Ledger, Move, Part, SeatStake
 from morphware.protocol.settlement import bounty, burned_by, divert, paid_price, release_seat, seize, settle_parties
 from morphware.protocol.states import Outcome, Verdict
@@ -43,12 +43,14 @@ def settled(job: Job, outcome: Outcome, results: list[SeatResult], stake_wei: in
     ledger.apply(Move(Free(USER), SeatStake(result.seat), stake_wei) for result in results)
     ledger.withdraw(USER, ledger.free(USER))
     ledger.apply(seize(job, results))
+    job.slashed_wei += sum(result.slash_wei for result in results)
     for result in results:
         ledger.apply(release_seat(job, result, stake_wei, ledger.balance(Escrow(JOB_ID, Part.FEES))))
     left = {part: ledger.balance(Escrow(JOB_ID, part)) for part in Part}
-    ledger.apply(settle_parties(job, outcome, left, job.price_wei))
+    ledger.apply(settle_parties(job, outcome, left, job.price_wei if outcome is Outcome.PAID else Wei(0)))
     assert ledger.is_conserved()
     assert ledger.held(JOB_ID) == 0
+    assert ledger.free(NOBODY) == 0
     return ledger
 
 
@@ -64,8 +66,8 @@ def test_every_outcome_empties_the_job_and_makes_no_money(
 ) -> None:
     job = job_of(outcome, reserve, fee, data.draw(st.integers(1, reserve)), verdict)
     stake, pool = data.draw(st.integers(5, 2**90)), data.draw(st.integers(0, 2**85))
-    for account in data.draw(st.lists(st.sampled_from((USER, STRANGER, WORKERS[0])), max_size=3)):
-        job.appellants.append(Appellant(account, 11, data.draw(st.sampled_from(list(Verdict)))))
+    for account in data.draw(st.lists(st.sampled_from((USER, STRANGER, WORKERS[0], NOBODY)), max_size=3)):
+        job.appellants.append(Appellant(account, 11, data.draw(st.sampled_from(list(Verdict))), 0))
     kinds = data.draw(st.lists(st.sampled_from(("paid", "unpaid", "silent")), max_size=5))
     if outcome in WITHOUT_WINNER:
         kinds = []
@@ -143,10 +145,44 @@ def test_who_doubted_another_verdict_gets_the_bond_back_as_far_as_there_is_money
     verdict: Verdict, pool: int, refunds: dict[Address, int]
 ) -> None:
     job = job_of(Outcome.REJECTED, 100, 2, 40, verdict)
-    job.appellants = [Appellant(WORKERS[1], 11, Verdict.PASS), Appellant(STRANGER, 23, Verdict.FAIL)]
+    job.appellants = [Appellant(WORKERS[1], 11, Verdict.PASS, 0), Appellant(STRANGER, 23, Verdict.FAIL, 1)]
     ledger = settled(job, Outcome.REJECTED, [], pool_wei=pool)
     assert {who: ledger.free(who) for who in (WORKERS[1], STRANGER) if ledger.free(who)} == refunds
     assert ledger.burned_by(JOB_ID) == 15 + pool - sum(refunds.values())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "slashed", "pool", "audits", "burned"),
+    [
+        (Outcome.PAID, Verdict.PASS, 0, 0, 4, 0),  # a hundredth of the price of 400, which the end user pays
+        (Outcome.PAID, Verdict.PASS, 70, 70, 4 + 14, 56),
+        (Outcome.PAID, Verdict.PASS, 70, 5, 4 + 5, 0),  # fees and refunds have taken most of the slashes
+        (Outcome.PAID, Verdict.NO_TEST, 0, 0, 4, 496),  # of the bond, which burns
+        (Outcome.REJECTED, Verdict.FAIL, 0, 0, 0, 150),
+        (Outcome.REJECTED, Verdict.FAIL, 100, 100, 0, 250),  # a quarter of the reserve burns first
+        (Outcome.REJECTED, Verdict.FAIL, 110, 110, 10, 250),
+        (Outcome.REJECTED, Verdict.FAIL, 1_000, 1_000, 200, 950),
+        (Outcome.WORKER_FAULT, Verdict.NO_MODEL, 70, 70, 14, 306),
+        (Outcome.INCONCLUSIVE, Verdict.NONE, 700, 700, 50, 250),  # 400 went to the worker
+        (Outcome.INCONCLUSIVE, Verdict.NONE, 600, 600, 0, 200),
+        (Outcome.USER_FAULT, Verdict.NONE, 0, 0, 0, 250),
+        (Outcome.CANCELLED, Verdict.NONE, 0, 0, 0, 0),
+    ],
+)
+def test_the_audit_pool_gets_a_hundredth_of_the_price_and_a_fifth_of_slashes_of_what_would_burn(
+    outcome: Outcome, verdict: Verdict, slashed: int, pool: int, audits: int, burned: int
+) -> None:
+    job = job_of(outcome, 1_000, 2, 400, verdict)
+    job.slashed_wei = slashed
+    ledger = settled(job, outcome, [], pool_wei=pool)
+    assert (ledger.audit_pool(), ledger.burned_by(JOB_ID)) == (audits, burned)
+
+
+def test_the_bond_of_an_audit_that_changed_the_verdict_goes_back_to_the_pool_in_its_turn() -> None:
+    job = job_of(Outcome.REJECTED, 100, 2, 40, Verdict.FAIL)
+    job.appellants = [Appellant(NOBODY, 3, Verdict.PASS, 0), Appellant(STRANGER, 11, Verdict.PASS, 1)]
+    ledger = settled(job, Outcome.REJECTED, [], pool_wei=20)
+    assert (ledger.audit_pool(), ledger.free(STRANGER), ledger.free(NOBODY)) == (6, 14, 0)
 
 
 def test_fees_come_from_the_jobs_fees_first_and_from_the_pool_then() -> None:
@@ -186,7 +222,7 @@ def test_a_diverted_amount_is_burned_less_and_nothing_else_changes(
     source = Escrow(JOB_ID, Part.POOL)
     moves = [Move(source, Burned(JOB_ID) if burns else Free(USER), amount) for amount, burns in amounts]
     amount = data.draw(st.integers(0, burned_by(moves)))
-    after = divert(moves, STRANGER, amount)
+    after = divert(moves, Free(STRANGER), amount)
     assert burned_by(after) == burned_by(moves) - amount
     assert sum(move.amount_wei for move in after if move.target == Free(STRANGER)) == amount
     for target in (Free(USER),):

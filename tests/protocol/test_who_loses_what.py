@@ -2,6 +2,10 @@
 
 R = 100, the price is 40 (the lowest bid is 30), k F = 10 (k = 5, F = 2), B = D = 50, a seat holds 70.  Gains count free
 balances and stakes; the worker's cost is not in them.
+
+The document's table is older than the audit pool, which lives on what jobs pay: ``fed`` says what a row gives to it,
+and who pays that.  At these small amounts a hundredth of the price is nothing; so the rows that give something are
+played at a hundred times as much, too.
 """
 
 from collections import Counter
@@ -11,9 +15,26 @@ from dataclasses import dataclass, field
 import pytest
 
 from morphware.protocol import calls
+from morphware.protocol.chain_events import PokeRewarded
+from morphware.protocol.market import Market
 from morphware.protocol.states import Outcome, State
-from morphware.protocol.units import JobId
-from tests.protocol.market_world import BAD, EVERYBODY, GOOD, STRANGER, USER, VALIDATORS, WORKERS, World, opening_of
+from morphware.protocol.turn import Parameters
+from morphware.protocol.units import JobId, Wei
+from tests.protocol.market_world import (
+    BAD,
+    DOMAIN,
+    EVERYBODY,
+    GOOD,
+    SEAT_STAKE_WEI,
+    STRANGER,
+    TIMING,
+    USER,
+    VALIDATORS,
+    WORKERS,
+    World,
+    blockhash,
+    opening_of,
+)
 
 OUTLIER = 1
 """A metric so far away that nobody has it by mistake."""
@@ -21,7 +42,7 @@ OUTLIER = 1
 
 @dataclass(frozen=True)
 class Row:
-    """What happens, how the job ends, and what that brings to whom."""
+    """What happens, how the job ends, and what that brings to whom, before anything is for audits."""
 
     moment: str
     happens: Callable[[World, JobId], object]
@@ -39,7 +60,7 @@ def nobody_bids(_world: World, _job_id: JobId) -> None:
 
 
 def nobody_opens(world: World, job_id: JobId) -> None:
-    for worker, price in zip(WORKERS[:2], (30, 40), strict=True):
+    for worker, price in zip(WORKERS[:2], world.prices, strict=True):
         world.bid(job_id, opening_of(worker, price))
 
 
@@ -153,17 +174,77 @@ TABLE = (
 )  # fmt: skip
 
 
+PRICE, RESERVE = 40, 100
+PAID_BY_BOND = {"user hides seed share", "user hides test key", "user ignores validators"}
+"""Paid without a test: the end user loses its whole bond, and the hundredth is of what burns of it."""
+
+
+def fed(row: Row, scale: int) -> tuple[int, int]:
+    """What the audit pool gets of a row, and how much of it the end user pays beside the row's figure.
+
+    A hundredth of the price where it is paid, on top of it: a market whose jobs are paid has to pay for being watched.
+    Then a fifth of all slashes, which would burn: who is caught pays for those who look.  Of both together only what
+    leaves a quarter of the reserve to burn, where nobody is paid: a failure that two friends agree on must stay dear.
+    """
+    percent = PRICE * scale // 100 if row.outcome is Outcome.PAID else 0
+    by_user = 0 if row.moment in PAID_BY_BOND else percent
+    fifth = sum(-gain * count for gain, count in row.validators.items() if gain < 0) * scale // 5
+    spared = 0 if row.outcome is Outcome.PAID else RESERVE * scale // 4
+    burns = row.burned * scale + by_user
+    return min(percent + fifth, max(0, burns - spared)), by_user
+
+
+GIVING = tuple(row for row in TABLE if fed(row, 100)[0])
+
+
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.moment)
 def test_who_loses_what(row: Row) -> None:
-    world = World().found(VALIDATORS[:20])
+    lived_as_specified(row, 1)
+
+
+@pytest.mark.parametrize("row", GIVING, ids=lambda row: row.moment)
+def test_who_pays_for_audits(row: Row) -> None:
+    lived_as_specified(row, 100)
+
+
+def lived_as_specified(row: Row, scale: int) -> None:
+    market = Market(DOMAIN, Parameters(TIMING, Wei(SEAT_STAKE_WEI * scale)), blockhash)
+    world = World(market, prices=(30 * scale, 40 * scale)).found(VALIDATORS[:20])
+    rewards: list[int] = []
+    world.observers.append(lambda _caller, _call, said: rewards.extend(rewards_in(said)))
     before = {who: world.worth(who) for who in EVERYBODY}
-    job_id = world.post()
+    job_id = world.post(reserve_wei=RESERVE * scale, fee_wei=2 * scale)
     row.happens(world, job_id)
     world.close(job_id)
     gained = {who: world.worth(who) - before[who] for who in EVERYBODY}
+    audits, by_user = fed(row, scale)
+    rewarded = sum(rewards)
     assert world.job(job_id).outcome is row.outcome
-    assert gained[USER] == row.user
-    assert tuple(gained[worker] for worker in WORKERS if gained[worker]) == row.workers
-    assert Counter(gained[each] for each in VALIDATORS if gained[each]) == row.validators
-    assert gained[STRANGER] == row.strangers
-    assert world.market.ledger.burned_by(job_id) == row.burned == -sum(gained.values())
+    assert gained[USER] == row.user * scale - by_user
+    assert tuple(gained[worker] for worker in WORKERS if gained[worker]) == tuple(gain * scale for gain in row.workers)
+    assert Counter(gained[each] for each in VALIDATORS if gained[each]) == {
+        gain * scale: count for gain, count in row.validators.items()
+    }
+    assert gained[STRANGER] == row.strangers * scale + rewarded
+    assert market.ledger.audit_pool() == audits
+    assert market.ledger.burned_by(job_id) == row.burned * scale + by_user - audits - rewarded
+    assert sum(gained.values()) + audits + market.ledger.burned_by(job_id) == 0
+
+
+def rewards_in(said: object) -> list[int]:
+    """What a stranger earned by poking, which would have burned."""
+    return [event.amount_wei for event in said if isinstance(event, PokeRewarded)] if isinstance(said, list) else []
+
+
+def test_the_pool_gets_its_part_of_those_rows_and_of_no_others() -> None:
+    assert {row.moment: fed(row, 100) for row in GIVING} == {
+        "user hides seed share": (40, 0),
+        "user hides test key": (40, 0),
+        "user ignores validators": (40, 0),
+        "one validator outlier, one silent": (40 + 980, 40),
+        "all validators silent twice": (2800, 0),
+        "normal pass": (40, 40),
+        "false pass, appealed, overturned": (2100, 0),
+        "false pass, found in INSPECT, overturned": (3500, 0),
+        "frivolous INSPECT appeal": (40, 40),
+    }

@@ -26,7 +26,7 @@ from morphware.protocol.units import TOKEN, Address, JobId, Wei
 
 pytestmark = pytest.mark.adapter
 
-TIMING = Timing(60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, seed_blocks=2)
+TIMING = Timing(60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, seed_blocks=2, audit_one_in=7)
 SEAT_STAKE = Wei(100 * TOKEN)
 FAST = ChainSettings(poll_s=0.05, patience_s=5)
 

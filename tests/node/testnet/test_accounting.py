@@ -35,7 +35,7 @@ from morphware.protocol.units import TOKEN, Address, JobId, Wei
 from tests.node.testnet.recorded import terms
 
 KEYS = {name: bytes([number + 1]) * 32 for number, name in enumerate(("user-1", "worker-1", "validator-1"))}
-TIMING = Timing(60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 2)
+TIMING = Timing(60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 60, 2, audit_one_in=10)
 SEAT_STAKE = Wei(100 * TOKEN)
 SUPPLY = Wei(10**6 * TOKEN)
 
@@ -123,7 +123,7 @@ async def test_every_token_is_found_wherever_it_goes(market: Market) -> None:
     assert after.jobs_wei == 210 * TOKEN
     assert after.market_wei == (1100 + 140 + 10 + 210) * TOKEN
     plain = after.to_plain()
-    assert list(plain) == ["user-1", "worker-1", "validator-1", "deployer", "contract", "burned"]
+    assert list(plain) == ["user-1", "worker-1", "validator-1", "deployer", "contract", "audits", "burned"]
     assert sum(map(int, plain.values())) == SUPPLY
 
 
@@ -187,7 +187,7 @@ async def test_an_unknown_function_is_counted_too(market: Market) -> None:
 
 
 def snapshot(block: int, wallet_wei: int) -> Balances:
-    return Balances(block, {"user-1": Holdings(wallet_wei, 0, 0)}, 0, 0, 0, wallet_wei)
+    return Balances(block, {"user-1": Holdings(wallet_wei, 0, 0)}, 0, 0, 0, 0, wallet_wei)
 
 
 def test_a_single_wei_that_appears_or_vanishes_is_an_error() -> None:

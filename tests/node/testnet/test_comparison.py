@@ -40,6 +40,7 @@ def as_specified() -> Played:
         rounds=ROUNDS,
         rewards_wei=rewards,
         burned_wei=SPECIFIED.burned_wei,
+        audits_wei=SPECIFIED.audits_wei,
     )
 
 

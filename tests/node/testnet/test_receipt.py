@@ -40,7 +40,7 @@ def described(display: JobDisplay, problem: str = "") -> dict[str, Any]:
 
 def snapshot(changes: dict[str, int]) -> Balances:
     accounts = {name: Holdings((1000 + changes.get(name, 0)) * TOKEN, 0, 0) for name in ACCOUNTS}
-    return Balances(1, accounts | {"deployer": Holdings(5_000 * TOKEN + 1, 0, 0)}, 0, 0, 0, 16_000 * TOKEN + 1)
+    return Balances(1, accounts | {"deployer": Holdings(5_000 * TOKEN + 1, 0, 0)}, 0, 0, 0, 0, 16_000 * TOKEN + 1)
 
 
 def gas() -> Gas:
@@ -97,7 +97,7 @@ def test_the_winner_is_the_cheapest_authentic_bid_and_is_paid_the_second() -> No
 
 def test_the_balances_list_everything_once_and_their_sums_agree() -> None:
     held = receipt_of_a_paid_job()["balances"]
-    assert set(held["before"]) == {*ACCOUNTS, "deployer", "contract", "burned"}
+    assert set(held["before"]) == {*ACCOUNTS, "deployer", "contract", "audits", "burned"}
     assert sum(map(int, held["before"].values())) == sum(map(int, held["after"].values()))
     assert held["sum"]["before"] == held["sum"]["after"] == str(sum(map(int, held["after"].values())))
     assert held["change"]["worker-2"] == str(41 * TOKEN)

@@ -12,7 +12,7 @@ from morphware.protocol.parameters import Timing
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import Wei
 
-TIMING = Timing(24, 24, 36, 30, 30, 36, 30, 24, 30, 48, 3, 3600, 1)
+TIMING = Timing(24, 24, 36, 30, 30, 36, 30, 24, 30, 48, 3, 3600, 1, audit_one_in=1)
 INPUTS = Inputs(
     reserve_wei=Wei(100),
     fee_wei=Wei(2),
@@ -40,7 +40,8 @@ def test_every_scenario_ends_and_what_is_lost_is_burned(name: str) -> None:
     specified = rehearse(scenario, SMALL)
     seats = sum(sum(each) for each in specified.seats_wei)
     assert specified.outcome is not Outcome.NONE
-    assert sum(specified.gains_wei.values()) + seats + sum(specified.rewards_wei) == -specified.burned_wei
+    gained = sum(specified.gains_wei.values()) + seats + sum(specified.rewards_wei)
+    assert gained + specified.audits_wei == -specified.burned_wei
     assert specified.states[-1] is State.CLOSED
     if scenario.vanishing is not None:
         assert scenario.vanishing.state in specified.states, "the scenario goes through the state that it names"
@@ -58,6 +59,7 @@ def five(name: str) -> Scenario:
         garbage=scenario.garbage,
         liars=5 if 0 < scenario.liars == scenario.seats else 3 if scenario.liars else 0,
         is_user_mistaken=scenario.is_user_mistaken,
+        is_audited=scenario.is_audited,
         vanishing=scenario.vanishing,
     )
 
@@ -74,21 +76,39 @@ TABLE = {
     "vanish:X_DISPUTE:winner": (Outcome.WORKER_FAULT, 25, -50, {0: 5}, 25),
     "vanish:DISCLOSE:winner": (Outcome.WORKER_FAULT, 25, -50, {0: 5}, 25),
     "vanish:KEYING:both": (Outcome.MUTUAL_ABORT, -12, -12, {0: 5}, 24),
-    "vanish:VCOMMIT:validator": (Outcome.PAID, -48, 40, {-14: 1, 2: 4}, 14),
-    "vanish:VCOMMIT:validators": (Outcome.INCONCLUSIVE, 0, 40, {-14: 10}, 100),
+    "vanish:VCOMMIT:validator": (Outcome.PAID, -48, 40, {-14: 1, 2: 4}, 14 - 2),
+    "vanish:VCOMMIT:validators": (Outcome.INCONCLUSIVE, 0, 40, {-14: 10}, 100 - 28),
     "vanish:CLAIMABLE:winner": (Outcome.WORKER_FAULT, 15, -50, {2: 5}, 25),
     "bad-keys": (Outcome.PAID, -50, 40, {2: 5}, 0),
-    "captured-committee": (Outcome.REJECTED, -10, -15, {-35: 3, 2: 13}, 104),
-    "appeal": (Outcome.REJECTED, -10, -15, {-35: 5, 2: 11}, 178),
+    "captured-committee": (Outcome.REJECTED, -10, -15, {-35: 3, 2: 13}, 104 - 21),
+    "appeal": (Outcome.REJECTED, -10, -15, {-35: 5, 2: 11}, 178 - 35),
     "appeal:mistaken": (Outcome.PAID, -72, 40, {2: 16}, 0),
+    "audit": (Outcome.PAID, -50, 40, {2: 8}, 0),
+    "lazy-committee": (Outcome.REJECTED, -6, -15, {-35: 5, 2: 3}, 15 + 175 - 35),
 }
-"""Outcome, end user, winner, validators, burned: rows of PROTOCOL.md 5.3, one of them (a silent validator) apart."""
+"""Outcome, end user, winner, validators, burned: rows of PROTOCOL.md 5.3, a silent validator and the audits apart.
+
+A fifth of all slashes is for audits, and does not burn; a hundredth of these small prices is nothing."""
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_the_rehearsal_is_the_table_of_who_loses_what(name: str) -> None:
     outcome, user, winner, seats, burned = TABLE[name]
     assert gains(rehearse(five(name), INPUTS)) == (outcome, user, winner, Counter(seats), burned)
+
+
+def test_an_audit_costs_the_pool_three_fees_unless_it_finds_the_committee_wrong() -> None:
+    assert rehearse(five("audit"), INPUTS).audits_wei == -6
+    assert rehearse(five("lazy-committee"), INPUTS).audits_wei == 175 // 5
+    for name in ("audit", "lazy-committee"):
+        assert State.DRAWING in rehearse(find(name), SMALL).states
+
+
+def test_only_a_scenario_about_audits_has_one() -> None:
+    for name in all_names():
+        states = rehearse(find(name), SMALL).states
+        has_larger_rounds = any(word in name for word in ("appeal", "captured", "DRAWING", "validator"))
+        assert has_larger_rounds or find(name).is_audited or State.DRAWING not in states
 
 
 def test_a_vanished_winner_leaves_the_price_to_those_who_stay() -> None:
