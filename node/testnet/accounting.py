@@ -13,6 +13,7 @@ import msgspec
 import trio
 
 from morphware.node.amounts import format_tokens
+from morphware.node.chain.abi import decode_values
 from morphware.node.chain.calldata import market_interface, token_interface
 from morphware.node.chain.deployment import Deployment
 from morphware.node.chain.errors import RpcRefusal
@@ -236,6 +237,9 @@ class Gas:
         }
 
 
+MULTICALL: Final = "multicall"
+MULTICALL_MOST: Final = 4
+"""So many of the calls that share a transaction are named."""
 ROLES: Final = {"user": 0, "worker": 1, "validator": 2, "deployer": 3, "other": 4}
 
 
@@ -300,4 +304,11 @@ def _function(sent: _Sent, functions: Mapping[tuple[bytes, bytes], str]) -> str:
         return "deploy"
     if not sent.input:
         return "send coins"
-    return functions.get((bytes(sent.to), bytes(sent.input[:4])), "unknown")
+    name = functions.get((bytes(sent.to), bytes(sent.input[:4])), "unknown")
+    if name != MULTICALL:
+        return name
+    try:
+        [inside] = decode_values(["bytes[]"], bytes(sent.input[4:]))
+    except ValueError:
+        return name
+    return "+".join(functions.get((bytes(sent.to), data[:4]), "unknown") for data in inside[:MULTICALL_MOST]) or name
