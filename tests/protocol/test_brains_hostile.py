@@ -206,7 +206,7 @@ def test_a_winner_that_has_half_of_the_files_declines_in_time_and_stays_declined
 
 
 def test_a_winner_that_has_all_files_accepts() -> None:
-    mute = {"worker 0": frozenset({fx.FetchBundle})}
+    mute: dict[str, frozenset[type]] = {"worker 0": frozenset({fx.FetchBundle})}
     place = Marketplace(1, faults=Faults(mute=mute)).run_to(State.KEYED)
     brain = _copy(place.nodes["worker 0"])
     brain.handle(ev.BundleFetched("train"), place.moment)
