@@ -69,6 +69,11 @@ class ChainSection(_Section, frozen=True, kw_only=True):
         int, Meta(ge=0, le=86_400, description="Seconds for which a late job is left to those with more at stake.")
     ] = 30
 
+    relay: Annotated[
+        bool,
+        Meta(description="Share transactions: others may bring what this node signs on chain, and it theirs."),
+    ] = True
+
     def __repr__(self) -> str:
         return f"ChainSection(rpc_url={redact_url(self.rpc_url)!r}, chain_id={self.chain_id!r}, …)"
 

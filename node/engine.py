@@ -31,7 +31,16 @@ from morphware.node.treasury import Treasury
 from morphware.protocol import chain_events as ce
 from morphware.protocol.brain import Identity
 from morphware.protocol.effects import Effect, Finish
-from morphware.protocol.events import BidHeard, BidKeyHeard, Event, Moment, ReportHeard, Started, TimePassed
+from morphware.protocol.events import (
+    Event,
+    Moment,
+    ReportHeard,
+    Said,
+    SignedBidsHeard,
+    SignedReportHeard,
+    Started,
+    TimePassed,
+)
 from morphware.protocol.states import State
 from morphware.protocol.units import JobId, Timestamp, Wei
 from morphware.protocol.user import SEALED_BIDS_MOST, Submission, user_job_id
@@ -122,11 +131,11 @@ class Engine:
             effects = self._let_handle(machine, event, is_behind=not self._is_live, is_kept=True)
         self._perform(machine, effects)
 
-    def hear(self, job_id: JobId, event: BidHeard | BidKeyHeard | ReportHeard) -> None:
-        """A peer said something of a bid or a report: only its job's end user or winner has a use for it.
+    def hear(self, job_id: JobId, event: Said) -> None:
+        """A peer said something of a bid or a report: only its job's end user, winner or committee has a use for it.
 
         Rooms are bounded: a bid's by what is kept of all of them, a report's by the committee, as the rules of gossip
-        let through only what opens a commitment on chain.
+        let through only what opens a commitment on chain, or what a member of the newest committee signed.
         """
         view = self.views.get(job_id)
         if view is None:
@@ -135,9 +144,18 @@ class Engine:
             if view.winner == self.identity.account:
                 self.tell(job_id, WORKER, event)
             return
+        if isinstance(event, SignedReportHeard):
+            if self.identity.relaying is not None and self.identity.account in view.validators:
+                self.tell(job_id, VALIDATOR, event)
+            return
         if (job_id, USER) not in self.machines:
             return
-        is_on_chain = view.has_bid(event.bidder, event.commitment)
+        if isinstance(event, SignedBidsHeard):
+            is_on_chain = False
+            if self.identity.relaying is None:
+                return
+        else:
+            is_on_chain = view.has_bid(event.bidder, event.commitment)
         if self._heard[job_id] < 2 * SEALED_BIDS_MOST or is_on_chain:
             self._heard[job_id] += 1
             self.tell(job_id, USER, event)

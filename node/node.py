@@ -44,11 +44,12 @@ from morphware.node.retention import Retention
 from morphware.node.runner.runner import SandboxRunner
 from morphware.node.speech import Listener, Speaker
 from morphware.node.treasury import Treasury
-from morphware.protocol.brain import Identity
+from morphware.protocol.brain import Identity, Relaying
 from morphware.protocol.calls import PublishNode
 from morphware.protocol.chain_events import NodePublished
 from morphware.protocol.commitments import Domain
 from morphware.protocol.gossip import Knowledge, net_of
+from morphware.protocol.signatures import sign_digest
 from morphware.protocol.worker import WorkerPolicy
 
 log = structlog.get_logger()
@@ -101,6 +102,7 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
             artifacts: LibtorrentArtifacts = await nursery.start(serve_artifacts, torrents)
             remember_port(journal, "artifacts", artifacts.address[1])
 
+            relaying = Relaying(partial(sign_digest, keys.private_key), await chain.lag_s(config.chain.finality_blocks))
             engine = Engine(
                 journal=journal,
                 chain=chain,
@@ -114,6 +116,7 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
                     patience_s=config.chain.patience_s,
                     torrent=artifacts.address,
                     seat_stake_wei=parameters.seat_stake_wei,
+                    relaying=relaying if config.chain.relay else None,
                 ),
                 roles=Roles(frozenset(config.node.roles), _policy(config), config.worker.capacity),
                 feed=feed,

@@ -16,6 +16,7 @@ import trio
 
 from morphware.node.artifacts.bundles import open_bundle, publish_folder
 from morphware.node.artifacts.errors import ArtifactCorrupt, ArtifactTooLarge, DiskFull, SourceRefused
+from morphware.node.chain.calldata import name_of
 from morphware.node.curve import Curve
 from morphware.node.directory import Directory
 from morphware.node.errors import MorphwareError
@@ -28,6 +29,7 @@ from morphware.node.speech import Speaker
 from morphware.node.treasury import Treasury
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.effects import (
+    Appraise,
     Effect,
     Evaluate,
     FetchBundle,
@@ -41,6 +43,7 @@ from morphware.protocol.effects import (
     Train,
 )
 from morphware.protocol.events import (
+    Appraised,
     BundleFailed,
     BundleFetched,
     BundlesSealed,
@@ -52,6 +55,7 @@ from morphware.protocol.events import (
     ModelSealed,
     TrainingEnded,
 )
+from morphware.protocol.messages import ReportSigned
 from morphware.protocol.units import BAD_MODEL, HASH_BYTES, Address, JobId, Timestamp, Wei
 from morphware.protocol.view import JobView
 
@@ -96,6 +100,8 @@ class Performer:
                 return await self._send(machine, effect)
             case Publish(body=body):
                 await self.speaker.say(job_id, body)
+                if isinstance(body, ReportSigned):  # its validator has tested, whoever brings its commitment on chain
+                    self.feed.say("signed", job_id=job_id.hex(), role=machine.role)
             case SealBundles():
                 return await self._seal_bundles(machine, effect)
             case Prefetch():
@@ -110,6 +116,8 @@ class Performer:
                 return await self._evaluate(machine, effect, effect.until - chain_time())
             case Fund():
                 return await self._fund(machine, effect)
+            case Appraise():
+                return await self._appraise(effect)
             case Finish():
                 pass  # the engine ends the machine itself
         return None
@@ -123,7 +131,7 @@ class Performer:
         return self.job_folder(machine.job_id) / machine.role
 
     async def _send(self, machine: Machine, effect: Send) -> CallDone | CallRefused:
-        name = type(effect.call).__name__
+        name = name_of(effect.call)
         job_id = machine.job_id.hex()
         self.feed.say("sending", job_id=job_id, role=machine.role, call=name)
         result = await self.chain.send(effect.call, effect_id=f"{job_id}/{machine.role}/{effect.id}")
@@ -140,6 +148,24 @@ class Performer:
         promised = self.promised(machine)
         free = await self.treasury.fund_bonds(effect.amount_wei, most=1, besides=promised)
         return Funded(effect.id, Wei(max(0, free - promised)))
+
+    async def _appraise(self, effect: Appraise) -> Appraised:
+        """All accounts side by side; there are no more of them than a batch has bids."""
+        free_wei: dict[Address, Wei] = {}
+        failures: list[MorphwareError] = []
+
+        async def read(account: Address) -> None:
+            try:
+                free_wei[account] = await self.chain.free_balance(account)
+            except MorphwareError as error:
+                failures.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for account in effect.accounts:
+                nursery.start_soon(read, account)
+        if failures:
+            raise failures[0]
+        return Appraised(effect.id, tuple(free_wei[account] for account in effect.accounts))
 
     # --- artifacts --------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from morphware.protocol.artifacts import SealedFile
-from morphware.protocol.calls import Call
+from morphware.protocol.calls import Call, Multicall
 from morphware.protocol.chain_events import ChainEvent
 from morphware.protocol.units import Address, Timestamp, Wei
 
@@ -137,7 +137,7 @@ class Chain(Protocol):
     @property
     def account(self) -> Address: ...
 
-    async def send(self, call: Call, *, effect_id: str) -> Receipt | Refused:
+    async def send(self, call: Call | Multicall, *, effect_id: str) -> Receipt | Refused:
         """Carry out a call once: a call that was sent before under this id (before a crash, say) is not sent again."""
         ...
 

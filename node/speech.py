@@ -7,22 +7,23 @@ from typing import Final
 
 import structlog
 import trio
-from eth_keys.datatypes import PrivateKey
 
 from morphware.node.directory import TORRENT_PREFIX
 from morphware.node.feed import Feed
 from morphware.node.gossip.pubsub import GossipMessage
 from morphware.node.keys import Keys
 from morphware.node.ports import Gossip, PeerAddress
+from morphware.protocol.calls import SignedBid, SignedReport
 from morphware.protocol.chain_events import NodePublished
 from morphware.protocol.codec import decode, encode
-from morphware.protocol.events import BidHeard, BidKeyHeard, ReportHeard
+from morphware.protocol.events import BidHeard, BidKeyHeard, ReportHeard, Said, SignedBidsHeard, SignedReportHeard
 from morphware.protocol.gossip import Knowledge, all_topics, judge, topic_of
 from morphware.protocol.messages import (
     BODIES,
     TYPE_OF,
     BidKey,
     BidSealed,
+    BidsSigned,
     Body,
     Envelope,
     JobAnnounce,
@@ -30,9 +31,11 @@ from morphware.protocol.messages import (
     NodeRecord,
     ReportNotice,
     ReportOpening,
+    ReportSigned,
     signed,
 )
 from morphware.protocol.records import record_digest
+from morphware.protocol.signatures import sign_digest
 from morphware.protocol.units import Address, JobId
 from morphware.protocol.verdicts import Verdict
 from morphware.protocol.view import report_of
@@ -90,10 +93,9 @@ class Speaker:
 
     def _signed_record(self, bare: NodeRecord) -> NodeRecord:
         digest = record_digest(self.knowledge.domain, self.account, bare)
-        signature = PrivateKey(self.private_key).sign_msg_hash(digest).to_bytes()
         return NodeRecord(
             **{name: getattr(bare, name) for name in bare.__struct_fields__ if name != "signature"},
-            signature=signature[:64] + bytes([signature[64] + 27]),
+            signature=sign_digest(self.private_key, digest),
         )
 
 
@@ -102,7 +104,7 @@ class Listener:
     """Judges what peers send before it is forwarded, and then hands on what concerns this node."""
 
     knowledge: Knowledge
-    on_said: Callable[[JobId, BidHeard | BidKeyHeard | ReportHeard], None]
+    on_said: Callable[[JobId, Said], None]
     on_record: Callable[[NodePublished], None]
     on_move: Callable[[Address, PeerAddress], None]
 
@@ -136,6 +138,12 @@ class Listener:
             case ReportOpening():
                 report = report_of(author, body.metric_e6, body.fingerprint_e9, body.prediction_root, body.salt)
                 self.on_said(job_id, ReportHeard(body.round, report))
+            case BidsSigned():
+                bids = tuple(SignedBid(author, bid.commitment, bid.signature) for bid in body.bids)
+                self.on_said(job_id, SignedBidsHeard(bids))
+            case ReportSigned(round=number, sealed=sealed):
+                signed_report = SignedReport(author, sealed.commitment, sealed.signature)
+                self.on_said(job_id, SignedReportHeard(number, signed_report))
             case NodeRecord():
                 torrent = f"{TORRENT_PREFIX}{body.torrent_host}:{body.torrent_port}"
                 addresses = (*body.addresses[:7], torrent)

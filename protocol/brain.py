@@ -11,12 +11,12 @@ thought, or the account had to be funded first.  Silence would cost a bond; a re
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from morphware.protocol import chain_events as ce
-from morphware.protocol.calls import Appeal, InspectAppeal, JobCall, Poke
+from morphware.protocol.calls import Appeal, InspectAppeal, JobCall, Multicall, Poke
 from morphware.protocol.commitments import Domain
 from morphware.protocol.crypto import Unopenable, Unsealable, derive, seal, unseal
 from morphware.protocol.effects import Effect, Finish, Fund, Send
@@ -32,8 +32,20 @@ ATTEMPTS: Final = 5
 RETRY_S: Final = 3
 RETRY_MOST_S: Final = 300
 NOTHING_STAKED: Final = Wei(0)
-RACES: Final = frozenset({"WrongState", "TooEarly", "AlreadyDone", "AlreadyDisclosed"})
+RACES: Final = frozenset({"WrongState", "TooEarly", "AlreadyDone", "AlreadyDisclosed", "NothingTaken"})
 """Refusals that only say that somebody else was quicker, or the chain a moment behind: no person has to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relaying:
+    """How a node shares transactions with others, if its owner wants it to.
+
+    ``sign`` gives the account's signature (r, s, v) of an EIP-712 digest, the same one whenever it is asked;
+    ``lag_s`` is how far the newest final block, which is all that a brain sees, lies behind the newest one.
+    """
+
+    sign: Callable[[bytes], bytes] = field(repr=False)
+    lag_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,8 @@ class Identity:
     """Who the brain acts for, where, and whom it can look up (addresses to X25519 public keys).
 
     ``torrent`` is the host and port at which this node serves artifacts; ``patience_s`` is how long it leaves a late
-    job to those with more at stake before it pokes itself; ``seat_stake_wei`` is what a validator's seat holds.
+    job to those with more at stake before it pokes itself; ``seat_stake_wei`` is what a validator's seat holds;
+    without ``relaying`` the node brings its own commitments on chain, each call by itself, and nobody else's.
     """
 
     domain: Domain
@@ -52,6 +65,7 @@ class Identity:
     patience_s: int = 30
     torrent: tuple[str, int] = ("", 0)
     seat_stake_wei: Wei = NOTHING_STAKED
+    relaying: Relaying | None = None
 
 
 class Brain(ABC):
@@ -161,7 +175,7 @@ class Brain(ABC):
             self._wanted.append(effect)
         return is_new
 
-    def call(self, key: str, call: JobCall) -> bool:
+    def call(self, key: str, call: JobCall | Multicall) -> bool:
         """Want a call, once, and again after a refusal while it is still wanted; whether it is wanted anew."""
         attempts, retry_at = self._refused.get(key, (0, Timestamp(0)))
         return self.at(retry_at) and self.ask(Send(_effect_id(key, attempts), call))
@@ -172,6 +186,10 @@ class Brain(ABC):
             return True
         self._wakes.append(Timestamp(moment))
         return False
+
+    def has_failed(self, key: str) -> bool:
+        """Whether a call was refused at least once."""
+        return key in self._refused
 
     def is_refused(self, key: str) -> bool:
         """Whether a call was refused so often that it may be given up."""

@@ -420,5 +420,15 @@ JobCall = (
     | InspectAppeal
     | Poke
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Multicall:
+    """Several calls about one job in one transaction, in this order: all of them, or none."""
+
+    job_id: JobId
+    calls: tuple[JobCall, ...]
+
+
 AccountCall = Approve | Deposit | Withdraw | Stake | RequestUnstake | Unstake | FundAudits | PublishNode
 Call = JobCall | AccountCall

@@ -7,7 +7,7 @@ The engine stores effects before it performs them, and performs again, after a c
 from dataclasses import dataclass
 
 from morphware.protocol.artifacts import SealedFile
-from morphware.protocol.calls import JobCall
+from morphware.protocol.calls import JobCall, Multicall
 from morphware.protocol.messages import Body
 from morphware.protocol.units import Address, Timestamp, Wei
 
@@ -17,7 +17,7 @@ class Send:
     """Carry out a call on the chain. Answers: ``CallDone`` or ``CallRefused``."""
 
     id: str
-    call: JobCall
+    call: JobCall | Multicall
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,14 @@ class Fund:
 
 
 @dataclass(frozen=True, slots=True)
+class Appraise:
+    """Look up what these accounts have as free balance in the market. Answer: ``Appraised``."""
+
+    id: str
+    accounts: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The job is over for this role: write its canonical log line and let its resources go."""
 
@@ -121,4 +129,4 @@ class Finish:
     summary: str
 
 
-Effect = Send | Publish | SealBundles | Prefetch | FetchBundle | Train | SealModel | Evaluate | Fund | Finish
+Effect = Send | Publish | SealBundles | Prefetch | FetchBundle | Train | SealModel | Evaluate | Fund | Appraise | Finish

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from morphware.protocol.artifacts import SealedFile
-from morphware.protocol.calls import Report
+from morphware.protocol.calls import Report, SignedBid, SignedReport
 from morphware.protocol.chain_events import ChainEvent
 from morphware.protocol.units import Address, Timestamp, Wei
 
@@ -62,6 +62,21 @@ class BidKeyHeard:
     bidder: Address
     commitment: bytes
     key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBidsHeard:
+    """A worker gossiped its signed commitments, for the end user to bring on chain; they are of one bidder."""
+
+    bids: tuple[SignedBid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReportHeard:
+    """A validator gossiped its signed commitment in a round, for one of its fellows to bring on chain."""
+
+    round: int
+    report: SignedReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +144,16 @@ class Funded:
     free_wei: Wei
 
 
+@dataclass(frozen=True, slots=True)
+class Appraised:
+    """The free balances that were asked for, in the order of the accounts."""
+
+    effect_id: str
+    free_wei: tuple[Wei, ...]
+
+
+Said = BidHeard | BidKeyHeard | SignedBidsHeard | SignedReportHeard | ReportHeard
+"""What peers say that one role in a job has a use for."""
 LocalEvent = (
     TimePassed
     | Started
@@ -136,6 +161,8 @@ LocalEvent = (
     | CallRefused
     | BidHeard
     | BidKeyHeard
+    | SignedBidsHeard
+    | SignedReportHeard
     | ReportHeard
     | BundlesSealed
     | BundleFetched
@@ -144,5 +171,6 @@ LocalEvent = (
     | ModelSealed
     | Evaluated
     | Funded
+    | Appraised
 )
 Event = ChainEvent | LocalEvent

@@ -18,6 +18,7 @@ from morphware.protocol.messages import (
     LIFETIME_S,
     BidKey,
     BidSealed,
+    BidsSigned,
     Body,
     Envelope,
     JobAnnounce,
@@ -27,10 +28,12 @@ from morphware.protocol.messages import (
     NodeRecord,
     ReportNotice,
     ReportOpening,
+    ReportSigned,
     is_genuine,
     message_id,
 )
 from morphware.protocol.records import is_record_signed
+from morphware.protocol.signatures import commit_digest, commit_report_digest, is_signed_by
 from morphware.protocol.states import State
 from morphware.protocol.units import Address, JobId
 from morphware.protocol.verdicts import Accept, Ignore, Reject, Verdict
@@ -42,17 +45,32 @@ V = TypeVar("V")
 CLOCK_SKEW_S: Final = 60
 CHAIN_SKEW_S: Final = 30
 """A peer may have seen the chain this much further than we have, before its keys count as shown too early."""
+NEWS_S: Final = 2
+"""So much earlier a peer may have seen the very block at which bidding ended: its own bid's key is not too early."""
 SEEN_MOST: Final = 50_000
 RECORDS_MOST: Final = 10_000
 SEALED_BIDS_PER_AUTHOR: Final = 8
+SIGNED_REPORTS_PER_ROUND: Final = 3
+"""A round begins again when the one side's keys are disclosed, and when the other's are."""
 AUTHOR_RATE_S: Final = 1.0
 AUTHOR_BURST: Final = 20
+
+NO_COMMITMENT: Final = bytes(32)
+NO_ROUND: Final = -1
+"""Bids are of no round."""
 
 TOPICS: Final[dict[str, frozenset[MessageType]]] = {
     "nodes": frozenset({MessageType.NODE_RECORD}),
     "jobs": frozenset({MessageType.JOB_ANNOUNCE}),
-    "bids": frozenset({MessageType.BID_SEALED, MessageType.BID_KEY}),
-    "val": frozenset({MessageType.MODEL_READY, MessageType.REPORT_NOTICE, MessageType.REPORT_OPENING}),
+    "bids": frozenset({MessageType.BID_SEALED, MessageType.BID_KEY, MessageType.BIDS_SIGNED}),
+    "val": frozenset(
+        {
+            MessageType.MODEL_READY,
+            MessageType.REPORT_NOTICE,
+            MessageType.REPORT_OPENING,
+            MessageType.REPORT_SIGNED,
+        }
+    ),
 }
 SHARDED: Final = frozenset({"bids", "val"})
 
@@ -89,6 +107,7 @@ class Knowledge:
     sealed: OrderedDict[tuple[bytes, bytes], int] = field(default_factory=OrderedDict)
     rates: OrderedDict[bytes, tuple[float, float]] = field(default_factory=OrderedDict)
     heard_keys: OrderedDict[tuple[bytes, bytes, bytes], int] = field(default_factory=OrderedDict)
+    signed: OrderedDict[tuple[bytes, bytes, int], int] = field(default_factory=OrderedDict)
     expiries: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _chain_ahead_s: float | None = None
 
@@ -169,6 +188,10 @@ def _judge_body(envelope: Envelope, body: Body, knowledge: Knowledge, now: float
             return _judge_notice(envelope, body, knowledge)
         case ReportOpening():
             return _judge_opening(envelope, body, knowledge)
+        case BidsSigned():
+            return _judge_signed_bids(envelope, body, knowledge)
+        case ReportSigned():
+            return _judge_signed_report(envelope, body, knowledge)
 
 
 def _judge_record(envelope: Envelope, record: NodeRecord, knowledge: Knowledge, now: float) -> Verdict:
@@ -224,9 +247,9 @@ def _judge_bid_key(envelope: Envelope, key: BidKey, knowledge: Knowledge, now: f
         return Ignore("the job is not on chain yet")
     if view.state is State.BIDDING:
         chain_time = knowledge.chain_time(now)
-        if chain_time is None or view.deadline - CHAIN_SKEW_S <= chain_time < view.deadline:
+        if chain_time is None or view.deadline - CHAIN_SKEW_S <= chain_time < view.deadline - NEWS_S:
             return Ignore("bidding may not be over")
-        if chain_time < view.deadline:
+        if chain_time < view.deadline - NEWS_S:
             return Reject("a bid's key must not be shown before bidding is over")
     elif view.state is not State.REVEALING:
         return Ignore("the auction is over")
@@ -234,6 +257,46 @@ def _judge_bid_key(envelope: Envelope, key: BidKey, knowledge: Knowledge, now: f
         return Ignore("no such commitment of this author is on chain")
     if (envelope.job, envelope.author, key.commitment) in knowledge.heard_keys:
         return Ignore("this bid's key was heard")
+    return Accept()
+
+
+def _judge_signed_bids(envelope: Envelope, signed: BidsSigned, knowledge: Knowledge) -> Verdict:
+    """BIDS_SIGNED: a known job takes bids, its author signed each of these, and says so once."""
+    job_id, author = JobId(envelope.job), Address(envelope.author)
+    view = knowledge.jobs.get(job_id)
+    if view is None:
+        return Ignore("the job is not on chain yet")
+    if view.user == author:
+        return Reject("the end user does not bid on its own job")
+    if view.state is not State.BIDDING:
+        return Ignore("bidding is over")
+    if (job_id, author, NO_ROUND) in knowledge.signed:
+        return Ignore("its author's bids were heard")
+    commitments = [bid.commitment for bid in signed.bids]
+    if len(set(commitments)) < len(commitments) or NO_COMMITMENT in commitments:
+        return Reject("it repeats a bid, or holds none")
+    for bid in signed.bids:
+        digest = commit_digest(knowledge.domain, job_id, author, bid.commitment)
+        if not is_signed_by(author, digest, bid.signature):
+            return Reject("its author did not sign this bid")
+    return Accept()
+
+
+def _judge_signed_report(envelope: Envelope, signed: ReportSigned, knowledge: Knowledge) -> Verdict:
+    """REPORT_SIGNED: its author sits on the committee that tests, has not committed yet, and signed this."""
+    newest = _committee_of(envelope, signed.round, knowledge)
+    if not isinstance(newest, RoundView):
+        return newest
+    job_id, author = JobId(envelope.job), Address(envelope.author)
+    if knowledge.jobs[job_id].state is not State.VCOMMIT:
+        return Ignore("reports are not being committed to")
+    if author in newest.committed:
+        return Ignore("its author's commitment is on chain")
+    if knowledge.signed.get((job_id, author, signed.round), 0) >= SIGNED_REPORTS_PER_ROUND:
+        return Ignore("its author signed often enough")
+    digest = commit_report_digest(knowledge.domain, job_id, signed.round, author, signed.sealed.commitment)
+    if signed.sealed.commitment == NO_COMMITMENT or not is_signed_by(author, digest, signed.sealed.signature):
+        return Reject("its author did not sign this commitment")
     return Accept()
 
 
@@ -302,6 +365,9 @@ def _remember(envelope: Envelope, body: Body, knowledge: Knowledge, now: float) 
     if isinstance(body, BidKey):
         # by author, too: who copied another's commitment may show any key, and only the bidder's own opens the bid
         _put(knowledge.heard_keys, (envelope.job, envelope.author, body.commitment), envelope.sequence)
+    if isinstance(body, BidsSigned | ReportSigned):
+        what = (envelope.job, envelope.author, body.round if isinstance(body, ReportSigned) else NO_ROUND)
+        _put(knowledge.signed, what, knowledge.signed.get(what, 0) + 1)
     if isinstance(body, NodeRecord):
         knowledge.peer_keys[Address(envelope.author)] = body.peer_key
         _put(knowledge.expiries, envelope.author, body.expires_at)

@@ -16,11 +16,12 @@ no transaction could be encoded from them.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Final
 
 from morphware.protocol import calls, rules
-from morphware.protocol.calls import Call, JobCall, Option, Post, Terms
+from morphware.protocol.calls import Call, JobCall, Multicall, Option, Post, Terms
 from morphware.protocol.chain_events import ChainEvent, JobPosted, NodePublished, StateChanged
 from morphware.protocol.commitments import Domain, job_id_of
 from morphware.protocol.job import NOBODY, RULES, Job, Party
@@ -77,8 +78,23 @@ class Market:
     registry: Registry = field(default_factory=Registry)
     jobs: dict[JobId, Job] = field(default_factory=dict)
 
-    def execute(self, caller: Address, call: Call, now: Timestamp, block: int) -> list[ChainEvent] | Refusal:
+    def execute(
+        self, caller: Address, call: Call | Multicall, now: Timestamp, block: int
+    ) -> list[ChainEvent] | Refusal:
         """One transaction: its events, or why it was refused."""
+        if not isinstance(call, Multicall):
+            return self._carry_out(caller, call, now, block)
+        before = deepcopy((self.ledger, self.registry, self.jobs))
+        events: list[ChainEvent] = []
+        for each in call.calls:
+            result = self._carry_out(caller, each, now, block)
+            if not isinstance(result, list):  # all of them, or none
+                self.ledger, self.registry, self.jobs = before
+                return result
+            events += result
+        return events
+
+    def _carry_out(self, caller: Address, call: Call, now: Timestamp, block: int) -> list[ChainEvent] | Refusal:
         match call:
             case calls.Approve():
                 return []  # the token's business: the market sees only the deposit that follows

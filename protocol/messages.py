@@ -34,6 +34,8 @@ class MessageType(IntEnum):
     MODEL_READY = 6
     REPORT_NOTICE = 7
     REPORT_OPENING = 8
+    BIDS_SIGNED = 11
+    REPORT_SIGNED = 12
 
 
 class Envelope(Wire, frozen=True):
@@ -92,6 +94,26 @@ class BidKey(Wire, frozen=True):
     key: Hash
 
 
+class SignedCommitment(Wire, frozen=True):
+    """A commitment, and its account's EIP-712 signature of it: whoever has both may bring it on chain."""
+
+    commitment: Hash
+    signature: Annotated[bytes, msgspec.Meta(min_length=65, max_length=65)]
+
+
+class BidsSigned(Wire, frozen=True):
+    """All bids of one worker, decoys included, for the job's end user to bring on chain with those of others."""
+
+    bids: Annotated[tuple[SignedCommitment, ...], msgspec.Meta(min_length=1, max_length=4)]
+
+
+class ReportSigned(Wire, frozen=True):
+    """A validator's commitment to its report, for one of the committee to bring on chain with those of others."""
+
+    round: U8
+    sealed: SignedCommitment
+
+
 class ModelReady(Wire, frozen=True):
     """The winner's model is on chain and in the swarm."""
 
@@ -148,7 +170,17 @@ class ModelManifest(Wire, frozen=True):
     x_box: Annotated[bytes, msgspec.Meta(min_length=80, max_length=80)]
 
 
-Body = NodeRecord | JobAnnounce | BidSealed | BidKey | ModelReady | ReportNotice | ReportOpening
+Body = (
+    NodeRecord
+    | JobAnnounce
+    | BidSealed
+    | BidKey
+    | ModelReady
+    | ReportNotice
+    | ReportOpening
+    | BidsSigned
+    | ReportSigned
+)
 
 BODIES: Final[dict[int, type[Body]]] = {
     MessageType.NODE_RECORD: NodeRecord,
@@ -158,6 +190,8 @@ BODIES: Final[dict[int, type[Body]]] = {
     MessageType.MODEL_READY: ModelReady,
     MessageType.REPORT_NOTICE: ReportNotice,
     MessageType.REPORT_OPENING: ReportOpening,
+    MessageType.BIDS_SIGNED: BidsSigned,
+    MessageType.REPORT_SIGNED: ReportSigned,
 }
 TYPE_OF: Final[dict[type[Body], MessageType]] = {body: MessageType(number) for number, body in BODIES.items()}
 LIFETIME_S: Final[dict[MessageType, int]] = {
@@ -168,6 +202,8 @@ LIFETIME_S: Final[dict[MessageType, int]] = {
     MessageType.MODEL_READY: 600,
     MessageType.REPORT_NOTICE: 600,
     MessageType.REPORT_OPENING: 600,
+    MessageType.BIDS_SIGNED: 3600,
+    MessageType.REPORT_SIGNED: 3600,
 }
 
 

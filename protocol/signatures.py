@@ -6,7 +6,7 @@ the commitment, so that a relayer can leave it out but never change it.
 
 from typing import Final
 
-from eth_keys.datatypes import Signature
+from eth_keys.datatypes import PrivateKey, Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils import ValidationError
 
@@ -20,6 +20,7 @@ COMMIT_TYPEHASH: Final = keccak(b"Commit(bytes32 jobId,address bidder,bytes32 co
 COMMIT_REPORT_TYPEHASH: Final = keccak(b"CommitReport(bytes32 jobId,uint8 round,address validator,bytes32 commitment)")
 
 SIGNATURE_BYTES: Final = 65
+V_BASE: Final = 27
 HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 """Half of secp256k1's order: of the two signatures that mean the same, only the one with the lower s is accepted."""
 
@@ -35,6 +36,12 @@ def commit_report_digest(
     """What a validator signs."""
     number = round_number.to_bytes(WORD_BYTES, "big")
     return _typed(domain, COMMIT_REPORT_TYPEHASH + _word(job_id) + number + _word(validator) + _word(commitment))
+
+
+def sign_digest(private_key: bytes, digest: bytes) -> bytes:
+    """An account's signature (r, s, v; v is 27 or 28) of a digest; the same key and digest always give the same."""
+    signature: bytes = PrivateKey(private_key).sign_msg_hash(digest).to_bytes()
+    return signature[:-1] + bytes([signature[-1] + V_BASE])
 
 
 def is_signed_by(signer: Address, digest: bytes, signature: bytes) -> bool:

@@ -3,7 +3,7 @@
 | state | what it does |
 |---|---|
 | (not posted) | seals the three folders, posts the job |
-| BIDDING | announces the job to whoever joined late |
+| BIDDING | announces the job to whoever joined late; brings signed bids on chain together |
 | REVEALING | opens every bid whose key was gossiped, in one batch if all are in time |
 | AWARDED | seals training and code keys to the winner |
 | KEY_DISPUTE | publishes training and code keys, for the winner could not open its box |
@@ -52,7 +52,9 @@ from morphware.protocol.events import (
 )
 from morphware.protocol.interests import user_stake
 from morphware.protocol.messages import JobAnnounce, JobSpec
+from morphware.protocol.relaying import BidCollector
 from morphware.protocol.states import Outcome, State
+from morphware.protocol.together import is_claim_next, opens_with_poke
 from morphware.protocol.units import BAD_MODEL, JobId, Timestamp, Wei
 from morphware.protocol.view import BidName, JobView, opening_from_bytes
 
@@ -132,6 +134,7 @@ class UserBrain(Brain):
         self._has_model = False
         self._in_time = Timestamp(0)
         self._own_metric_e6: int | None = None
+        self._collector = BidCollector(self)
 
     @property
     def promised_wei(self) -> Wei:
@@ -143,6 +146,7 @@ class UserBrain(Brain):
         return True
 
     def learn(self, event: Event) -> None:
+        self._collector.learn(event)
         match event:
             case BundlesSealed():
                 self._bundles = event
@@ -174,6 +178,8 @@ class UserBrain(Brain):
             self._announce(view)
         if self.now < view.deadline:
             match view.state:
+                case State.BIDDING:
+                    self._collector.plan(view)
                 case State.REVEALING:
                     self._open_bids(view)
                 case State.AWARDED if view.winner is not None:
@@ -201,7 +207,15 @@ class UserBrain(Brain):
         if (manifest := read_manifest(view)) is not None:
             self.ask(Prefetch("prefetch|model", "model", manifest.file))
         self._take_model(view)
-        self.poke_when_late(view)
+        if not self._leaves_poke(view):
+            self.poke_when_late(view)
+
+    def _leaves_poke(self, view: JobView) -> bool:
+        """Whether somebody with more at stake is about to move the job, or the end user with another call."""
+        if view.state is State.BIDDING:
+            known = self.openings(view) if self.now >= view.deadline else {}
+            return opens_with_poke(self, view, tuple(known.values()))
+        return is_claim_next(view) and not self.at(view.deadline + self.identity.patience_s)
 
     def close(self, view: JobView) -> None:
         self._take_model(view)

@@ -3,7 +3,7 @@
 | state | what it does |
 |---|---|
 | KEYING | begins to fetch the three ciphertexts |
-| VCOMMIT | opens its two boxes, or complains; opens code, testing set and model, tests, commits to the report |
+| VCOMMIT | opens its two boxes, or complains; opens code, testing set and model, tests, commits to its report |
 | DISCLOSE | publishes keys that it could open itself, if the accused party does not in time |
 | VREVEAL | gossips the opening of its report; opens it itself if nobody did by a third of the window |
 | TALLIED | appeals if the newest finding contradicts what it measured, and that is worth it |
@@ -28,6 +28,7 @@ from morphware.protocol.effects import Evaluate, FetchBundle, Prefetch, Publish
 from morphware.protocol.events import BundleFailed, BundleFetched, Evaluated, Event
 from morphware.protocol.interests import validator_stake
 from morphware.protocol.messages import ReportNotice, ReportOpening
+from morphware.protocol.relaying import ReportRelay
 from morphware.protocol.states import State
 from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, JobId, Timestamp
 from morphware.protocol.view import JobView, RoundView, report_of
@@ -60,6 +61,8 @@ class ValidatorBrain(Brain):
         self._fetched: set[str] = set()
         self._failed: dict[str, str] = {}
         self._evaluated: Evaluated | None = None
+        self._is_measured = False
+        self._relay = ReportRelay(self)
 
     @property
     def is_drawn(self) -> bool:
@@ -71,6 +74,7 @@ class ValidatorBrain(Brain):
         return self.is_drawn
 
     def learn(self, event: Event) -> None:
+        self._relay.learn(event)
         match event:
             case BundleFetched():
                 self._fetched.add(event.name)
@@ -95,6 +99,7 @@ class ValidatorBrain(Brain):
                     self._prefetch(view)
                     if self.identity.account not in mine.committed:
                         self._test(view, mine)
+                    self._relay.collect(view, mine)
                 case State.DISCLOSE:
                     self._rescue(view, mine)
                 case State.VREVEAL if mine is view.round:
@@ -170,9 +175,13 @@ class ValidatorBrain(Brain):
         return True
 
     def _commit(self, mine: RoundView, metric_e6: int) -> None:
-        """Commit to what was found, or to what stands for it: a code, or the worst metric."""
-        if self.report is None or self._report_restarts != mine.restarts:
+        """Commit to what was found, or to what stands for it: a code, or the worst metric.
+
+        What was measured stays the report to the last bit, for its signature may be with others.
+        """
+        if self.report is None or (self._report_restarts != mine.restarts and not self._is_measured):
             found = self._evaluated
+            self._is_measured = found is not None and found.metric_e6 == metric_e6
             if found is None or found.metric_e6 != metric_e6:
                 found = Evaluated(metric_e6, 0, bytes(32), "")
             self.report = report_of(
@@ -185,6 +194,9 @@ class ValidatorBrain(Brain):
             self._report_restarts = mine.restarts
         commitment = self._commitment(mine)
         assert commitment is not None
+        assert self.view is not None
+        if self._is_measured and self._relay.waits(self.view, mine, commitment):
+            return
         self.call(f"commit|{mine.restarts}", CommitReport(self.job_id, commitment))
 
     def _commitment(self, mine: RoundView) -> bytes | None:

@@ -2,8 +2,8 @@
 
 | state | what it does |
 |---|---|
-| BIDDING | commits to its bid and, sometimes, to decoys; gossips the ciphertexts |
-| REVEALING | gossips the bids' keys; opens its own bids if nobody did by a third of the window |
+| BIDDING | signs its bid and, sometimes, decoys; commits to what nobody relayed; gossips the ciphertexts |
+| REVEALING | gossips the bids' keys, or before, once bidding is over; opens its bids if nobody did by a third of it |
 | KEYED | opens the keys, or complains; fetches and checks code and training set, then accepts or declines |
 | TRAINING | trains, seals the model, commits to it on chain |
 | KEYING | seals both halves of the model's key to each drawn validator |
@@ -63,7 +63,9 @@ from morphware.protocol.interests import winner_stake
 from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.messages import BidKey, BidSealed, ModelManifest, ModelReady
 from morphware.protocol.metrics import KNOWN_METRICS, MetricDefinition
+from morphware.protocol.relaying import BidSigner
 from morphware.protocol.states import State, Verdict
+from morphware.protocol.together import claim_with_poke
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from morphware.protocol.view import JobView, opening_bytes
 
@@ -132,6 +134,7 @@ class WorkerBrain(Brain):
         self._model: ModelSealed | None = None
         self._openings: dict[Address, Report] = {}
         self._own_metric_e6: int | None = None
+        self._signer = BidSigner(self)
 
     @property
     def promised_wei(self) -> Wei:
@@ -209,6 +212,10 @@ class WorkerBrain(Brain):
                     self._test_again(view)
                 case _:
                     pass
+        elif view.state is State.BIDDING and self.identity.relaying is not None:
+            self._show_keys(view, "early")
+        if view.state is State.TALLIED and self.is_winner:
+            self._claim_with_poke(view)
         self.poke_when_late(view)
 
     # --- the auction ------------------------------------------------------------------------------------------------
@@ -220,10 +227,14 @@ class WorkerBrain(Brain):
             self.stays_out_because = self._reason_to_stay_out(view, self._start)
             if not self.stays_out_because:
                 self.bids = self._draw_up_bids(view, self._start)
+        if self.bids and self.identity.relaying is not None:
+            self.at(view.deadline)  # from then on keys may be shown
+        waiting = [bid for bid in self.bids if not view.has_bid(self.identity.account, bid.commitment)]
         for bid in self.bids:
-            if view.has_bid(self.identity.account, bid.commitment):
+            if bid not in waiting:
                 self._show_sealed(bid)
-            else:
+        if waiting and not self._signer.waits(view, tuple(bid.commitment for bid in self.bids)):
+            for bid in waiting:
                 self.call(f"commit|{bid.index}", Commit(self.job_id, bid.commitment))
 
     def _show_sealed(self, bid: Bid) -> None:
@@ -287,15 +298,20 @@ class WorkerBrain(Brain):
 
     def _open_bids(self, view: JobView) -> None:
         account = self.identity.account
-        mine = [bid for bid in self.bids if view.has_bid(account, bid.commitment)]
-        for bid in mine:
-            self._show_sealed(bid)  # unless it was: the commitment may have become final as bidding ended
-            self.ask(Publish(f"key|{bid.index}", BidKey(commitment=bid.commitment, key=bid.key)))
+        mine = self._show_keys(view, "key")
         unopened = [bid for bid in mine if (account, bid.commitment) not in view.opened]
         window = self.identity.timing.revealing_s
         if not unopened or not self.at(view.deadline - window + window // 3):
             return
         self.call("reveal", RevealBids(self.job_id, tuple(bid.opening for bid in unopened)))
+
+    def _show_keys(self, view: JobView, occasion: str) -> list[Bid]:
+        """Say the keys of the bids that are on chain, which are returned: no more can be committed to."""
+        mine = [bid for bid in self.bids if view.has_bid(self.identity.account, bid.commitment)]
+        for bid in mine:
+            self._show_sealed(bid)  # unless it was: the commitment may have become final as bidding ended
+            self.ask(Publish(f"{occasion}|{bid.index}", BidKey(commitment=bid.commitment, key=bid.key)))
+        return mine
 
     # --- the training -----------------------------------------------------------------------------------------------
 
@@ -382,6 +398,11 @@ class WorkerBrain(Brain):
             self.call("claim", Claim(self.job_id, self.y, root.model_hash, root.x_hash, root.worker_seed))
         elif not view.is_user_accused:
             self.call("disclose-model", DiscloseModel(self.job_id, self.x, self.y, root.model_hash, root.worker_seed))
+
+    def _claim_with_poke(self, view: JobView) -> None:
+        """The time for appeals is over: end it, and claim in the same transaction."""
+        if (root := view.model_root) is not None:
+            claim_with_poke(self, view, Claim(self.job_id, self.y, root.model_hash, root.x_hash, root.worker_seed))
 
     def _note_opening(self, heard: ReportHeard) -> None:
         """Keep an opening that fits its validator's commitment in the newest round."""

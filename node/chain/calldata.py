@@ -72,12 +72,21 @@ def token_interface() -> Interface:
     return Interface(load("MorphwareToken").abi)
 
 
-def encode_call(call: Call, *, market: bytes) -> tuple[Target, bytes]:
+def name_of(call: Call | calls.Multicall) -> str:
+    """What logs and costs say of a call: Claim, or Poke+Claim where two of them share a transaction."""
+    inside = call.calls if isinstance(call, calls.Multicall) else (call,)
+    return "+".join(type(each).__name__ for each in inside)
+
+
+def encode_call(call: Call | calls.Multicall, *, market: bytes) -> tuple[Target, bytes]:
     """The contract that a call is for, and its calldata; ``ValueError`` where a value does not fit.
 
     Args:
         market: the market's address, which an approval names as the spender.
     """
+    if isinstance(call, calls.Multicall):
+        inside = [encode_call(each, market=market)[1] for each in call.calls]
+        return Target.MARKET, market_interface().encode("multicall", inside)
     target, function = FUNCTIONS[type(call)]
     if isinstance(call, calls.Approve):
         return target, token_interface().encode(function, market, call.amount_wei)

@@ -5,7 +5,7 @@ from functools import partial
 
 import trio
 
-from morphware.node.chain.calldata import Target, encode_call, market_interface
+from morphware.node.chain.calldata import Target, encode_call, market_interface, name_of
 from morphware.node.chain.deployment import Deployment
 from morphware.node.chain.market_reader import MarketReader
 from morphware.node.chain.rpc import Rpc
@@ -14,7 +14,7 @@ from morphware.node.chain.signing import Transaction
 from morphware.node.chain.transaction_log import GasUse, SqliteTransactionLog
 from morphware.node.chain.transactions import Sender, SenderSettings
 from morphware.node.ports import Receipt, Refused
-from morphware.protocol.calls import Call
+from morphware.protocol.calls import Call, Multicall
 from morphware.protocol.units import Address
 
 
@@ -63,7 +63,7 @@ class MarketChain(MarketReader):
         """The account that sends."""
         return Address(self._sender.address)
 
-    async def send(self, call: Call, *, effect_id: str) -> Receipt | Refused:
+    async def send(self, call: Call | Multicall, *, effect_id: str) -> Receipt | Refused:
         """Carry out a call once: under an id that was used before, the call of then is awaited.
 
         Raises:
@@ -71,9 +71,7 @@ class MarketChain(MarketReader):
         """
         target, data = encode_call(call, market=self._deployment.market)
         contract = self._deployment.market if target is Target.MARKET else self._deployment.token
-        return await self._sender.send(
-            Transaction(bytes(contract), data), effect_id=effect_id, kind=type(call).__name__
-        )
+        return await self._sender.send(Transaction(bytes(contract), data), effect_id=effect_id, kind=name_of(call))
 
     def gas(self) -> dict[str, GasUse]:
         """Gas and fees of all mined calls of this account, ever, by the calls' names."""

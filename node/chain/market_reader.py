@@ -20,6 +20,7 @@ from morphware.protocol.parameters import Timing
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 
+LAG_SAMPLE_BLOCKS: Final = 16
 START_PATIENCE_S: Final = 10.0
 """At the start somebody is waiting: an endpoint that is deaf for longer is reported, not waited for."""
 
@@ -199,6 +200,17 @@ class MarketReader:
         """The time that a transaction sent now would see; ``latest`` is old on an idle chain."""
         header: _PendingHeader = await self._rpc.ask("eth_getBlockByNumber", "pending", False, answer=_PendingHeader)
         return Timestamp(header.timestamp)
+
+    async def lag_s(self, finality_blocks: int) -> int:
+        """Seconds until a transaction is final and seen: so many blocks and one more, as the last ones went.
+
+        A chain that has few blocks, or makes them only now and then, makes this large, which is right.
+        """
+        newest = await self._rpc.header("latest")
+        past = None if newest is None else await self._rpc.header(max(0, newest.number - LAG_SAMPLE_BLOCKS))
+        if newest is None or past is None or newest.number == past.number:
+            return 0
+        return -(-(newest.timestamp - past.timestamp) * (finality_blocks + 1) // (newest.number - past.number))
 
     async def _read_market(self, function: str, *values: object) -> tuple[Any, ...]:
         data = self._market.encode(function, *values)

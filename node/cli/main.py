@@ -94,6 +94,9 @@ def local_market(
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Where everything is kept (default: a new one).")
     ] = None,
+    relay: Annotated[
+        bool, typer.Option("--relay/--no-relay", help="Whether nodes share transactions, or each sends its own.")
+    ] = True,
     scenario: Annotated[
         str | None,
         typer.Option(
@@ -116,7 +119,14 @@ def local_market(
 
     return run_testnet(
         TestnetOptions(
-            job=job, workers=workers, validators=validators, seed=seed, keep=keep, json=as_json, folder=folder
+            job=job,
+            workers=workers,
+            validators=validators,
+            seed=seed,
+            keep=keep,
+            json=as_json,
+            folder=folder,
+            relay=relay,
         )
     )
 

@@ -26,6 +26,8 @@ class TestnetOptions:
     """Print the receipt as JSON on stdout, and nothing else there."""
     folder: Path | None
     """Where everything is kept; None: a new temporary folder."""
+    relay: bool = True
+    """Whether the nodes share transactions."""
 
 
 @dataclass(frozen=True, slots=True)

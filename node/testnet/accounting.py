@@ -13,6 +13,7 @@ import msgspec
 import trio
 
 from morphware.node.amounts import format_tokens
+from morphware.node.chain.abi import decode_values
 from morphware.node.chain.calldata import market_interface, token_interface
 from morphware.node.chain.deployment import Deployment
 from morphware.node.chain.errors import RpcRefusal
@@ -168,21 +169,31 @@ async def _take(reader: MarketReader, accounts: Mapping[str, Address]) -> Balanc
 
 @dataclass(slots=True)
 class Use:
-    """Transactions and what they used; ``fee_wei`` is in the chain's own coin."""
+    """Transactions and what they used; ``fee_wei`` is in the chain's own coin.
+
+    ``apart`` counts what they hold: so many transactions they would be if nobody shared one.
+    """
 
     transactions: int = 0
     gas: int = 0
     fee_wei: int = 0
+    apart: int = 0
 
-    def add(self, gas: int, price_wei: int) -> None:
+    def add(self, gas: int, price_wei: int, parts: int = 1) -> None:
         """Count one transaction."""
         self.transactions += 1
         self.gas += gas
         self.fee_wei += gas * price_wei
+        self.apart += parts
 
     def to_plain(self) -> dict[str, Any]:
         """As the receipt has it."""
-        return {"transactions": self.transactions, "gas": self.gas, "fee_wei": str(self.fee_wei)}
+        return {
+            "transactions": self.transactions,
+            "gas": self.gas,
+            "fee_wei": str(self.fee_wei),
+            "apart": self.apart,
+        }
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -216,6 +227,7 @@ class Gas:
                 total.transactions += use.transactions
                 total.gas += use.gas
                 total.fee_wei += use.fee_wei
+                total.apart += use.apart
         return total
 
     def roles(self) -> list[str]:
@@ -233,6 +245,7 @@ class Gas:
     def to_plain(self) -> dict[str, Any]:
         """As the receipt has it."""
         return self.total().to_plain() | {
+            "job": self.total(lambda _, call: call not in ACCOUNT_CALLS).to_plain(),
             "by_role": {
                 role: self.total(lambda by, _: by == role).to_plain()  # noqa: B023 - called at once
                 | {"calls": {call: self.uses[role, call].to_plain() for call in self.calls(role)}}
@@ -245,6 +258,16 @@ class Gas:
         }
 
 
+ACCOUNT_CALLS: Final = frozenset(
+    {"approve", "deposit", "withdraw", "stake", "requestUnstake", "unstake", "publishNode", "transfer", "send coins"}
+)
+"""What an account does for itself, whatever jobs there are."""
+BATCHES: Final = frozenset({"commitBatch", "commitReportBatch"})
+"""Each element of their list, the last argument of two, would be a transaction of its own."""
+BATCH_MOST: Final = 64
+MULTICALL: Final = "multicall"
+MULTICALL_MOST: Final = 4
+"""So many of the calls that share a transaction are named."""
 ROLES: Final = {"user": 0, "worker": 1, "validator": 2, "deployer": 3, "other": 4}
 
 
@@ -272,7 +295,8 @@ async def gas_by_role(
     for number in sorted(by_block):
         for sent, mined in by_block[number]:
             key = roles.get(bytes(sent.sender), "other"), _function(sent, functions)
-            uses.setdefault(key, Use()).add(mined.gas_used, mined.effective_gas_price)
+            parts = _parts(key[1], bytes(sent.input))
+            uses.setdefault(key, Use()).add(mined.gas_used, mined.effective_gas_price, parts)
     return Gas(uses)
 
 
@@ -303,10 +327,25 @@ def _functions(deployment: Deployment) -> dict[tuple[bytes, bytes], str]:
     }
 
 
+def _parts(name: str, data: bytes) -> int:
+    """How many transactions a call would be if nobody shared one."""
+    if name not in BATCHES:
+        return 1 + name.count("+")
+    start = 4 + int.from_bytes(data[36:68])
+    return max(1, min(BATCH_MOST, int.from_bytes(data[start : start + 32])))
+
+
 def _function(sent: _Sent, functions: Mapping[tuple[bytes, bytes], str]) -> str:
     """The function that a transaction called."""
     if sent.to is None:
         return "deploy"
     if not sent.input:
         return "send coins"
-    return functions.get((bytes(sent.to), bytes(sent.input[:4])), "unknown")
+    name = functions.get((bytes(sent.to), bytes(sent.input[:4])), "unknown")
+    if name != MULTICALL:
+        return name
+    try:
+        [inside] = decode_values(["bytes[]"], bytes(sent.input[4:]))
+    except ValueError:
+        return name
+    return "+".join(functions.get((bytes(sent.to), data[:4]), "unknown") for data in inside[:MULTICALL_MOST]) or name

@@ -30,7 +30,8 @@ from morphware.node.testnet.receipt import build_receipt, receipt_text, render_r
 from morphware.node.wishes import JobWish
 from morphware.protocol.units import TOKEN, Address, Wei
 
-BIDDING_S: Final = 6
+BIDDING_S: Final = 8
+"""Workers first move their bonds into the market, two blocks; then what they sign is brought on chain together."""
 TRAINING_S: Final = 120
 TESTING_S: Final = 60
 RESERVE_WEI: Final = Wei(100 * TOKEN)
@@ -67,7 +68,9 @@ async def _run(options: TestnetOptions, folder: Path, job: Job, wish: JobWish) -
     )
     starting.start()
     try:
-        async with running_network(folder, Shape(options.workers, options.validators, options.seed)) as network:
+        shape = Shape(options.workers, options.validators, options.seed)
+        settings = {} if options.relay else {"chain.relay": "false"}
+        async with running_network(folder, shape, settings=settings) as network:
             starting.stop()
             console.print(f"All nodes take part after {time.monotonic() - started:.1f} s.", highlight=False)
             receipt = await _submit_and_follow(network, job, wish, console)

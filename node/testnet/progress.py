@@ -275,6 +275,8 @@ class JobProgress:
                     self.evaluation = (self.evaluation or (said_s, said_s))[0], said_s
                 self.doing[who] = "testing"
                 self._say(said_s, f"{who} tests the model")
+            case "signed":
+                self._note_tested(who, said_s)
             case "sending" | "sent" | "refused":
                 self._note_call(who, kind, notice, said_s)
             case "points" if who == self.viewer:
@@ -312,8 +314,12 @@ class JobProgress:
         elif kind == "refused" and call != "Poke":  # anybody may poke, so most pokes come too late
             self._trouble(said_s, f"{who}'s {call} was refused: {shown(notice['reason'])}")
         elif kind == "sending" and call == "CommitReport":
-            self.doing[who] = "tested"
-            self.evaluation = (self.evaluation or (said_s, said_s))[0], said_s
+            self._note_tested(who, said_s)
+
+    def _note_tested(self, who: str, said_s: float) -> None:
+        """A validator has tested: it commits to its report, or has signed it for others to bring on chain."""
+        self.doing[who] = "tested"
+        self.evaluation = (self.evaluation or (said_s, said_s))[0], said_s
 
     def _note_points(self, points: Any, said_s: float) -> None:
         for step, _, name, value in points:

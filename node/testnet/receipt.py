@@ -314,6 +314,9 @@ def _gas_table(gas: Mapping[str, Any]) -> Table:
         table.add_row(role, str(use["transactions"]), f"{use['gas']:,}", ", ".join(mostly))
     table.add_section()
     table.add_row("all", str(gas["transactions"]), f"{gas['gas']:,}", "", style="bold")
+    if (job := gas.get("job")) is not None:
+        shared = f"instead of {job['apart']} transactions" if job["apart"] > job["transactions"] else ""
+        table.add_row("of it the job", str(job["transactions"]), f"{job['gas']:,}", shared, style="bold")
     return table
 
 

@@ -43,7 +43,9 @@ class AnvilMarket(Market):
         self._prepared = iter(stage.prepare(parameters))
         super().__init__(Domain(CHAIN_ID, stage.market), parameters, stage.chain.blockhash)
 
-    def execute(self, caller: Address, call: Call, now: Timestamp, block: int) -> list[ChainEvent] | Refusal:
+    def execute(
+        self, caller: Address, call: Call | calls.Multicall, now: Timestamp, block: int
+    ) -> list[ChainEvent] | Refusal:
         """The call, on the chain and in the machine."""
         if isinstance(call, calls.Deposit | calls.Stake):
             again = next(self._prepared, None)

@@ -12,7 +12,7 @@ from morphware.node.chain.abi import Revert, encode_values
 from morphware.node.chain.calldata import Target, encode_call, market_interface, token_interface
 from morphware.node.chain.market_events import decode_events
 from morphware.node.chain.rpc import Data, Log, Quantity
-from morphware.protocol.calls import Call
+from morphware.protocol.calls import Call, Multicall
 from morphware.protocol.chain_events import ChainEvent
 from morphware.protocol.parameters import Timing
 from morphware.protocol.units import WEI_MAX, Address
@@ -54,7 +54,7 @@ class EvmMarket:
         approve = token_interface().encode("approve", self.address, 2**256 - 1)
         self._evm.message_call(_hex(account), self.token, approve)
 
-    def execute(self, caller: Address, call: Call, now: int, block: int) -> list[ChainEvent] | Revert:
+    def execute(self, caller: Address, call: Call | Multicall, now: int, block: int) -> list[ChainEvent] | Revert:
         """One transaction: its events that brains know, or why it reverted."""
         self._evm.set_block_env(pyrevm.BlockEnv(number=block, timestamp=now))
         target, calldata = encode_call(call, market=self.address)

@@ -16,7 +16,7 @@ from typing import get_args
 import pytest
 
 from morphware.node.chain.abi import Revert
-from morphware.protocol.calls import Call
+from morphware.protocol.calls import Call, Multicall
 from morphware.protocol.chain_events import (
     BidCommitted,
     BidOpened,
@@ -54,7 +54,7 @@ class Comparison:
     evm: EvmMarket
     moved: dict[Free, int] = field(default_factory=dict)
 
-    def both(self, caller: Address, call: Call, expected: object) -> None:
+    def both(self, caller: Address, call: Call | Multicall, expected: object) -> None:
         """Do the same call in the EVM; every difference is a failure."""
         actual = self.evm.execute(caller, call, self.world.now, self.world.block)
         if isinstance(actual, Revert):
@@ -189,7 +189,7 @@ class Reached:
     bidders: defaultdict[bytes, list[Address]] = field(default_factory=lambda: defaultdict(list))
     openings: dict[bytes, Address] = field(default_factory=dict)
 
-    def count(self, _caller: Address, call: Call, result: object) -> None:
+    def count(self, _caller: Address, call: Call | Multicall, result: object) -> None:
         if not isinstance(result, list):
             self.refusals[type(result).__name__] += 1
             return

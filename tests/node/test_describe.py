@@ -9,11 +9,11 @@ from morphware.protocol.job import TABLE
 from morphware.protocol.states import State
 from morphware.protocol.units import Wei
 from tests.protocol.marketplace import Marketplace
-from tests.protocol.marketplace_nodes import SUBMISSION, account_of
+from tests.protocol.marketplace_nodes import ALONE, SUBMISSION, account_of
 
 
 def test_a_copy_of_a_bid_is_not_shown_as_opened_with_the_bid_that_it_copies() -> None:
-    place = Marketplace(1).run_to(State.REVEALING)
+    place = Marketplace(1, relaying=ALONE).run_to(State.REVEALING)
     owner, copier = account_of("worker 0"), account_of("copier")
     [bid] = [bid for bid in place.view.bids if bid.bidder == owner]
     place.view.apply(ce.BidCommitted(place.job_id, copier, bid.commitment, 9))

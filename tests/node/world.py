@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from eth_keys.datatypes import PrivateKey
 
 from morphware.node.artifacts.errors import ArtifactUnavailable
 from morphware.node.artifacts.metainfo import sealed_name
+from morphware.node.chain.calldata import name_of
 from morphware.node.chain.errors import ChainUnreachable
 from morphware.node.curve import PROTOCOL as PROGRESS
 from morphware.node.curve import ProgressReceiver
@@ -48,7 +50,7 @@ from morphware.node.treasury import Treasury
 from morphware.protocol import calls
 from morphware.protocol import chain_events as ce
 from morphware.protocol.artifacts import SealedFile
-from morphware.protocol.brain import Identity
+from morphware.protocol.brain import Identity, Relaying
 from morphware.protocol.calls import Call
 from morphware.protocol.commitments import Domain, keccak
 from morphware.protocol.crypto import encryption_public_key, peer_public_key, sha256_of
@@ -57,6 +59,7 @@ from morphware.protocol.events import LocalEvent
 from morphware.protocol.gossip import Knowledge, net_of
 from morphware.protocol.market import Market
 from morphware.protocol.parameters import Timing
+from morphware.protocol.signatures import sign_digest
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
@@ -128,7 +131,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 class Transaction:
     account: Address
     effect_id: str
-    call: Call
+    call: Call | calls.Multicall
 
 
 class World:
@@ -177,7 +180,7 @@ class World:
         self.mined.set()
         self.mined = trio.Event()
 
-    def _execute(self, account: Address, call: Call, now: Timestamp, number: int) -> Any:
+    def _execute(self, account: Address, call: Call | calls.Multicall, now: Timestamp, number: int) -> Any:
         if isinstance(call, calls.Approve):
             self.allowances[account] = int(call.amount_wei)
         if isinstance(call, calls.Deposit):
@@ -212,7 +215,12 @@ class World:
 
     def calls_of(self, name: str) -> list[str]:
         account = self.nodes[name].account
-        return [type(transaction.call).__name__ for transaction in self.sent if transaction.account == account]
+        return [
+            name
+            for transaction in self.sent
+            if transaction.account == account
+            for name in name_of(transaction.call).split("+")
+        ]
 
 
 class MemoryChain:
@@ -227,7 +235,7 @@ class MemoryChain:
     def account(self) -> Address:
         return self._account
 
-    async def send(self, call: Call, *, effect_id: str) -> Receipt | Refused:
+    async def send(self, call: Call | calls.Multicall, *, effect_id: str) -> Receipt | Refused:
         await trio.lowlevel.checkpoint()
         self._require_up()
         self._fuse.burn("before a call is sent")
@@ -537,6 +545,7 @@ class Node:
         self.before_run: Callable[[Engine], None] = lambda _engine: None
         self.is_up = False
         self.is_deaf = False
+        self.does_relay = True
         self.starts = 0
         self.nursery: trio.Nursery | None = None
         self.chain = MemoryChain(world, self.account, self.fuse)
@@ -629,6 +638,7 @@ class Node:
             patience_s=3,
             torrent=self.artifacts.address,
             seat_stake_wei=SEAT_STAKE_WEI,
+            relaying=Relaying(partial(sign_digest, self.private_key), lag_s=1) if self.does_relay else None,
         )
         self.engine = Engine(
             journal=self.journal,

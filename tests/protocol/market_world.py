@@ -5,12 +5,12 @@ Amounts are those of the table "who loses what" of PROTOCOL.md 5.3: R = 100, k F
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from eth_keys.datatypes import PrivateKey
 
 from morphware.protocol import calls
-from morphware.protocol.calls import Call, ModelRoot, Opening, Option, Report, SignedBid, SignedReport, Terms
+from morphware.protocol.calls import Call, ModelRoot, Multicall, Opening, Option, Report, SignedBid, SignedReport, Terms
 from morphware.protocol.chain_events import ChainEvent, StateChanged
 from morphware.protocol.commitments import (
     Domain,
@@ -194,16 +194,16 @@ class World:
     names: dict[JobId, str] = field(default_factory=dict)
     openings: dict[JobId, list[Opening]] = field(default_factory=dict)
     reports: dict[JobId, dict[tuple[int, Address], Report]] = field(default_factory=dict)
-    observers: list[Callable[[Address, Call, object], None]] = field(default_factory=list)
+    observers: list[Callable[[Address, Any, object], None]] = field(default_factory=list)
 
-    def ask(self, caller: Address, call: Call) -> object:
+    def ask(self, caller: Address, call: Call | Multicall) -> object:
         """One transaction; events or a refusal."""
         result = self.market.execute(caller, call, Timestamp(self.now), self.block)
         for observer in self.observers:
             observer(caller, call, result)
         return result
 
-    def do(self, caller: Address, call: Call) -> list[ChainEvent]:
+    def do(self, caller: Address, call: Call | Multicall) -> list[ChainEvent]:
         """One transaction that has to be accepted."""
         result = self.ask(caller, call)
         assert isinstance(result, list), result

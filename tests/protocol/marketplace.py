@@ -18,7 +18,7 @@ from morphware.protocol import chain_events as ce
 from morphware.protocol import effects as fx
 from morphware.protocol import events as ev
 from morphware.protocol.artifacts import SealedFile
-from morphware.protocol.brain import Brain, Identity
+from morphware.protocol.brain import Brain, Identity, Relaying
 from morphware.protocol.codec import decode, encode
 from morphware.protocol.commitments import keccak
 from morphware.protocol.crypto import encryption_public_key, peer_public_key, sha256_of
@@ -26,7 +26,19 @@ from morphware.protocol.effects import Effect
 from morphware.protocol.events import Event, Moment
 from morphware.protocol.gossip import Knowledge, judge, topic_of
 from morphware.protocol.market import Market
-from morphware.protocol.messages import BODIES, TYPE_OF, BidKey, BidSealed, Body, Envelope, ReportOpening, signed
+from morphware.protocol.messages import (
+    BODIES,
+    TYPE_OF,
+    BidKey,
+    BidSealed,
+    BidsSigned,
+    Body,
+    Envelope,
+    ReportOpening,
+    ReportSigned,
+    signed,
+)
+from morphware.protocol.signatures import sign_digest
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
@@ -49,6 +61,7 @@ from tests.protocol.marketplace_nodes import (
     Node,
     Record,
     account_of,
+    private_key_of,
 )
 
 
@@ -68,6 +81,7 @@ class Marketplace:
         free_wei: int = RICH_WEI,
         own_metric_e6: dict[str, int] | None = None,
         user: type[UserBrain] = UserBrain,
+        relaying: frozenset[str] | None = None,
     ) -> None:
         self.chance = random.Random(seed)
         self.seed = seed
@@ -75,6 +89,7 @@ class Marketplace:
         self.metric_e6 = metric_e6
         self.own_metric_e6 = own_metric_e6 or {}
         self.free_wei = free_wei
+        self.relaying = relaying
         self.now, self.block = START_S, 1_000
         self.market = Market(
             DOMAIN, Parameters(TIMING, SEAT_STAKE_WEI), lambda number: keccak(number.to_bytes(8, "big"))
@@ -132,7 +147,12 @@ class Marketplace:
             self.encryption_keys,
             PATIENCE_S,
             seat_stake_wei=SEAT_STAKE_WEI,
+            relaying=Relaying(partial(sign_digest, private_key_of(name))) if self.does_relay(name) else None,
         )
+
+    def does_relay(self, name: str) -> bool:
+        """Whether a node shares transactions: everybody, unless the test names who does."""
+        return self.relaying is None or name in self.relaying
 
     @property
     def outcome(self) -> Outcome:
@@ -170,6 +190,15 @@ class Marketplace:
 
     def calls_of(self, name: str) -> list[str]:
         """The calls that a node sent, in the order in which they were carried out."""
+        return [
+            type(call).__name__
+            for sender, send, _ in self.sent
+            if sender == name
+            for call in (send.call.calls if isinstance(send.call, calls.Multicall) else (send.call,))
+        ]
+
+    def transactions_of(self, name: str) -> list[str]:
+        """What a node paid gas for: calls that share a transaction are one."""
         return [type(send.call).__name__ for sender, send, _ in self.sent if sender == name]
 
     # --- time -------------------------------------------------------------------------------------------------------
@@ -369,6 +398,9 @@ class Marketplace:
                 self._reply(node, effect, self._evaluate(node))
             case fx.Fund():
                 self._reply(node, effect, ev.Funded(effect.id, self.market.ledger.free(node.account)))
+            case fx.Appraise(accounts=accounts):
+                free = tuple(self.market.ledger.free(account) for account in accounts)
+                self._reply(node, effect, ev.Appraised(effect.id, free))
             case fx.Finish():
                 raise AssertionError("the node itself finishes")
 
@@ -429,6 +461,12 @@ class Marketplace:
                 self._handle(node, ev.BidHeard(author, bid.commitment, bid.nonce, bid.sealed))
             case BidKey() as key if node.name == "user":
                 self._handle(node, ev.BidKeyHeard(author, key.commitment, key.key))
+            case BidsSigned(bids=bids) if node.name == "user" and self.does_relay("user"):
+                signed_bids = tuple(calls.SignedBid(author, bid.commitment, bid.signature) for bid in bids)
+                self._handle(node, ev.SignedBidsHeard(signed_bids))
+            case ReportSigned(round=number, sealed=sealed) if self._sits(node):
+                signed_report = calls.SignedReport(author, sealed.commitment, sealed.signature)
+                self._handle(node, ev.SignedReportHeard(number, signed_report))
             case ReportOpening() as opening if node.account == self.view.winner:
                 report = report_of(
                     author, opening.metric_e6, opening.fingerprint_e9, opening.prediction_root, opening.salt
@@ -436,6 +474,9 @@ class Marketplace:
                 self._handle(node, ev.ReportHeard(opening.round, report))
             case _:
                 pass
+
+    def _sits(self, node: Node) -> bool:
+        return node.account in self.view.validators and self.does_relay(node.name)
 
     def _reply(self, node: Node, effect: Effect, event: Event | None) -> None:
         self._later(partial(self._answer, node, effect, event, node.life), self._delay(self.faults.delay_s))

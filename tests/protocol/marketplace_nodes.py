@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+
+from eth_keys.datatypes import PrivateKey
 
 from morphware.protocol import chain_events as ce
 from morphware.protocol.brain import Brain
@@ -50,6 +53,8 @@ SUBMISSION = Submission(
     testing_s=24,
     estimated_s=20,
 )
+ALONE: frozenset[str] = frozenset()
+"""Nobody shares a transaction: bids are opened in REVEALING, and claims are made in CLAIMABLE, a block later."""
 HORIZON_S = 1_200
 """All windows of the job with all patiences are shorter."""
 
@@ -105,6 +110,12 @@ class Faults:
     mute: dict[str, frozenset[type]] = field(default_factory=dict)
 
 
+@cache
 def account_of(name: str) -> Address:
     """A readable name's address."""
-    return Address(keccak(name.encode())[:20])
+    return Address(PrivateKey(private_key_of(name)).public_key.to_canonical_address())
+
+
+def private_key_of(name: str) -> bytes:
+    """A readable name's key, with which it signs what others may bring on chain."""
+    return keccak(b"account " + name.encode())

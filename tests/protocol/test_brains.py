@@ -15,7 +15,7 @@ from morphware.protocol.units import Timestamp, Wei
 from morphware.protocol.verdicts import Accept, Reject
 from morphware.protocol.worker import WorkerBrain, hand_in_s
 from tests.protocol.marketplace import Marketplace
-from tests.protocol.marketplace_nodes import SUBMISSION, Faults, account_of
+from tests.protocol.marketplace_nodes import ALONE, SUBMISSION, Faults, account_of
 
 SEEDS = range(6)
 FEES = [2, 2, 2, 2, 2]
@@ -199,7 +199,7 @@ def test_bids_are_alike_until_they_are_opened() -> None:
 def test_no_key_of_a_bid_is_shown_before_the_auction_opens() -> None:
     place = Marketplace(4, decoy_chance_256=256)
     for _ in range(100):
-        is_open = place.state >= State.REVEALING
+        is_open = place.state is not State.NONE and (place.state > State.BIDDING or place.now >= place.view.deadline)
         shown = [body for _, body, _ in place.verdicts if isinstance(body, BidKey)]
         openings = [send for _, send, _ in place.sent if isinstance(send.call, calls.RevealBids)]
         assert is_open or not (shown or openings)
@@ -244,7 +244,7 @@ def test_a_job_ends_when_its_end_user_vanishes(state: State) -> None:
 
 @pytest.mark.parametrize("state", LIFE[2:], ids=lambda state: state.name)
 def test_a_job_ends_when_its_winner_vanishes(state: State) -> None:
-    place = Marketplace(state, faults=Faults(vanish={"worker 0": state})).run()
+    place = Marketplace(state, faults=Faults(vanish={"worker 0": state}), relaying=ALONE).run()
     outcome, user, winner, validators, burned = WINNER_GONE[state]
     assert settled(place) == (outcome, {"user": user, "worker 0": winner}, validators, burned)
 
@@ -255,13 +255,13 @@ def test_a_worker_that_vanishes_before_it_bid_is_not_missed() -> None:
 
 
 def test_a_worker_that_never_opens_its_bid_loses_its_bond_and_the_next_wins() -> None:
-    place = Marketplace(faults=Faults(vanish={"worker 0": State.REVEALING})).run()
+    place = Marketplace(faults=Faults(vanish={"worker 0": State.REVEALING}), relaying=ALONE).run()
     assert settled(place) == (Outcome.PAID, {"user": -65, "worker 0": -50, "worker 1": 55}, FEES, 50)
 
 
 def test_bidders_that_all_vanish_burn_their_bonds_and_nobody_else_loses() -> None:
     gone = {f"worker {index}": State.REVEALING for index in range(3)}
-    place = Marketplace(faults=Faults(vanish=gone)).run()
+    place = Marketplace(faults=Faults(vanish=gone), relaying=ALONE).run()
     lost = {"worker 0": -50, "worker 1": -50, "worker 2": -50}
     assert settled(place) == (Outcome.NO_BIDS, lost, [], 150)
 
@@ -320,7 +320,7 @@ def test_gossip_may_be_late_doubled_reordered_and_lost(seed: int) -> None:
 
 
 def test_with_gossip_one_call_opens_every_bid() -> None:
-    place = Marketplace(1, faults=Faults(delay_s=0)).run()
+    place = Marketplace(1, faults=Faults(delay_s=0), relaying=ALONE).run()
     openings = [(name, len(send.call.openings)) for name, send, _ in place.sent
                 if isinstance(send.call, calls.RevealBids)]  # fmt: skip
     assert openings == [("user", 3)]
@@ -329,7 +329,7 @@ def test_with_gossip_one_call_opens_every_bid() -> None:
 
 def test_a_bid_heard_from_somebody_else_does_not_displace_its_bidder_s() -> None:
     """A copier may gossip a bid's commitment first, with a ciphertext that opens to nothing."""
-    place = Marketplace(3).run_to(State.BIDDING)
+    place = Marketplace(3, relaying=ALONE).run_to(State.BIDDING)
     place.step()
     user = place.nodes["user"]
     commitments = [

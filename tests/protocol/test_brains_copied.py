@@ -16,7 +16,7 @@ from morphware.protocol.user import UserBrain
 from morphware.protocol.view import opening_bytes
 from morphware.protocol.worker import Bid, WorkerBrain
 from tests.protocol.marketplace import Marketplace
-from tests.protocol.marketplace_nodes import TIMING, account_of
+from tests.protocol.marketplace_nodes import ALONE, TIMING, account_of
 
 COPIER = account_of("copier")
 WINDOW_S = TIMING.revealing_s
@@ -52,7 +52,7 @@ def user_before_any_gossip(place: Marketplace) -> UserBrain:
 
 
 def test_a_copier_s_wrong_key_does_not_keep_the_bid_shut() -> None:
-    place = Marketplace(1).run_to(State.REVEALING)
+    place = Marketplace(1, relaying=ALONE).run_to(State.REVEALING)
     user = user_before_any_gossip(place)
     for name in place.workers:
         [bid] = bids_of(place, name)
@@ -70,7 +70,7 @@ def test_a_copier_s_wrong_key_does_not_keep_the_bid_shut() -> None:
 
 def test_a_copier_of_the_whole_bid_opens_nothing_in_its_own_name() -> None:
     """It repeats ciphertext and key: the opening names its bidder within the commitment, and the copy does not fit."""
-    place = Marketplace(1).run_to(State.REVEALING)
+    place = Marketplace(1, relaying=ALONE).run_to(State.REVEALING)
     user = user_before_any_gossip(place)
     [bid] = bids_of(place, "worker 0")
     user.handle(ce.BidCommitted(place.job_id, COPIER, bid.commitment, 9), place.moment, is_behind=True)
@@ -84,7 +84,7 @@ def test_a_copier_of_the_whole_bid_opens_nothing_in_its_own_name() -> None:
 
 def test_a_worker_does_not_take_a_copy_of_its_commitment_for_its_own() -> None:
     """Else it would never commit, and show a ciphertext and a key for a bid that it did not make."""
-    place = Marketplace(1).run_to(State.BIDDING)
+    place = Marketplace(1, relaying=ALONE).run_to(State.BIDDING)
     worker = place.makers["worker 0"]()
     assert isinstance(worker, WorkerBrain)
     for at, event in place.history:
@@ -104,7 +104,7 @@ def test_a_worker_does_not_take_a_copy_of_its_commitment_for_its_own() -> None:
 
 def test_a_job_whose_every_commitment_is_copied_ends_as_without_copies() -> None:
     """On the market itself, with the copier first: it is in nobody's way, and what it staked on copies is burned."""
-    place = Marketplace(1)
+    place = Marketplace(1, relaying=ALONE)
     copier = place.validators[6]
     copied: set[bytes] = set()
     while place.state is not State.REVEALING:
@@ -132,7 +132,7 @@ def test_a_job_whose_every_commitment_is_copied_ends_as_without_copies() -> None
 
 
 def test_a_key_that_comes_after_half_of_the_window_is_not_too_late() -> None:
-    place = Marketplace(1).run_to(State.REVEALING)
+    place = Marketplace(1, relaying=ALONE).run_to(State.REVEALING)
     user = user_before_any_gossip(place)
     start, block = place.view.deadline - WINDOW_S, place.block
 
@@ -159,7 +159,7 @@ def test_a_key_that_comes_after_half_of_the_window_is_not_too_late() -> None:
 
 
 def test_without_a_late_key_the_last_occasion_is_let_pass() -> None:
-    place = Marketplace(1).run_to(State.REVEALING)
+    place = Marketplace(1, relaying=ALONE).run_to(State.REVEALING)
     user = user_before_any_gossip(place)
     [bid] = bids_of(place, "worker 0")
     for event in sealed_and_key(place, "worker 0", bid):

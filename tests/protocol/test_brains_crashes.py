@@ -14,7 +14,7 @@ from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import JobId, Timestamp, Wei
 from morphware.protocol.worker import WorkerBrain
 from tests.protocol.marketplace import Marketplace
-from tests.protocol.marketplace_nodes import START_S, Faults, Node, account_of
+from tests.protocol.marketplace_nodes import ALONE, START_S, Faults, Node, account_of
 
 PAID = {"user": -50, "worker 0": 40}
 
@@ -126,7 +126,7 @@ def test_a_deadline_is_never_in_the_past_after_time_passed() -> None:
 
 def test_a_brain_made_late_catches_up_and_acts_on_where_the_job_is() -> None:
     """Every event with ``is_behind`` and then one TimePassed: it does what is due now, and nothing of the past."""
-    place = Marketplace(2).run_to(State.REVEALING)
+    place = Marketplace(2, relaying=ALONE).run_to(State.REVEALING)
     late = place.makers["worker 0"]()
     for at, event in place.history:
         assert late.handle(event, Moment(Timestamp(at), 0), is_behind=True) == ()

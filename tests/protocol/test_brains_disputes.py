@@ -1,17 +1,19 @@
 """A key that does not open is demanded in clear: who answers loses nothing, who does not loses as the table says."""
 
 import dataclasses
+from collections import Counter
 
 import pytest
 
 from morphware.protocol import calls
+from morphware.protocol import chain_events as ce
 from morphware.protocol import effects as fx
 from morphware.protocol.codec import decode, encode
 from morphware.protocol.effects import Effect
 from morphware.protocol.messages import ModelManifest
 from morphware.protocol.states import Outcome, State, Verdict
 from tests.protocol.marketplace import Marketplace
-from tests.protocol.marketplace_nodes import SUBMISSION, Faults, account_of
+from tests.protocol.marketplace_nodes import ALONE, SUBMISSION, Faults, account_of
 from tests.protocol.test_brains_hostile import Change, committed_to, loses, on_call, with_garbage_boxes
 
 PAID = {"user": -50, "worker 0": 40}
@@ -110,8 +112,11 @@ def test_both_sides_bad_keys_are_disclosed_one_after_the_other() -> None:
     assert (validator_gains(place), place.view.rounds[0].restarts) == (FEES, 2)
 
 
+@pytest.mark.parametrize("relaying", [None, ALONE], ids=["together", "alone"])
 @pytest.mark.parametrize("seed", range(3))
-def test_one_bad_box_restarts_the_round_and_who_had_measured_commits_again(seed: int) -> None:
+def test_one_bad_box_restarts_the_round_and_who_had_measured_commits_again(
+    seed: int, relaying: frozenset[str] | None
+) -> None:
     """A validator with a slow start complains when the others have committed: they commit to the same numbers."""
 
     def spoil_the_last(effect: Effect) -> Effect:
@@ -119,14 +124,16 @@ def test_one_bad_box_restarts_the_round_and_who_had_measured_commits_again(seed:
             return fx.Send(effect.id, calls.PostTestKeys(effect.call.job_id, (*effect.call.boxes[:-1], bytes(112))))
         return effect
 
-    place = Marketplace(seed, faults=Faults(alter={"user": spoil_the_last})).run_to(State.KEYING)
+    faults = Faults(alter={"user": spoil_the_last})
+    place = Marketplace(seed, faults=faults, relaying=relaying).run_to(State.KEYING)
     place.nodes[place.committee[-1]].asleep_until = place.now + 13
     place.run()
     assert (place.is_over, place.outcome, loses(place)) == (True, Outcome.PAID, PAID)
     assert validator_gains(place) == FEES
     assert len(place.view.rounds) == 1
-    commits = [place.calls_of(name).count("CommitReport") for name in place.committee]
-    assert max(commits) == 2, "somebody committed before the disclosure, and again"
+    committed = [event for _, event in place.history if isinstance(event, ce.ReportCommitted)]
+    assert max(Counter(event.validator for event in committed).values()) == 2, "before the disclosure, and again"
+    assert len({(event.validator, event.commitment) for event in committed}) == 5, "what was measured is the same"
 
 
 def test_a_validator_that_could_open_its_box_answers_for_an_end_user_that_is_gone() -> None:

@@ -23,7 +23,7 @@ from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Timestamp, We
 from morphware.protocol.user import Submission, UserBrain
 from morphware.protocol.view import opening_bytes
 from tests.protocol.marketplace import Marketplace
-from tests.protocol.marketplace_nodes import DOMAIN, TIMING, Faults, Node, account_of
+from tests.protocol.marketplace_nodes import ALONE, DOMAIN, TIMING, Faults, Node, account_of
 
 Change = Callable[[Effect], Effect]
 
@@ -206,7 +206,8 @@ def test_a_winner_that_has_half_of_the_files_declines_in_time_and_stays_declined
 
 
 def test_a_winner_that_has_all_files_accepts() -> None:
-    place = Marketplace(1).run_to(State.KEYED)
+    mute: dict[str, frozenset[type]] = {"worker 0": frozenset({fx.FetchBundle})}
+    place = Marketplace(1, faults=Faults(mute=mute)).run_to(State.KEYED)
     brain = _copy(place.nodes["worker 0"])
     brain.handle(ev.BundleFetched("train"), place.moment)
     [ack] = brain.handle(ev.BundleFetched("code"), place.moment)
@@ -349,7 +350,7 @@ def _reported(brain) -> int:  # type: ignore[no-untyped-def]
 
 def test_a_flood_of_bids_is_opened_in_calls_that_fit_a_block() -> None:
     """Somebody pays the bonds of 250 decoys: the honest bids among them are opened all the same."""
-    place = Marketplace(1).run_to(State.REVEALING)
+    place = Marketplace(1, relaying=ALONE).run_to(State.REVEALING)
     user = place.makers["user"]()
     for at, event in place.history:
         user.handle(event, Moment(Timestamp(at), 0), is_behind=True)

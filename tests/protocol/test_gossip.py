@@ -18,6 +18,7 @@ from morphware.protocol.gossip import (
     AUTHOR_BURST,
     CHAIN_SKEW_S,
     CLOCK_SKEW_S,
+    NEWS_S,
     RECORDS_MOST,
     SEALED_BIDS_PER_AUTHOR,
     TOPICS,
@@ -32,6 +33,7 @@ from morphware.protocol.messages import (
     TYPE_OF,
     BidKey,
     BidSealed,
+    BidsSigned,
     Body,
     Envelope,
     JobAnnounce,
@@ -41,9 +43,12 @@ from morphware.protocol.messages import (
     NodeRecord,
     ReportNotice,
     ReportOpening,
+    ReportSigned,
+    SignedCommitment,
     signed,
 )
 from morphware.protocol.records import record_digest
+from morphware.protocol.signatures import commit_digest, commit_report_digest, sign_digest
 from morphware.protocol.states import State
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from morphware.protocol.verdicts import Accept, Ignore, Reject, Verdict
@@ -56,7 +61,7 @@ DOMAIN = Domain(31337, Address(bytes(range(20))))
 NET = net_of(DOMAIN, b"g" * 32)
 JOB = JobId(bytes([0x2A]) + bytes(31))
 NO_JOB = JobId(bytes(32))
-SECRETS = {name: keccak(name.encode()) for name in ("user", "worker", "validator", "stranger", "new")}
+SECRETS = {name: keccak(name.encode()) for name in ("user", "worker", "validator", "fellow", "stranger", "new")}
 ACCOUNTS = {name: Address(PrivateKey(secret).public_key.to_canonical_address()) for name, secret in SECRETS.items()}
 PEER_SEEDS = {name: keccak(b"peer" + name.encode()) for name in SECRETS}
 FILE = SealedFile("magnet:?xt=urn:btmh:1220", 1000, b"f" * 32)
@@ -75,6 +80,17 @@ ANNOUNCE = JobAnnounce(
 READY = ModelReady(file=FILE, torrent_host="h", torrent_port=1)
 REPORT = report_of(ACCOUNTS["validator"], 950_000, 123, b"p" * 32, b"s" * 32)
 OPENING = ReportOpening(round=0, metric_e6=950_000, fingerprint_e9=123, prediction_root=b"p" * 32, salt=b"s" * 32)
+REPORT_SIGNATURE = sign_digest(SECRETS["fellow"], commit_report_digest(DOMAIN, JOB, 0, ACCOUNTS["fellow"], COMMITMENT))
+BIDS = BidsSigned(
+    bids=tuple(
+        SignedCommitment(
+            commitment=commitment,
+            signature=sign_digest(SECRETS["worker"], commit_digest(DOMAIN, JOB, ACCOUNTS["worker"], commitment)),
+        )
+        for commitment in (b"1" * 32, b"2" * 32)
+    )
+)
+SIGNED_REPORT = ReportSigned(round=0, sealed=SignedCommitment(commitment=COMMITMENT, signature=REPORT_SIGNATURE))
 NOTICE = ReportNotice(round=0, commitment=b"r" * 32, torrent_host="h", torrent_port=1)
 
 
@@ -87,7 +103,7 @@ def job_in(state: State) -> JobView:
     if state > State.TRAINING:
         view.apply(ce.ModelSubmitted(JOB, bytes(32), bytes(32), bytes(32), bytes(32), 5, encode(MANIFEST)))
     if state > State.SEED:
-        view.apply(ce.CommitteeDrawn(JOB, 0, bytes(32), (ACCOUNTS["validator"],)))
+        view.apply(ce.CommitteeDrawn(JOB, 0, bytes(32), (ACCOUNTS["validator"], ACCOUNTS["fellow"])))
         commitment = report_commitment(DOMAIN, JOB, 0, REPORT)
         view.apply(ce.ReportCommitted(JOB, 0, ACCOUNTS["validator"], commitment))
     return view
@@ -144,6 +160,8 @@ EVERYTHING = [
     (READY, "worker", State.SEED),
     (NOTICE, "validator", State.VCOMMIT),
     (OPENING, "validator", State.VREVEAL),
+    (BIDS, "worker", State.BIDDING),
+    (SIGNED_REPORT, "fellow", State.VCOMMIT),
 ]
 IDS = [type(body).__name__ for body, _, _ in EVERYTHING]
 every_kind = pytest.mark.parametrize(("body", "author", "state"), EVERYTHING, ids=IDS)
@@ -370,7 +388,14 @@ def test_a_key_of_another_s_bid_is_ignored() -> None:
 
 @pytest.mark.parametrize(
     ("before_deadline_s", "kind"),
-    [(100, Reject), (CHAIN_SKEW_S + 1, Reject), (CHAIN_SKEW_S, Ignore), (1, Ignore), (0, Accept), (-50, Accept)],
+    [
+        (100, Reject),
+        (CHAIN_SKEW_S + 1, Reject),
+        (CHAIN_SKEW_S, Ignore),
+        (NEWS_S + 1, Ignore),
+        (NEWS_S, Accept),
+        (-50, Accept),
+    ],
 )
 @pytest.mark.parametrize("ahead_s", [0, 5_000_000, -5_000_000])
 def test_a_key_before_the_deadline_is_rejected_by_the_chain_s_clock(
@@ -387,7 +412,7 @@ def test_the_chain_s_clock_runs_on_between_blocks() -> None:
     knowledge = knowledge_of()
     knowledge.note_block(DEADLINE - 40, float(NOW))
     assert isinstance(say(knowledge, KEY, "worker"), Reject)
-    assert isinstance(say(knowledge, KEY, "worker", now=NOW + 39), Ignore)
+    assert isinstance(say(knowledge, KEY, "worker", now=NOW + 39 - NEWS_S), Ignore)
     assert isinstance(say(knowledge, KEY, "worker", now=NOW + 40), Accept)
 
 
