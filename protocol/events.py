@@ -82,6 +82,14 @@ class BundlesSealed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunksSealed:
+    """The end user's code and the chunks of its data are sealed and served."""
+
+    code: SealedFile
+    chunks: tuple[SealedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BundleFetched:
     """A bundle is unpacked in the job's folder ``name``."""
 
@@ -138,6 +146,7 @@ LocalEvent = (
     | BidKeyHeard
     | ReportHeard
     | BundlesSealed
+    | ChunksSealed
     | BundleFetched
     | BundleFailed
     | TrainingEnded
