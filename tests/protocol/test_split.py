@@ -16,10 +16,10 @@ from morphware.protocol.split import (
     NOTHING,
     TEST_CHUNKS_MOST,
     Disclosed,
+    drawn_chunks,
     hashes_shown,
     is_splittable,
     read_disclosure,
-    drawn_chunks,
 )
 from morphware.protocol.states import Outcome, State
 from tests.protocol.market_world import (
