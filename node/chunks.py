@@ -2,8 +2,9 @@
 
 A file is a table whose rows are examples: a ``.npy`` array by its first axis, a ``.csv`` by its records, below one
 header (a first record of numbers alone is no header).  All files of a folder have as many rows, and row i of one
-belongs to row i of the others, so they are cut alike.  Which chunk a row falls into follows from a key that only the end user
-has: every chunk is like all the data, in whatever order it lay, and cutting again after a crash gives the same chunks.
+belongs to row i of the others, so they are cut alike.  Which chunk a row falls into follows from a key that only the
+end user has: every chunk is like all the data, in whatever order it lay, and cutting again after a crash gives the same
+chunks.
 
 Joining reads what a stranger sealed: sizes, types and lines are bounded before anything is kept of them.  Both block.
 """

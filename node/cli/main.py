@@ -195,8 +195,7 @@ def submit(
         if (value is not None) is not is_wanted:
             what = "needs" if is_wanted else "has no use for"
             raise BadInput(
-                f"A job with --split {split} {what} {option}: give --data with --split protocol, and --train and --test "
-                "without."
+                f"A job with --split {split} {what} {option}: give --train and --test, or --split protocol and --data."
             )
     if not is_split and (chunks is not None or test_chunks is not None):
         raise BadInput("Chunks are cut by the protocol only: add --split protocol, or leave out --chunks.")
