@@ -48,6 +48,14 @@ def test_the_winner_opens_the_training_chunks_and_the_committee_the_others(submi
     assert place.calls_of("user").count("DrawSplit") == 1
 
 
+def test_the_end_user_tests_the_model_with_the_drawn_chunks_itself() -> None:
+    place = Marketplace(1, submission=SPLIT, own_metric_e6={"user": 950_000}).run()
+    wishes = place.nodes["user"].effects.values()
+    [joined] = [effect for effect in wishes if isinstance(effect, fx.JoinChunks)]
+    assert (joined.name, set(joined.chunks)) == ("test", split_of(place)[1])
+    assert any(isinstance(effect, fx.Evaluate) for effect in wishes)
+
+
 def test_brains_that_are_reborn_at_each_event_split_alike() -> None:
     place = Marketplace(1, submission=SPLIT, faults=Faults(is_reborn_at_each_event=True)).run()
     assert (place.is_over, place.outcome, loses(place)) == (True, Outcome.PAID, PAID)
