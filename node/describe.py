@@ -5,7 +5,8 @@ from typing import Any
 
 from morphware.protocol.calls import Option
 from morphware.protocol.codec import Malformed, decode
-from morphware.protocol.messages import JobSpec
+from morphware.protocol.documents import chunks_of, read_spec
+from morphware.protocol.messages import Chunks, JobSpec
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import METRIC_SCALE, Address, JobId, is_code
 from morphware.protocol.view import JobView, RoundView
@@ -69,6 +70,7 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
         "fee_wei": str(view.terms.fee_wei),
         "threshold": view.terms.threshold_e6 / METRIC_SCALE,
         "baseline": view.terms.baseline_e6 / METRIC_SCALE if view.terms.options & Option.LINEAR else None,
+        "split": _split(view),
         "estimated_s": view.terms.estimated_s,
         "price_wei": str(view.award.price_wei) if view.award else None,
         "paid_wei": str(view.closed.price_wei) if view.closed else None,
@@ -126,6 +128,19 @@ def _spec(view: JobView) -> JobSpec | None:
         return decode(view.spec, JobSpec)
     except Malformed:
         return None
+
+
+def _split(view: JobView) -> dict[str, Any] | None:
+    """Which chunks of the data test the model, as far as it is drawn; None where the end user has chosen."""
+    spec = read_spec(view)
+    if spec is None or not isinstance(spec.data, Chunks):
+        return None
+    return {
+        "chunks": len(spec.data.files),
+        "test_chunks": spec.data.test_chunks,
+        "seed": view.split_seed.hex() if view.split_seed else None,
+        "tested": list(chunks_of(view, is_test=True)),
+    }
 
 
 def _bids(view: JobView) -> list[dict[str, Any]]:

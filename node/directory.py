@@ -83,12 +83,12 @@ class Directory(Mapping[Address, bytes]):
     def torrents_for(self, view: JobView, name: str, *, besides: Address) -> list[PeerAddress]:
         """Everyone else who has or wants one of a job's files: hints must carry them all, or the swarm is slow."""
         winner = [view.winner] if view.winner else []
+        everybody = [view.user, *winner, *view.everybody_drawn]
         parties = {
-            "code": [view.user, *winner, *view.everybody_drawn],
             "train": [view.user, *winner],
             "test": [view.user, *view.everybody_drawn],
             "model": [*winner, view.user, *view.everybody_drawn],
-        }[name]
+        }.get(name, everybody)  # the code, or a chunk of the data
         known = [self._entries[party].torrent for party in parties if party in self._entries and party != besides]
         return [address for address in dict.fromkeys(known) if address is not None]
 

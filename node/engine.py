@@ -114,7 +114,7 @@ class Engine:
     async def submit(self, submission: Submission, keep: Callable[[JobId], Sources]) -> JobId:
         """Take a job from our own end user; ``keep`` copies its folders, in a thread, to where the job's files live."""
         seed = self.entropy.token(32)
-        job_id = user_job_id(self.identity, seed)
+        job_id = user_job_id(self.identity, seed, submission)
         sources = await trio.to_thread.run_sync(keep, job_id)
         with self.journal.transaction():
             machine = self._add_machine(StoredMachine(job_id, USER, seed, user_config(submission, sources), None))

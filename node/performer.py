@@ -17,6 +17,7 @@ import trio
 from morphware.node.artifacts.bundles import open_bundle, publish_folder
 from morphware.node.artifacts.errors import ArtifactCorrupt, ArtifactTooLarge, DiskFull, SourceRefused
 from morphware.node.chain.calldata import name_of
+from morphware.node.chunks import ChunksRefused, cut, join
 from morphware.node.curve import Curve
 from morphware.node.directory import Directory
 from morphware.node.errors import MorphwareError
@@ -28,6 +29,7 @@ from morphware.node.runner.errors import SandboxFailed, SandboxUnavailable
 from morphware.node.speech import Speaker
 from morphware.node.treasury import Treasury
 from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.chunks import chunk_name
 from morphware.protocol.effects import (
     Appraise,
     Effect,
@@ -35,9 +37,11 @@ from morphware.protocol.effects import (
     FetchBundle,
     Finish,
     Fund,
+    JoinChunks,
     Prefetch,
     Publish,
     SealBundles,
+    SealChunks,
     SealModel,
     Send,
     Train,
@@ -49,6 +53,7 @@ from morphware.protocol.events import (
     BundlesSealed,
     CallDone,
     CallRefused,
+    ChunksSealed,
     Evaluated,
     Funded,
     LocalEvent,
@@ -104,6 +109,10 @@ class Performer:
                     self.feed.say("signed", job_id=job_id.hex(), role=machine.role)
             case SealBundles():
                 return await self._seal_bundles(machine, effect)
+            case SealChunks():
+                return await self._seal_chunks(machine, effect)
+            case JoinChunks():
+                return await self._join_chunks(machine, effect)
             case Prefetch():
                 await self._prefetch(job_id, effect, view)
             case FetchBundle():
@@ -183,6 +192,34 @@ class Performer:
         except (SourceRefused, DiskFull, ArtifactTooLarge) as error:
             return BundleFailed("bundles", f"The job's folders cannot be sealed: {error.sentence}")
         return BundlesSealed(**{name: file for name, (file, _) in files.items()})
+
+    async def _seal_chunks(self, machine: Machine, effect: SealChunks) -> ChunksSealed | BundleFailed:
+        """The same for data that is cut: the chunks stay, as the end user tests with those that are drawn."""
+        sources, folder = machine.sources, self.role_folder(machine)
+        assert sources is not None
+        names = [chunk_name(chunk) for chunk in range(len(effect.chunk_keys))]
+        try:
+            await trio.to_thread.run_sync(
+                cut, sources.train, folder, names, effect.order_key, trio.from_thread.check_cancelled
+            )
+            code, _ = await self._seal(machine.job_id, "code", sources.code, effect.code_key)
+            wanted = zip(names, effect.chunk_keys, strict=True)
+            sealed = [await self._seal(machine.job_id, name, folder / name, key) for name, key in wanted]
+        except (SourceRefused, DiskFull, ArtifactTooLarge, ChunksRefused) as error:
+            return BundleFailed("bundles", f"The job's folders cannot be sealed: {error.sentence}")
+        return ChunksSealed(code, tuple(file for file, _ in sealed))
+
+    async def _join_chunks(self, machine: Machine, effect: JoinChunks) -> BundleFetched | BundleFailed:
+        """Chunks that do not fit each other are data that cannot be used; a whole folder is taken as it is."""
+        folder = self.role_folder(machine)
+        if not (folder / effect.name).exists():
+            parts = [folder / name for name in effect.chunks]
+            try:
+                await trio.to_thread.run_sync(join, parts, folder / effect.name, trio.from_thread.check_cancelled)
+            except ChunksRefused as error:
+                return BundleFailed(effect.name, f"The {effect.name} data cannot be used: {error}")
+        self.feed.say("fetched", job_id=machine.job_id.hex(), account=self.account.hex(), name=effect.name)
+        return BundleFetched(effect.name)
 
     async def _seal_model(self, job_id: JobId, key: bytes) -> ModelSealed:
         """What the job left behind; a model that cannot travel is handed in as a failure, which beats silence."""

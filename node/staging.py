@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Final
 
 from morphware.node.artifacts.disk import require_space
+from morphware.node.chunks import count_rows
 from morphware.node.errors import BadInput
-from morphware.node.machines import Sources
+from morphware.node.machines import USER, Sources
 from morphware.node.runner.inspect import JobInspection, check_data, check_metric, inspect_job
 from morphware.node.wishes import JobWish
-from morphware.protocol.artifacts import SealedFile
+from morphware.protocol.artifacts import FILE_BYTES_MAX, SealedFile
 from morphware.protocol.codec import Malformed, decode, encode
 from morphware.protocol.market import SPEC_MOST_BYTES, WINDOW_MOST_S
-from morphware.protocol.messages import JobSpec
+from morphware.protocol.messages import Chunks, Folders, JobSpec
 from morphware.protocol.parameters import Timing
+from morphware.protocol.split import CHUNKS_LEAST, CHUNKS_MOST, TEST_CHUNKS_MOST, is_splittable
 from morphware.protocol.units import WEI_MAX, Wei
 from morphware.protocol.user import Submission
 
@@ -29,22 +31,22 @@ LEAST_TRAINING_S: Final = 60
 LEAST_TESTING_S: Final = 60
 USUAL_MAGNET: Final = "magnet:?" + "x" * 292
 """As long as a link with several addresses."""
+USUAL_CHUNK_MAGNET: Final = "magnet:?" + "x" * 112
+"""As long as the link that this node makes, with its one address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
     """A submission that passed inspection, with what has to be copied: names relative to their folders.
 
-    Data below the code's folder is no code: the testing data would reach the worker inside the code bundle.
+    Data below the code's folder is no code: the testing data would reach the worker inside the code bundle.  ``data``
+    are the folders of the data with their files, by what the node calls them: ``train`` and ``test``, or ``data``.
     """
 
     submission: Submission
     folder: Path
     files: tuple[str, ...]
-    train: Path
-    train_files: tuple[str, ...]
-    test: Path
-    test_files: tuple[str, ...]
+    data: tuple[tuple[str, Path, tuple[str, ...]], ...]
 
     def keep(self, destination: Path) -> Sources:
         """Copy code and data below ``destination``: real copies, for an edit in place would change a hard link's.
@@ -53,9 +55,10 @@ class Staged:
             DiskFull: there is no room for them. OSError: a file cannot be read any more. Either leaves nothing.
         """
         sources = Sources(destination / "code", destination / "train", destination / "test")
+        if self.submission.chunks:  # what tests will be put together from the chunks, where the end user's are
+            sources = Sources(destination / "code", destination / "data", destination / USER / "test")
         pairs = [(self.folder / name, sources.code / name) for name in self.files]
-        pairs += [(self.train / name, sources.train / name) for name in self.train_files]
-        pairs += [(self.test / name, sources.test / name) for name in self.test_files]
+        pairs += [(folder / name, destination / kind / name) for kind, folder, files in self.data for name in files]
         destination.mkdir(parents=True, exist_ok=True)
         try:
             require_space(destination, sum(source.stat().st_size for source, _ in pairs))
@@ -81,7 +84,7 @@ def stage(wish: JobWish, timing: Timing) -> Staged:
             f"A model at the baseline of {wish.baseline:g} is paid nothing, and one at the threshold of "
             f"{wish.threshold:g} in full: choose a baseline that is worse than the threshold."
         )
-    check_data(job, wish.train, wish.test)
+    train, test = _checked_data(job, wish)
     if wish.reserve_wei <= 0:
         raise BadInput("The reserve is the most that you would pay: give more than 0 tokens with --reserve.")
     if wish.seats % 2 == 0 or not 1 <= wish.seats <= 11:
@@ -116,12 +119,41 @@ def stage(wish: JobWish, timing: Timing) -> Staged:
         disk_bytes=wish.disk_bytes,
         requirements=job.requirements,
         baseline_e6=baseline_e6,
+        chunks=wish.chunks,
+        test_chunks=wish.test_chunks,
     )
     _require_readable(submission)
-    train, test = wish.train.resolve(), wish.test.resolve()
+    data: tuple[tuple[str, Path, tuple[str, ...]], ...]
+    if wish.chunks:
+        data = (("data", train, tuple(_data_files(train, ""))),)
+        count_rows(train, wish.chunks)
+        return Staged(submission, job.folder, _code_files(job, train, test), data)
     _require_apart(train, test)
-    data = {"training": tuple(_data_files(train, "training")), "testing": tuple(_data_files(test, "testing"))}
-    return Staged(submission, job.folder, _code_files(job, train, test), train, data["training"], test, data["testing"])
+    data = (
+        ("train", train, tuple(_data_files(train, "training "))),
+        ("test", test, tuple(_data_files(test, "testing "))),
+    )
+    return Staged(submission, job.folder, _code_files(job, train, test), data)
+
+
+def _checked_data(job: JobInspection, wish: JobWish) -> tuple[Path, Path]:
+    """The folders to train on and to test on: the same one where it is cut into chunks."""
+    if wish.chunks:
+        if not is_splittable(wish.chunks, wish.test_chunks):
+            raise BadInput(
+                f"{wish.test_chunks} of {wish.chunks} chunks cannot test a model: cut {CHUNKS_LEAST} to {CHUNKS_MOST}, "
+                f"of which at most {TEST_CHUNKS_MOST}, and not all, test."
+            )
+        if wish.privacy == "public":
+            raise BadInput(
+                "The keys of a public job are known to everybody from the start, so that nobody could keep the testing "
+                "chunks from a worker: choose --privacy sealed, or your own testing set."
+            )
+    train, test = (wish.data, wish.data) if wish.chunks else (wish.train, wish.test)
+    if train is None or test is None:
+        raise BadInput("The job's data is missing: name its folders, --train and --test, or --data for a split.")
+    check_data(job, train, test)
+    return train.resolve(), test.resolve()
 
 
 def _name(text: str) -> str:
@@ -132,12 +164,16 @@ def _name(text: str) -> str:
 def _require_readable(submission: Submission) -> None:
     """A specification that others could not read would get no bids: say so before it costs anything."""
     file = SealedFile(USUAL_MAGNET, 1, bytes(32))
+    data: Folders | Chunks = Folders(train=file, test=file)
+    if submission.chunks:
+        chunk = SealedFile(USUAL_CHUNK_MAGNET, FILE_BYTES_MAX, bytes(32))
+        count = submission.chunks
+        data = Chunks(test_chunks=submission.test_chunks, files=(chunk,) * count, leaves=(bytes(32),) * count)
     names = ("name", "kind", "entry", "metric", "privacy", "estimated_s", "memory_bytes", "disk_bytes")
     spec = JobSpec(
         **{name: getattr(submission, name) for name in (*names, "requirements", "environment")},
         code=file,
-        train=file,
-        test=file,
+        data=data,
         public_keys=bytes(96),
     )
     try:
@@ -180,7 +216,7 @@ def _data_files(root: Path, name: str) -> Iterator[str]:
     """Every file below a data folder, relative to it. Links are followed inside of it, and refused if they leave it."""
 
     def refuse(error: OSError) -> None:
-        raise BadInput(f"The {name} data cannot be read: {error}.") from error
+        raise BadInput(f"The {name}data cannot be read: {error}.") from error
 
     for folder, folders, files in os.walk(root, onerror=refuse):
         folders.sort()
@@ -190,10 +226,10 @@ def _data_files(root: Path, name: str) -> Iterator[str]:
             if path.is_symlink() and (is_folder or not path.resolve().is_relative_to(root)):
                 where = "to a folder" if is_folder else "out of its folder"
                 raise BadInput(
-                    f"The {name} data holds a link that leads {where}, {path}: put the files themselves there."
+                    f"The {name}data holds a link that leads {where}, {path}: put the files themselves there."
                 )
             if not is_folder and not path.is_file():
-                raise BadInput(f"The {name} data holds {path}, which is no plain file: take it away.")
+                raise BadInput(f"The {name}data holds {path}, which is no plain file: take it away.")
             if not is_folder:
                 yield str(path.relative_to(root))
 

@@ -17,12 +17,13 @@ class JobWish:
     """A job to submit. ``program`` is a script, a notebook or a folder; amounts in wei, times in seconds.
 
     ``None`` leaves a choice to the node: the market's usual share for the fee, the estimate for the windows.  With a
-    ``baseline`` a model between it and the threshold is paid its share; without one it is all or nothing.
+    ``baseline`` a model between it and the threshold is paid its share; without one it is all or nothing.  The data are
+    either two folders, ``train`` and ``test``, or with ``chunks`` one, ``data``, of which a block picks what tests.
     """
 
     program: Path
-    train: Path
-    test: Path
+    train: Path | None
+    test: Path | None
     metric: str
     threshold: float
     reserve_wei: Wei
@@ -37,12 +38,15 @@ class JobWish:
     privacy: Literal["sealed", "public"] = "sealed"
     memory_bytes: int = 4 << 30
     disk_bytes: int = 4 << 30
+    data: Path | None = None
+    chunks: int = 0
+    test_chunks: int = 0
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON can carry it; amounts as decimal strings, paths absolute."""
         plain: dict[str, Any] = dataclasses.asdict(self)
-        for key in ("program", "train", "test"):
-            plain[key] = str(Path(plain[key]).absolute())
+        for key in ("program", "train", "test", "data"):
+            plain[key] = None if plain[key] is None else str(Path(plain[key]).absolute())
         for key in ("reserve_wei", "fee_wei"):
             plain[key] = None if plain[key] is None else str(plain[key])
         return plain
@@ -55,8 +59,8 @@ class JobWish:
         except msgspec.ValidationError as error:
             raise BadInput(f"The job's description cannot be used: {error}.") from error
         values = {name: getattr(asked, name) for name in asked.__struct_fields__}
-        for key in ("program", "train", "test"):
-            values[key] = Path(values[key])
+        for key in ("program", "train", "test", "data"):
+            values[key] = None if values[key] is None else Path(values[key])
         for key in ("reserve_wei", "fee_wei"):
             values[key] = None if values[key] is None else Wei(int(values[key]))
         return cls(**values)
@@ -72,8 +76,8 @@ class _PlainWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A wish as it comes over the control socket, from whatever program."""
 
     program: _AbsolutePath
-    train: _AbsolutePath
-    test: _AbsolutePath
+    train: _AbsolutePath | None
+    test: _AbsolutePath | None
     metric: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
     threshold: float
     reserve_wei: _Amount
@@ -88,3 +92,6 @@ class _PlainWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     privacy: Literal["sealed", "public"] = "sealed"
     memory_bytes: _Size = 4 << 30
     disk_bytes: _Size = 4 << 30
+    data: _AbsolutePath | None = None
+    chunks: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    test_chunks: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from morphware.protocol import chain_events as ce
-from morphware.protocol.calls import Appeal, InspectAppeal, JobCall, Multicall, Poke
+from morphware.protocol.calls import Appeal, DrawSplit, InspectAppeal, JobCall, Multicall, Poke
 from morphware.protocol.commitments import Domain
 from morphware.protocol.crypto import Unopenable, Unsealable, derive, seal, unseal
 from morphware.protocol.effects import Effect, Finish, Fund, Send
@@ -208,6 +208,16 @@ class Brain(ABC):
             self.at(self.now + 1)  # the committee comes out of a block that is not there yet
             return
         self.call(f"poke|{view.state.name}|{view.deadline}|{len(view.settled)}", Poke(self.job_id))
+
+    def draw_split(self, view: JobView) -> bool:
+        """Whether it is known which chunks test the model; if not, have them drawn as soon as their block is past."""
+        if not view.is_split or view.split_seed is not None:
+            return True
+        if self._now.block > self._entered_block + self.identity.timing.seed_blocks:
+            self.call("split", DrawSplit(self.job_id))
+        else:
+            self.at(self.now + 1)
+        return False
 
     def appeal(self, view: JobView, stake: Stake) -> None:
         """Doubt the finding, if that pays: have the bond ready, then appeal; in INSPECT only the end user may."""

@@ -42,6 +42,32 @@ class SealBundles:
 
 
 @dataclass(frozen=True, slots=True)
+class SealChunks:
+    """Cut a split job's data into as many chunks as there are keys; pack, seal and serve the code and each of them.
+
+    ``order_key`` puts the rows into an order that nobody else knows, so that every chunk is like all the data.
+    Answers: ``ChunksSealed``, or ``BundleFailed`` for the bundle "bundles".
+    """
+
+    id: str
+    code_key: bytes
+    chunk_keys: tuple[bytes, ...]
+    order_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JoinChunks:
+    """Put chunks that are here together again, in this order, into the job's folder ``name``.
+
+    Answers: ``BundleFetched``, ``BundleFailed``.
+    """
+
+    id: str
+    name: str
+    chunks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Prefetch:
     """Begin to fetch a ciphertext whose key is not known yet; nobody answers."""
 
@@ -129,4 +155,18 @@ class Finish:
     summary: str
 
 
-Effect = Send | Publish | SealBundles | Prefetch | FetchBundle | Train | SealModel | Evaluate | Fund | Appraise | Finish
+Effect = (
+    Send
+    | Publish
+    | SealBundles
+    | SealChunks
+    | JoinChunks
+    | Prefetch
+    | FetchBundle
+    | Train
+    | SealModel
+    | Evaluate
+    | Fund
+    | Appraise
+    | Finish
+)

@@ -97,6 +97,14 @@ class BundlesSealed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunksSealed:
+    """The end user's code and the chunks of its data are sealed and served."""
+
+    code: SealedFile
+    chunks: tuple[SealedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BundleFetched:
     """A bundle is unpacked in the job's folder ``name``."""
 
@@ -165,6 +173,7 @@ LocalEvent = (
     | SignedReportHeard
     | ReportHeard
     | BundlesSealed
+    | ChunksSealed
     | BundleFetched
     | BundleFailed
     | TrainingEnded

@@ -16,6 +16,7 @@ import msgspec
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.codec import I64, U8, U16, U32, U64, AddressBytes, Hash, ShortText, WeiBytes, encode
 from morphware.protocol.crypto import is_signed_by, sign
+from morphware.protocol.split import CHUNKS_LEAST, CHUNKS_MOST, TEST_CHUNKS_MOST
 
 VERSION: Final = 1
 
@@ -141,8 +142,26 @@ class ReportOpening(Wire, frozen=True):
     salt: Hash
 
 
+class Folders(Wire, frozen=True, tag=0):
+    """The end user's own two folders, each sealed as a whole."""
+
+    train: SealedFile
+    test: SealedFile
+
+
+class Chunks(Wire, frozen=True, tag=1):
+    """The data of a split job in sealed chunks, with the hash of each one's key; so many of them will test the model.
+
+    The posting commits to ``test_chunks`` and ``leaves`` (``split.py``).
+    """
+
+    test_chunks: Annotated[int, msgspec.Meta(ge=1, le=TEST_CHUNKS_MOST)]
+    files: Annotated[tuple[SealedFile, ...], msgspec.Meta(min_length=CHUNKS_LEAST, max_length=CHUNKS_MOST)]
+    leaves: Annotated[tuple[Hash, ...], msgspec.Meta(min_length=CHUNKS_LEAST, max_length=CHUNKS_MOST)]
+
+
 class JobSpec(Wire, frozen=True):
-    """What a job is: posted on chain in this encoding, with the magnet links of the three sealed files.
+    """What a job is: posted on chain in this encoding, with the magnet links of its sealed files.
 
     ``metric`` names the scorer's metric, ``environment`` the reference environment in words a person can check.
     """
@@ -156,8 +175,7 @@ class JobSpec(Wire, frozen=True):
     memory_bytes: U64
     disk_bytes: U64
     code: SealedFile
-    train: SealedFile
-    test: SealedFile
+    data: Folders | Chunks
     requirements: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=50)]
     environment: ShortText
     public_keys: Annotated[bytes, msgspec.Meta(max_length=96)]

@@ -5,7 +5,7 @@
 | (not posted) | seals the three folders, posts the job |
 | BIDDING | announces the job to whoever joined late; brings signed bids on chain together |
 | REVEALING | opens every bid whose key was gossiped, in one batch if all are in time |
-| AWARDED | seals training and code keys to the winner |
+| AWARDED | has a split drawn; seals training and code keys to the winner |
 | KEY_DISPUTE | publishes training and code keys, for the winner could not open its box |
 | SEED | reveals its seed share once the seed's block is past |
 | KEYING | complains if its half of the model's key is none; seals testing and code keys to each drawn validator |
@@ -14,7 +14,9 @@
 | CLAIMABLE, INSPECT, CLOSED | with y public, opens the model |
 | INSPECT, TALLIED | tests the model itself, and appeals if it is far worse than what the committee found |
 
-Secrets: the three bundle keys and the seed share are derived from the job's seed, which is stored before the posting.
+In a split job the training and testing keys are those of the chunks that were drawn.
+
+Secrets: all bundle keys and the seed share are derived from the job's seed, which is stored before the posting.
 """
 
 from dataclasses import dataclass
@@ -35,11 +37,21 @@ from morphware.protocol.calls import (
     RevealSeed,
     Terms,
 )
+from morphware.protocol.chunks import DataKeys, chunk_name
 from morphware.protocol.codec import encode, wei_to_bytes
 from morphware.protocol.commitments import bid_commitment, job_id_of, keccak
 from morphware.protocol.crypto import KEY_BYTES, Unopenable, derive, model_key, sha256_of, unseal_bid
-from morphware.protocol.documents import read_manifest
-from morphware.protocol.effects import Evaluate, FetchBundle, Finish, Prefetch, Publish, SealBundles
+from morphware.protocol.documents import chunks_of, read_manifest
+from morphware.protocol.effects import (
+    Evaluate,
+    FetchBundle,
+    Finish,
+    JoinChunks,
+    Prefetch,
+    Publish,
+    SealBundles,
+    SealChunks,
+)
 from morphware.protocol.events import (
     BidHeard,
     BidKeyHeard,
@@ -47,11 +59,12 @@ from morphware.protocol.events import (
     BundleFetched,
     BundlesSealed,
     CallRefused,
+    ChunksSealed,
     Evaluated,
     Event,
 )
 from morphware.protocol.interests import user_stake
-from morphware.protocol.messages import JobAnnounce, JobSpec
+from morphware.protocol.messages import Chunks, Folders, JobAnnounce, JobSpec
 from morphware.protocol.relaying import BidCollector
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.together import is_claim_next, opens_with_poke
@@ -95,6 +108,9 @@ class Submission:
     environment: str = "python3, CPU, fp32"
     baseline_e6: int | None = None
     """A job that pays a model between this and the threshold its share; None pays all at the threshold or nothing."""
+    chunks: int = 0
+    """Into how many chunks the data is cut, of which a block picks those that test; 0: the person has chosen."""
+    test_chunks: int = 0
 
     @property
     def escrow_wei(self) -> Wei:
@@ -102,29 +118,21 @@ class Submission:
         return Wei(self.reserve_wei + self.seats * self.fee_wei + self.reserve_wei // 2)
 
 
-def user_job_id(identity: Identity, seed: bytes) -> JobId:
-    """The id that the market will give to the job posted from this seed."""
-    code_key = derive(seed, "key|code")
-    return job_id_of(
-        identity.domain,
-        identity.account,
-        keccak(derive(seed, "user-seed")),
-        keccak(derive(seed, "key|train") + code_key),
-        keccak(derive(seed, "key|test") + code_key),
-    )
+def user_job_id(identity: Identity, seed: bytes, submission: Submission) -> JobId:
+    """The id that the market will give to this job, posted from this seed."""
+    hashes = DataKeys.of(seed, submission.chunks, submission.test_chunks).hashes
+    return job_id_of(identity.domain, identity.account, keccak(derive(seed, "user-seed")), *hashes)
 
 
 class UserBrain(Brain):
     """The end user's role in one job."""
 
     def __init__(self, identity: Identity, seed: bytes, submission: Submission) -> None:
-        super().__init__(identity, user_job_id(identity, seed), seed)
+        super().__init__(identity, user_job_id(identity, seed, submission), seed)
         self.submission = submission
-        self.code_key = self.secret("key|code")
-        self.train_key = self.secret("key|train")
-        self.test_key = self.secret("key|test")
+        self.keys = DataKeys.of(seed, submission.chunks, submission.test_chunks)
         self.user_seed = self.secret("user-seed")
-        self._bundles: BundlesSealed | None = None
+        self._bundles: BundlesSealed | ChunksSealed | None = None
         self._is_hopeless = False
         self._is_posted = False
         self._sealed_bids: dict[BidName, BidHeard] = {}
@@ -132,6 +140,7 @@ class UserBrain(Brain):
         self._shown: set[BidName] = set()
         self._is_model_settled = False
         self._has_model = False
+        self._has_test = not submission.chunks
         self._in_time = Timestamp(0)
         self._own_metric_e6: int | None = None
         self._collector = BidCollector(self)
@@ -148,7 +157,7 @@ class UserBrain(Brain):
     def learn(self, event: Event) -> None:
         self._collector.learn(event)
         match event:
-            case BundlesSealed():
+            case BundlesSealed() | ChunksSealed():
                 self._bundles = event
             case CallRefused() if event.effect_id.startswith("post") and event.error in HOPELESS:
                 self._is_hopeless = True
@@ -162,6 +171,8 @@ class UserBrain(Brain):
                 self._is_hopeless, self.problem = True, reason
             case BundleFetched(name="model"):
                 self._is_model_settled = self._has_model = True
+            case BundleFetched(name="test"):
+                self._has_test = True
             case BundleFailed(name="model"):
                 self._is_model_settled, self._own_metric_e6, self.problem = True, BAD_MODEL, event.reason
             case Evaluated() if event.metric_e6 != BAD_MODEL or self.now < self._in_time:
@@ -183,10 +194,11 @@ class UserBrain(Brain):
                 case State.REVEALING:
                     self._open_bids(view)
                 case State.AWARDED if view.winner is not None:
-                    box = self.seal_for(view.winner, self.train_key + self.code_key, "data")
-                    self.call("keys", PostKeys(self.job_id, box))
+                    if self.draw_split(view):
+                        box = self.seal_for(view.winner, self.keys.row(view, is_test=False), "data")
+                        self.call("keys", PostKeys(self.job_id, box))
                 case State.KEY_DISPUTE:
-                    keys = self.train_key + self.code_key
+                    keys = self.keys.disclosure(view, is_test=False)
                     seed_hash, test_key_hash = view.terms.seed_hash, view.terms.test_key_hash
                     self.call("disclose-train", DiscloseKey(self.job_id, keys, seed_hash, test_key_hash))
                 case State.SEED:
@@ -197,7 +209,7 @@ class UserBrain(Brain):
                 case State.VCOMMIT if view.test_keys is None and not view.is_public:
                     self._hand_out_keys(view)
                 case State.DISCLOSE if view.is_user_accused:
-                    keys = self.test_key + self.code_key
+                    keys = self.keys.disclosure(view, is_test=True)
                     seed_hash, train_key_hash = view.terms.seed_hash, view.terms.train_key_hash
                     self.call("disclose-test", DiscloseTest(self.job_id, keys, seed_hash, train_key_hash))
                 case State.TALLIED | State.INSPECT:
@@ -230,13 +242,20 @@ class UserBrain(Brain):
         if self._is_hopeless or self.is_refused("post"):
             self.ask(Finish("finish", "NOT_POSTED"))
         elif self._bundles is None:
-            self.ask(SealBundles("bundles", self.code_key, self.train_key, self.test_key))
+            self.ask(self._sealing())
         else:
             self.call("post", Post(self.terms(), encode(self.spec(self._bundles))))
+
+    def _sealing(self) -> SealBundles | SealChunks:
+        keys = self.keys
+        if keys.chunks:
+            return SealChunks("bundles", keys.code, keys.chunks, self.secret("order"))
+        return SealBundles("bundles", keys.code, keys.train, keys.test)
 
     def terms(self) -> Terms:
         """What goes on chain of the submission."""
         wish = self.submission
+        train_key_hash, test_key_hash = self.keys.hashes
         return Terms(
             reserve_wei=wish.reserve_wei,
             fee_wei=wish.fee_wei,
@@ -248,18 +267,24 @@ class UserBrain(Brain):
             training_s=wish.training_s,
             testing_s=wish.testing_s,
             estimated_s=wish.estimated_s,
-            train_key_hash=keccak(self.train_key + self.code_key),
-            test_key_hash=keccak(self.test_key + self.code_key),
+            train_key_hash=train_key_hash,
+            test_key_hash=test_key_hash,
             seed_hash=keccak(self.user_seed),
             options=(Option.PUBLIC if wish.privacy == "public" else 0)
-            + (Option.LINEAR if wish.baseline_e6 is not None else 0),
+            + (Option.LINEAR if wish.baseline_e6 is not None else 0)
+            + (Option.SPLIT if wish.chunks else 0),
             baseline_e6=wish.baseline_e6 or 0,
         )
 
-    def spec(self, bundles: BundlesSealed) -> JobSpec:
-        """The specification with the three sealed files; in public jobs, with their keys."""
+    def spec(self, bundles: BundlesSealed | ChunksSealed) -> JobSpec:
+        """The specification with the sealed files; in public jobs, with their keys."""
         wish = self.submission
-        keys = self.train_key + self.test_key + self.code_key
+        keys = self.keys.train + self.keys.test + self.keys.code
+        data: Folders | Chunks
+        if isinstance(bundles, ChunksSealed):
+            data = Chunks(test_chunks=wish.test_chunks, files=bundles.chunks, leaves=self.keys.leaves)
+        else:
+            data = Folders(train=bundles.train, test=bundles.test)
         return JobSpec(
             name=wish.name,
             kind=wish.kind,
@@ -270,8 +295,7 @@ class UserBrain(Brain):
             memory_bytes=wish.memory_bytes,
             disk_bytes=wish.disk_bytes,
             code=bundles.code,
-            train=bundles.train,
-            test=bundles.test,
+            data=data,
             requirements=wish.requirements,
             environment=wish.environment,
             public_keys=keys if wish.privacy == "public" else b"",
@@ -372,7 +396,7 @@ class UserBrain(Brain):
         newest = view.round
         if newest is None or newest.test_boxes is not None:
             return
-        keys = self.test_key + self.code_key
+        keys = self.keys.row(view, is_test=True)
         boxes = tuple(self.seal_for(validator, keys, "test") for validator in newest.validators)
         self.call(f"test-keys|{newest.number}", PostTestKeys(self.job_id, boxes))
 
@@ -404,6 +428,10 @@ class UserBrain(Brain):
         """Test the model as a validator does, as soon as it is there, and doubt a finding that is far too good."""
         window = self.identity.timing.inspect_s if view.state is State.INSPECT else self.identity.timing.appeal_s
         until = Timestamp(view.deadline - max(1, window // INSPECT_SHARE))
+        if self._has_model and not self._has_test:
+            chunks = chunks_of(view, is_test=True)
+            self.ask(JoinChunks("join|test", "test", tuple(chunk_name(chunk) for chunk in chunks)))
+            return
         if self._has_model and self._own_metric_e6 is None and self.now < until:
             wish = self.submission
             effect = Evaluate("evaluate", wish.entry, wish.metric, until, wish.memory_bytes, wish.disk_bytes)

@@ -21,9 +21,17 @@ from typing import Final
 
 from morphware.protocol.brain import Brain, Identity
 from morphware.protocol.calls import CommitReport, ComplainKeys, DiscloseModel, DiscloseTest, Report, RevealReports
+from morphware.protocol.chunks import fetches, files_to_test_on, join
 from morphware.protocol.commitments import keccak, report_commitment
 from morphware.protocol.crypto import KEY_BYTES, model_key
-from morphware.protocol.documents import are_test_keys, public_test_keys, read_manifest, read_spec
+from morphware.protocol.documents import (
+    are_test_keys,
+    disclosed_test_keys,
+    disclosure_of,
+    public_test_keys,
+    read_manifest,
+    read_spec,
+)
 from morphware.protocol.effects import Evaluate, FetchBundle, Prefetch, Publish
 from morphware.protocol.events import BundleFailed, BundleFetched, Evaluated, Event
 from morphware.protocol.interests import validator_stake
@@ -116,7 +124,8 @@ class ValidatorBrain(Brain):
         spec, manifest = read_spec(view), read_manifest(view)
         if spec is not None:
             self.ask(Prefetch("prefetch|code", "code", spec.code))
-            self.ask(Prefetch("prefetch|test", "test", spec.test))
+        for name, file in files_to_test_on(view).items():
+            self.ask(Prefetch(f"prefetch|{name}", name, file))
         if manifest is not None:
             self.ask(Prefetch("prefetch|model", "model", manifest.file))
 
@@ -128,8 +137,12 @@ class ValidatorBrain(Brain):
             return
         test_keys, model_keys = self._test_keys(view, mine), self._model_keys(view, mine)
         if test_keys is not None:
-            self.ask(FetchBundle("fetch|code", "code", spec.code, test_keys[KEY_BYTES:], None))
-            self.ask(FetchBundle("fetch|test", "test", spec.test, test_keys[:KEY_BYTES], None))
+            self.ask(FetchBundle("fetch|code", "code", spec.code, test_keys[-KEY_BYTES:], None))
+            files = files_to_test_on(view)
+            for fetch in fetches(files, test_keys):
+                self.ask(fetch)
+            if (joining := join("test", files, self._fetched)) is not None:
+                self.ask(joining)
         if manifest is not None and model_keys is not None and view.model is not None:
             key = model_key(model_keys[:KEY_BYTES], model_keys[KEY_BYTES:], self.job_id)
             self.ask(FetchBundle("fetch|model", "model", manifest.file, key, view.model.model_hash))
@@ -267,7 +280,7 @@ class ValidatorBrain(Brain):
             return
         if view.is_user_accused:
             if (keys := self._test_keys(view, mine)) is not None:
-                call = DiscloseTest(self.job_id, keys, terms.seed_hash, terms.train_key_hash)
+                call = DiscloseTest(self.job_id, disclosure_of(view, keys), terms.seed_hash, terms.train_key_hash)
                 self.call("rescue|test", call)
         elif root is not None and (keys := self._model_keys(view, mine)) is not None:
             x, y = keys[:KEY_BYTES], keys[KEY_BYTES:]
@@ -276,7 +289,7 @@ class ValidatorBrain(Brain):
     def _test_keys(self, view: JobView, mine: RoundView) -> bytes | None:
         """Testing and code key: disclosed, from the box, or public, but those that the posting committed to."""
         box = self._unseal_mine(mine, mine.test_boxes)
-        for keys in (view.test_keys or b"", box, public_test_keys(view)):
+        for keys in (disclosed_test_keys(view), box, public_test_keys(view)):
             if are_test_keys(view, keys):
                 return keys
         if mine.test_boxes is not None:

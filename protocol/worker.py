@@ -4,6 +4,7 @@
 |---|---|
 | BIDDING | signs its bid and, sometimes, decoys; commits to what nobody relayed; gossips the ciphertexts |
 | REVEALING | gossips the bids' keys, or before, once bidding is over; opens its bids if nobody did by a third of it |
+| AWARDED | has a split drawn, if the end user does not |
 | KEYED | opens the keys, or complains; fetches and checks code and training set, then accepts or declines |
 | TRAINING | trains, seals the model, commits to it on chain |
 | KEYING | seals both halves of the model's key to each drawn validator |
@@ -21,6 +22,7 @@ x, y and the seed shares are derived from the job's seed, which is stored before
 from dataclasses import dataclass
 from typing import Final
 
+from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.brain import Brain, Identity
 from morphware.protocol.calls import (
     Acknowledge,
@@ -38,12 +40,15 @@ from morphware.protocol.calls import (
     SubmitModel,
     Terms,
 )
+from morphware.protocol.chunks import fetches, files_to_test_on, files_to_train_on, join
 from morphware.protocol.codec import encode
 from morphware.protocol.commitments import bid_commitment, keccak, report_commitment
 from morphware.protocol.crypto import BID_NONCE_BYTES, KEY_BYTES, model_key, seal_bid
 from morphware.protocol.documents import (
     are_test_keys,
     are_train_keys,
+    disclosed_test_keys,
+    disclosed_train_keys,
     public_test_keys,
     public_train_keys,
     read_spec,
@@ -171,7 +176,7 @@ class WorkerBrain(Brain):
                 self._start = event
             case BundleFetched():
                 self._fetched.add(event.name)
-            case BundleFailed(name="code" | "train"):
+            case BundleFailed() if event.name != "test":
                 self._is_data_bad, self.problem = True, event.reason
             case TrainingEnded():
                 self._is_trained, self.problem = True, event.reason
@@ -194,6 +199,9 @@ class WorkerBrain(Brain):
                     self._bid(view)
                 case State.REVEALING:
                     self._open_bids(view)
+                case State.AWARDED if self.is_winner and view.is_split:
+                    if self.at(view.deadline - self.identity.timing.keys_s // 2):
+                        self.draw_split(view)
                 case State.KEYED if self.is_winner:
                     self._accept(view)
                 case State.TRAINING if self.is_winner:
@@ -331,18 +339,25 @@ class WorkerBrain(Brain):
             self._has_declined = True  # what arrives after that does not make it an acceptance
             self.call("decline", Decline(self.job_id))
             return
-        self.ask(FetchBundle("fetch|code", "code", spec.code, keys[KEY_BYTES:], None))
-        self.ask(FetchBundle("fetch|train", "train", spec.train, keys[:KEY_BYTES], None))
+        self.ask(FetchBundle("fetch|code", "code", spec.code, keys[-KEY_BYTES:], None))
+        self._fetch("train", files_to_train_on(view), keys)
         if is_whole:
             self.call("ack", Acknowledge(self.job_id))
 
     def _data_keys(self, view: JobView) -> bytes | None:
         """Training and code key: disclosed, from the box, or public, but those that the posting committed to."""
-        for keys in (view.train_keys or b"", self.open_box(view.keys_box), public_train_keys(view)):
+        for keys in (disclosed_train_keys(view), self.open_box(view.keys_box), public_train_keys(view)):
             if are_train_keys(view, keys):
                 return keys
         self.problem = "The end user's key box does not hold the key that the posting committed to."
         return None
+
+    def _fetch(self, name: str, files: dict[str, SealedFile], keys: bytes) -> None:
+        """Fetch what the folder ``name`` is made of, and make it."""
+        for fetch in fetches(files, keys):
+            self.ask(fetch)
+        if (joining := join(name, files, self._fetched)) is not None:
+            self.ask(joining)
 
     def _train(self, view: JobView) -> None:
         """Train and hand in. A run that failed is handed in as it is: a rejection costs less than silence."""
@@ -426,11 +441,11 @@ class WorkerBrain(Brain):
     def _test_again(self, view: JobView) -> None:
         """Test the own model, if it was failed and anybody can have the testing set, and doubt what differs."""
         spec = read_spec(view)
-        keys = view.test_keys or public_test_keys(view)
+        keys = disclosed_test_keys(view) or public_test_keys(view)
         if spec is None or view.verdict is not Verdict.FAIL or not are_test_keys(view, keys):
             return
         until = Timestamp(view.deadline - max(1, self.identity.timing.appeal_s // TEST_SHARE))
-        self.ask(FetchBundle("fetch|test", "test", spec.test, keys[:KEY_BYTES], None))
+        self._fetch("test", files_to_test_on(view), keys)
         if "test" in self._fetched and self.now < until:
             self.ask(Evaluate("evaluate", spec.entry, spec.metric, until, spec.memory_bytes, spec.disk_bytes))
         if self._own_metric_e6 is not None:

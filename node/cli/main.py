@@ -138,8 +138,21 @@ def local_market(
 @fenced
 def submit(
     script: Annotated[Path, typer.Argument(help="A Python script, a notebook, or a folder with one.")],
-    train: Annotated[Path, typer.Option(help="The folder with the training set.")],
-    test: Annotated[Path, typer.Option(help="The folder with the testing set; its labels* never reach the model.")],
+    train: Annotated[Path | None, typer.Option(help="The folder with the training set.")] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="The folder with the testing set; its labels* never reach the model.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="With --split protocol: the folder with all of the data.")] = None,
+    split: Annotated[
+        Literal["user", "protocol"],
+        typer.Option(help="Who chooses the testing set: you, or the protocol, which cuts --data by rows into chunks."),
+    ] = "user",
+    chunks: Annotated[
+        int | None, typer.Option(min=2, max=32, help="Into how many chunks the data is cut (default: 10).")
+    ] = None,
+    test_chunks: Annotated[
+        int | None, typer.Option(min=1, max=8, help="How many of them, drawn at random, test the model (default: 2).")
+    ] = None,
     reserve: Annotated[
         str | None, typer.Option(metavar="TOKENS", help="The most that you pay (default: as in morphware.toml).")
     ] = None,
@@ -183,8 +196,24 @@ def submit(
     from morphware.node.cli.options import SubmitOptions
     from morphware.node.errors import BadInput
 
-    for what, path in (("script", script), ("training set", train), ("testing set", test)):
-        if not path.exists():
+    is_split = split == "protocol"
+    for option, value, is_wanted in (
+        ("--train", train, not is_split),
+        ("--test", test, not is_split),
+        ("--data", data, is_split),
+    ):
+        if (value is not None) is not is_wanted:
+            what = "needs" if is_wanted else "has no use for"
+            raise BadInput(
+                f"A job with --split {split} {what} {option}: give --train and --test, or --split protocol and --data."
+            )
+    if not is_split and (chunks is not None or test_chunks is not None):
+        raise BadInput("Chunks are cut by the protocol only: add --split protocol, or leave out --chunks.")
+    chunks, test_chunks = (chunks or 10, test_chunks or 2) if is_split else (0, 0)
+    if is_split and test_chunks >= chunks:
+        raise BadInput(f"{test_chunks} of {chunks} chunks leave none to train on: give a smaller --test-chunks.")
+    for what, path in (("script", script), ("training set", train), ("testing set", test), ("data", data)):
+        if path is not None and not path.exists():
             raise BadInput(f"The {what} {path} does not exist: check the path.")
     if seats % 2 == 0:
         raise BadInput(f"{seats} seats could tie: give an odd number, like {seats + 1}.")
@@ -192,6 +221,9 @@ def submit(
         script=script,
         train=train,
         test=test,
+        data=data,
+        chunks=chunks,
+        test_chunks=test_chunks,
         metric=metric,
         threshold_e6=None if threshold is None else parse_metric(threshold),
         baseline_e6=None if baseline is None else parse_metric(baseline),

@@ -48,8 +48,13 @@ class SubmitOptions:
     """``morphware submit``. What is None is taken from ``morphware.toml`` beside the script, else from the node."""
 
     script: Path
-    train: Path
-    test: Path
+    train: Path | None
+    test: Path | None
+    data: Path | None
+    """With ``chunks`` instead of the two folders: a block picks the chunks of it that test the model."""
+    chunks: int
+    """0: the two folders are the person's choice."""
+    test_chunks: int
     metric: str | None
     threshold_e6: int | None
     """What the model must reach, in millionths of the metric's natural unit; for a loss the most that it may be."""

@@ -13,6 +13,7 @@ from typing import Any
 import trio
 
 from morphware.node.amounts import format_tokens, parse_tokens
+from morphware.node.chunks import count_rows
 from morphware.node.cli.fence import print_failure
 from morphware.node.cli.options import SubmitOptions
 from morphware.node.client.client import NodeClient
@@ -68,7 +69,12 @@ def wish_of(options: SubmitOptions) -> JobWish:
     check_metric(job, metric, threshold)
     assert metric is not None
     assert threshold is not None
-    check_data(job, options.train, options.test)
+    train, test = (options.data, options.data) if options.chunks else (options.train, options.test)
+    if train is None or test is None:
+        raise BadInput("The job's data is missing: name its folders, --train and --test, or --data for a split.")
+    check_data(job, train, test)
+    if options.chunks:
+        count_rows(train, options.chunks)
     return JobWish(
         program=options.script,
         train=options.train,
@@ -84,6 +90,9 @@ def wish_of(options: SubmitOptions) -> JobWish:
         bidding_s=options.bidding_s,
         seats=options.seats,
         privacy=options.privacy,
+        data=options.data,
+        chunks=options.chunks,
+        test_chunks=options.test_chunks,
         memory_bytes=(job.config.memory_mib or USUAL_MEMORY_MIB) * MIB,
     )
 

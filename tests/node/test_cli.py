@@ -87,6 +87,32 @@ def test_a_bad_submission_is_one_sentence_and_status_2(tmp_path: Path, changes: 
     assert expected in err
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--split", "protocol"], "--split protocol needs --data"),
+        (["--split", "protocol", "--data", ".", "--test", "."], "--split protocol has no use for --test"),
+        (["--train", ".", "--test", ".", "--data", "."], "--split user has no use for --data"),
+        (["--train", "."], "--split user needs --test"),
+        (["--train", ".", "--test", ".", "--chunks", "4"], "add --split protocol"),
+        (["--split", "protocol", "--data", ".", "--chunks", "2"], "leave none to train on"),
+        (["--split", "protocol", "--data", "absent"], "data absent does not exist"),
+    ],
+)
+def test_who_splits_the_data_says_how_in_one_way(tmp_path: Path, options: list[str], expected: str) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("")
+    status, out, err = invoke("submit", script, "--reserve", "1", "--threshold", "0.9", *options)
+    assert (status, out, err.count("\n")) == (ExitStatus.BAD_INPUT, "", 1)
+    assert expected in err
+
+
+@pytest.mark.parametrize("options", [["--chunks", "33"], ["--chunks", "1"], ["--test-chunks", "9"]])
+def test_a_split_beyond_its_bounds_is_status_2(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "train.py").write_text("")
+    assert invoke("submit", tmp_path / "train.py", "--split", "protocol", "--data", tmp_path, *options)[0] == 2
+
+
 def test_keys_are_made_once_and_shown_without_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MORPHWARE_PASSWORD", "correct horse")
     status, out, _ = invoke("keys", "create", "--data-folder", tmp_path)

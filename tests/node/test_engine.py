@@ -99,6 +99,36 @@ async def test_a_node_that_dies_at_any_instant_ends_the_job_the_same(
         assert_paid(world, job_id)
 
 
+@pytest.mark.parametrize("name", ["user", "worker0", "validator0"])
+async def test_a_node_that_dies_at_any_instant_of_a_split_job_ends_it_the_same(
+    name: str, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    reference = market_of(tmp_path / "reference", validators=5)
+    assert_split_in_two(reference, await run_to_end(reference, chunks=4, test_chunks=1))
+    instants = reference.nodes[name].fuse.places
+    step = max(1, len(instants) // 4)
+    for kill_at in range(1, len(instants), step):
+        world = market_of(tmp_path / str(kill_at), validators=5)
+        world.nodes[name].fuse.kill_at = kill_at
+        job_id = await run_to_end(world, chunks=4, test_chunks=1)
+        assert world.nodes[name].starts == 2, instants[kill_at - 1]
+        assert_paid(world, job_id)
+        assert_split_in_two(world, job_id)
+
+
+def assert_split_in_two(world: World, job_id: JobId) -> None:
+    """The winner trained on three quarters of the rows, each validator tests on the rest."""
+    trained = _rows(world.nodes["worker0"], job_id, "worker", "train")
+    tested = {tuple(_rows(world.nodes[f"validator{n}"], job_id, "validator", "test")) for n in range(5)}
+    [tested_by_all] = tested
+    assert (len(trained), len(tested_by_all)) == (9, 3)
+    assert sorted([*trained, *tested_by_all], key=int) == [str(row) for row in range(12)]
+
+
+def _rows(node: Node, job_id: JobId, role: str, name: str) -> list[str]:
+    return (node.folder / "jobs" / job_id.hex() / role / name / "inputs.csv").read_text().split()
+
+
 async def test_nodes_that_all_die_after_every_block_end_the_job_the_same(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:

@@ -14,8 +14,8 @@ from morphware.node.ports import Limits, RunResult
 from morphware.node.retention import Retention
 from morphware.node.runner.errors import SandboxFailed, SandboxUnavailable
 from morphware.protocol.artifacts import SealedFile
-from morphware.protocol.effects import Effect, Evaluate, FetchBundle, Fund, Prefetch, SealModel, Train
-from morphware.protocol.events import BundleFailed, Evaluated, Funded, ModelSealed, TrainingEnded
+from morphware.protocol.effects import Effect, Evaluate, FetchBundle, Fund, JoinChunks, Prefetch, SealModel, Train
+from morphware.protocol.events import BundleFailed, BundleFetched, Evaluated, Funded, ModelSealed, TrainingEnded
 from morphware.protocol.states import Outcome
 from morphware.protocol.units import BAD_MODEL, JobId, Timestamp, Wei
 from tests.node.test_engine import run_to_end
@@ -95,6 +95,21 @@ async def test_a_real_folder_with_an_odd_name_is_such_a_job(tmp_path: Path, auto
     odd.write_text("1\n")
     job_id = await run_to_end(world)
     assert "invisible characters" in user.engine.machines[job_id, "user"].problem
+
+
+async def test_chunks_are_joined_once_and_those_that_do_not_fit_are_said_to(bench: Bench) -> None:
+    worker = bench.job / "worker"
+    for name in ("chunk-00", "chunk-02"):
+        (worker / name).mkdir()
+        (worker / name / "inputs.csv").write_text("a,b\n1,2\n")
+    joining = JoinChunks("join|test", "test", ("chunk-00", "chunk-02"))
+    assert await bench.perform(joining) == BundleFetched("test")
+    assert (worker / "test" / "inputs.csv").read_text() == "a,b\n1,2\n1,2\n"
+    (worker / "chunk-02" / "inputs.csv").write_text("a,c\n1,2\n")
+    assert await bench.perform(joining) == BundleFetched("test"), "it is there already"
+    answer = await bench.perform(JoinChunks("join|test", "other", joining.chunks))
+    assert isinstance(answer, BundleFailed)
+    assert "another header" in answer.reason
 
 
 async def test_a_model_that_cannot_travel_is_handed_in_as_a_failure(bench: Bench) -> None:

@@ -68,6 +68,63 @@ def test_code_training_and_testing_data_travel_apart(job: Path) -> None:
     }
 
 
+def split_wish(job: Path, **changes: Any) -> JobWish:
+    """The same job with data that the protocol splits."""
+    (job / "data").mkdir(exist_ok=True)
+    for name in ("inputs.csv", "labels.csv"):
+        (job / "data" / name).write_text("".join(f"{row}\n" for row in range(12)))
+    split: dict[str, Any] = {"train": None, "test": None, "data": job / "data", "chunks": 4, "test_chunks": 1}
+    return wish_for(job, **split | changes)
+
+
+def test_data_that_the_protocol_splits_travels_whole_to_where_it_is_cut(job: Path) -> None:
+    staged = stage(split_wish(job))
+    assert (staged.submission.chunks, staged.submission.test_chunks) == (4, 1)
+    sources = staged.keep(job / "kept")
+    assert {str(path.relative_to(job / "kept")) for path in (job / "kept").rglob("*") if path.is_file()} == {
+        "code/train.py",
+        "data/inputs.csv",
+        "data/labels.csv",
+    }
+    assert (sources.train, sources.test) == (job / "kept" / "data", job / "kept" / "user" / "test")
+
+
+def test_a_wish_for_a_split_survives_the_socket(job: Path) -> None:
+    wish = split_wish(job)
+    assert JobWish.from_plain(json.loads(json.dumps(wish.to_plain()))) == wish
+
+
+def test_the_largest_split_fits_a_specification(job: Path) -> None:
+    wish = split_wish(job, chunks=32, test_chunks=8)
+    for name in ("inputs.csv", "labels.csv"):
+        (job / "data" / name).write_text("1\n" * 32)
+    assert stage(wish).submission.chunks == 32
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"chunks": 13}, "12 rows cannot be cut into 13 chunks"),
+        ({"chunks": 33}, "cut 2 to 32"),
+        ({"chunks": 4, "test_chunks": 4}, "and not all, test"),
+        ({"test_chunks": 0}, "cannot test a model"),
+        ({"privacy": "public"}, "choose --privacy sealed"),
+        ({"data": None}, "--data for a split"),
+        ({"chunks": 0}, "--train and --test"),
+    ],
+)
+def test_a_split_that_cannot_be_is_one_sentence(job: Path, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadInput, match=sentence):
+        stage(split_wish(job, **changes))
+
+
+def test_what_cannot_be_cut_is_refused_before_it_costs_anything(job: Path) -> None:
+    wish = split_wish(job)
+    (job / "data" / "photo.png").write_bytes(b"png")
+    with pytest.raises(BadInput, match=r"photo\.png, which cannot be cut by rows"):
+        stage(wish)
+
+
 @pytest.mark.parametrize("program", ["code", "code/train.py"])
 def test_data_below_the_code_is_no_code(job: Path, program: str) -> None:
     for name in ("train", "test"):

@@ -684,7 +684,7 @@ class Node:
         source = self.folder / "mine"
         for name, files in {
             "code": {"train.py": "print('training')"},
-            "train": {"inputs.csv": "1\n"},
+            "train": dict.fromkeys(("inputs.csv", "labels.csv"), "".join(f"{row}\n" for row in range(12))),
             "test": {"inputs.csv": "1\n", "labels.csv": "1\n"},
         }.items():
             (source / name).mkdir(parents=True, exist_ok=True)
@@ -693,7 +693,7 @@ class Node:
 
         def keep(job_id: JobId) -> Sources:
             kept = self.folder / "jobs" / job_id.hex() / "user"
-            for name in ("code", "train", "test"):
+            for name in ("code", "train") if changes.get("chunks") else ("code", "train", "test"):
                 shutil.copytree(source / name, kept / name, dirs_exist_ok=True)
             return Sources(kept / "code", kept / "train", kept / "test")
 

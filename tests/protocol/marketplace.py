@@ -19,6 +19,7 @@ from morphware.protocol import effects as fx
 from morphware.protocol import events as ev
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.brain import Brain, Identity, Relaying
+from morphware.protocol.chunks import chunk_name
 from morphware.protocol.codec import decode, encode
 from morphware.protocol.commitments import keccak
 from morphware.protocol.crypto import encryption_public_key, peer_public_key, sha256_of
@@ -99,6 +100,7 @@ class Marketplace:
         self.sent: list[tuple[str, fx.Send, object]] = []
         self.verdicts: list[tuple[str, Body, Verdict]] = []
         self.sealed_with: dict[bytes, tuple[str, bytes, bytes]] = {}
+        self.opened: dict[str, set[str]] = {}
         self._answers: list[tuple[int, int, Callable[[], None]]] = []
         self._transactions: list[tuple[int, int, Node, fx.Send]] = []
         self._receipts: dict[tuple[str, str], Event] = {}
@@ -385,10 +387,23 @@ class Marketplace:
                 keys = {"code": effect.code_key, "train": effect.train_key, "test": effect.test_key}
                 files = {name: self.seal(name, key) for name, key in keys.items()}
                 self._reply(node, effect, ev.BundlesSealed(**files))
+            case fx.SealChunks():
+                code = self.seal("code", effect.code_key)
+                chunks = enumerate(effect.chunk_keys)
+                self._reply(
+                    node, effect, ev.ChunksSealed(code, tuple(self.seal(chunk_name(n), key) for n, key in chunks))
+                )
+            case fx.JoinChunks():
+                there = self.opened.get(node.name, set())
+                assert node.name == "user" or there.issuperset(effect.chunks), f"{node.name} has not all of them"
+                self._reply(node, effect, ev.BundleFetched(effect.name))
             case fx.Prefetch():
                 self._reply(node, effect, None)
             case fx.FetchBundle():
-                self._reply(node, effect, self._open(effect))
+                opened = self._open(effect)
+                if isinstance(opened, ev.BundleFetched):
+                    self.opened.setdefault(node.name, set()).add(effect.name)
+                self._reply(node, effect, opened)
             case fx.Train():
                 self._reply(node, effect, ev.TrainingEnded(""))
             case fx.SealModel():

@@ -16,7 +16,7 @@ from morphware.protocol import calls
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.codec import encode
 from morphware.protocol.commitments import Domain, bid_commitment, keccak, report_commitment, salt_of
-from morphware.protocol.messages import JobSpec, ModelManifest
+from morphware.protocol.messages import Folders, JobSpec, ModelManifest
 from morphware.protocol.parameters import Timing
 from morphware.protocol.signatures import commit_digest, commit_report_digest
 from morphware.protocol.states import Outcome
@@ -228,8 +228,7 @@ class _Job:
             memory_bytes=4 << 30,
             disk_bytes=4 << 30,
             code=self._file("code"),
-            train=self._file("training set"),
-            test=self._file("testing set"),
+            data=Folders(train=self._file("training set"), test=self._file("testing set")),
             requirements=("torch", "safetensors"),
             environment="python 3.12, torch 2.13, x86_64, cpu",
             public_keys=b"",

@@ -8,7 +8,7 @@ from morphware.protocol import chain_events as ce
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.calls import Terms
 from morphware.protocol.codec import encode
-from morphware.protocol.messages import JobSpec
+from morphware.protocol.messages import Folders, JobSpec
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import TOKEN, Address, JobId, Timestamp, Wei
 
@@ -37,8 +37,7 @@ def spec(name: str = "Handwritten digits, a small CNN in PyTorch", metric: str =
             memory_bytes=1 << 30,
             disk_bytes=1 << 30,
             code=sealed_file(),
-            train=sealed_file(),
-            test=sealed_file(),
+            data=Folders(train=sealed_file(), test=sealed_file()),
             requirements=(),
             environment="cpu",
             public_keys=b"",
