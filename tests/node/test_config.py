@@ -184,3 +184,11 @@ def test_the_password_comes_from_the_environment_then_the_file(tmp_path: Path) -
     assert keystore_password(KeysSection(), {}) is None
     with pytest.raises(BadInput, match="cannot be read"):
         keystore_password(KeysSection(password_file=tmp_path / "absent"), {})
+
+
+def test_a_node_shares_transactions_unless_its_owner_says_no(tmp_path: Path) -> None:
+    assert load_config(environment={}).config.chain.relay is True
+    assert load(tmp_path, "[chain]\nrelay = false").config.chain.relay is False
+    assert load_config(environment={"MORPHWARE_CHAIN_RELAY": "false"}).config.chain.relay is False
+    with pytest.raises(BadInput, match="true or false"):
+        load(tmp_path, '[chain]\nrelay = "perhaps"')

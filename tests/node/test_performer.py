@@ -8,14 +8,33 @@ import trio
 from trio.testing import MockClock
 
 from morphware.node.artifacts.errors import ArtifactCorrupt, ArtifactTooLarge, DiskFull, SourceRefused
+from morphware.node.chain.errors import ChainUnreachable
 from morphware.node.machines import Machine, Sources
 from morphware.node.performer import LEAST_RUN_S
 from morphware.node.ports import Limits, RunResult
 from morphware.node.retention import Retention
 from morphware.node.runner.errors import SandboxFailed, SandboxUnavailable
 from morphware.protocol.artifacts import SealedFile
-from morphware.protocol.effects import Effect, Evaluate, FetchBundle, Fund, JoinChunks, Prefetch, SealModel, Train
-from morphware.protocol.events import BundleFailed, BundleFetched, Evaluated, Funded, ModelSealed, TrainingEnded
+from morphware.protocol.effects import (
+    Appraise,
+    Effect,
+    Evaluate,
+    FetchBundle,
+    Fund,
+    JoinChunks,
+    Prefetch,
+    SealModel,
+    Train,
+)
+from morphware.protocol.events import (
+    Appraised,
+    BundleFailed,
+    BundleFetched,
+    Evaluated,
+    Funded,
+    ModelSealed,
+    TrainingEnded,
+)
 from morphware.protocol.states import Outcome
 from morphware.protocol.units import BAD_MODEL, JobId, Timestamp, Wei
 from tests.node.test_engine import run_to_end
@@ -331,3 +350,20 @@ async def test_a_bond_is_funded_besides_what_other_jobs_are_about_to_lock(
     assert answer == Funded(effect.id, Wei(expected))
     assert world.market.ledger.free(node.account) == expected + promised
     node.journal.close()
+
+
+async def test_accounts_are_appraised_in_the_order_in_which_they_were_named(bench: Bench) -> None:
+    rich = Node(bench.world, "rich", "worker").enrol(free_wei=77)
+    poor = Node(bench.world, "poor", "worker").enrol(free_wei=0)
+    accounts = (poor.account, bench.node.account, rich.account)
+    answer = await bench.perform(Appraise("appraise|0", accounts))
+    assert answer == Appraised("appraise|0", (Wei(0), Wei(10_000), Wei(77)))
+    assert await bench.perform(Appraise("appraise|1", ())) == Appraised("appraise|1", ())
+
+
+async def test_a_chain_that_does_not_say_what_accounts_have_is_asked_again(bench: Bench) -> None:
+    bench.world.balance_reads_fail = 1
+    with pytest.raises(ChainUnreachable):
+        await bench.perform(Appraise("appraise|0", (bench.node.account, bench.node.account)))
+    answer = await bench.perform(Appraise("appraise|0", (bench.node.account,)))
+    assert answer == Appraised("appraise|0", (Wei(10_000),))

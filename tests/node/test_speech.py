@@ -9,11 +9,21 @@ import trio
 from trio.testing import MockClock
 
 from morphware.node.keys import Keys
+from morphware.protocol.calls import SignedBid, SignedReport
 from morphware.protocol.codec import decode
 from morphware.protocol.crypto import encryption_public_key
-from morphware.protocol.events import ReportHeard
+from morphware.protocol.events import ReportHeard, SignedBidsHeard, SignedReportHeard
 from morphware.protocol.gossip import judge
-from morphware.protocol.messages import BidKey, Envelope, ModelReady, NodeRecord, ReportOpening
+from morphware.protocol.messages import (
+    BidKey,
+    BidsSigned,
+    Envelope,
+    ModelReady,
+    NodeRecord,
+    ReportOpening,
+    ReportSigned,
+    SignedCommitment,
+)
 from morphware.protocol.units import NO_MODEL, JobId
 from morphware.protocol.verdicts import Accept, Ignore, Reject
 from morphware.protocol.view import report_of
@@ -155,3 +165,16 @@ async def test_the_rules_learn_the_chains_time_from_its_blocks(
     chain_time = node.knowledge.chain_time(now)
     assert chain_time is not None
     assert 440 < chain_time - now <= 500
+
+
+async def test_what_is_signed_reaches_whoever_may_bring_it_on_chain(pair: Pair) -> None:
+    heard: list[object] = []
+    object.__setattr__(pair.listener.listener, "on_said", lambda job_id, event: heard.append((job_id, event)))
+    account, one = pair.speaker.account, SignedCommitment(commitment=b"c" * 32, signature=b"s" * 65)
+    for body in (BidsSigned(bids=(one, one)), ReportSigned(round=2, sealed=one)):
+        await pair.speech.say(JOB, body)
+        _, data = pair.said[-1]
+        pair.listener.listener._act(JOB, account, decode(decode(data, Envelope).body, type(body)))
+    bid = SignedBid(account, b"c" * 32, b"s" * 65)
+    report = SignedReport(account, b"c" * 32, b"s" * 65)
+    assert heard == [(JOB, SignedBidsHeard((bid, bid))), (JOB, SignedReportHeard(2, report))]

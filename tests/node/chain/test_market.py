@@ -269,3 +269,10 @@ def test_a_spoiled_deployment_file_is_refused(tmp_path: Path, content: bytes) ->
 def test_a_missing_deployment_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadDeployment):
         load_deployment(tmp_path / "deployment.json")
+
+
+async def test_the_lag_is_what_finality_and_one_more_block_take(place: Place) -> None:
+    market = await place.join(key(0))
+    await place.chain.rpc.ask("anvil_mine", hex(20), hex(12), answer=Any)  # a block each 12 seconds
+    assert await market.lag_s(0) == 12
+    assert await market.lag_s(2) == 36

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from morphware.contracts.loader import load
 from morphware.node.chain.abi import Interface, decode_values, encode_values, revert_data
-from morphware.node.chain.calldata import FUNCTIONS, Target, encode_call, market_interface, token_interface
+from morphware.node.chain.calldata import FUNCTIONS, Target, encode_call, market_interface, name_of, token_interface
 from morphware.node.chain.market_events import CLASSES, decode_event
 from morphware.node.chain.rpc import Data, Log, Quantity
 from morphware.node.chain.sentences import SENTENCES, explain, refuse, tokens
@@ -287,3 +287,16 @@ def test_what_holds_no_revert_bytes_has_none(data: object) -> None:
 )
 def test_amounts_are_shown_exactly(amount_wei: int, text: str) -> None:
     assert tokens(amount_wei) == text
+
+
+def test_calls_that_share_a_transaction_are_each_encoded_as_alone() -> None:
+    job_id = JobId(b"\1" * 32)
+    claim = calls.Claim(job_id, b"\2" * 32, b"\3" * 32, b"\4" * 32, b"\5" * 32)
+    together = calls.Multicall(job_id, (calls.Poke(job_id), claim))
+    target, data = encode_call(together, market=MARKET)
+    assert target is Target.MARKET
+    function = market_interface().functions["multicall"]
+    assert data[:4] == function.selector
+    [inside] = decode_values(function.inputs, data[4:])
+    assert inside == tuple(encode_call(call, market=MARKET)[1] for call in together.calls)
+    assert (name_of(together), name_of(claim)) == ("Poke+Claim", "Claim")

@@ -11,6 +11,7 @@ import pytest
 import trio
 from eth_account import Account
 
+from morphware.node.chain.calldata import encode_call
 from morphware.node.chain.deploy import deploy, deployer, fund
 from morphware.node.chain.deployment import Deployment
 from morphware.node.chain.errors import RpcRefusal
@@ -21,8 +22,10 @@ from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.ports import Receipt
 from morphware.node.testnet.accounting import (
     Balances,
+    Gas,
     Holdings,
     NotConserved,
+    Use,
     balances,
     check_conserved,
     gas_by_role,
@@ -202,3 +205,38 @@ def test_a_single_wei_that_appears_or_vanishes_is_an_error() -> None:
 def test_a_role_is_a_name_without_its_number() -> None:
     names = ("user-1", "worker-12", "validator-3", "deployer", "mallory", "worker")
     assert [role_of(name) for name in names] == ["user", "worker", "validator", "deployer", "other", "worker"]
+
+
+@pytest.mark.adapter
+async def test_a_shared_transaction_counts_once_and_says_what_it_stands_for(market: Market) -> None:
+    """Two pokes in one transaction are refused by the market; their gas is counted all the same."""
+    await open_a_job(market)
+    first = await market.rpc.block_number() + 1
+    job_id = JobId(b"\1" * 32)
+    bids = tuple(calls.SignedBid(market.accounts["worker-1"], bytes([number]) * 32, bytes(65)) for number in (1, 2, 3))
+    batch = calls.CommitBatch(job_id, bids)
+    for call in (calls.Multicall(job_id, (calls.Poke(job_id), calls.Poke(job_id))), batch):
+        _, data = encode_call(call, market=market.deployment.market)
+        request = {
+            "from": Data(market.accounts["deployer"]),
+            "to": market.deployment.market,
+            "data": Data(data),
+            "gas": hex(500_000),
+        }
+        await market.rpc.ask("eth_sendTransaction", request, answer=Data)
+    gas = await gas_by_role(market.rpc, market.deployment, first, await market.rpc.block_number(), market.accounts)
+    assert set(gas.calls("deployer")) == {"poke+poke", "commitBatch"}
+    plain = gas.to_plain()
+    assert (plain["transactions"], plain["apart"]) == (2, 5)
+    assert plain["job"] == {name: plain[name] for name in ("transactions", "gas", "fee_wei", "apart")}
+
+
+def test_what_an_account_does_for_itself_is_no_part_of_the_job() -> None:
+    uses = {
+        ("worker", "deposit"): Use(1, 50_000, 1, 1),
+        ("user", "commitBatch"): Use(1, 200_000, 2, 5),
+        ("user", "poke+revealBatch"): Use(1, 150_000, 3, 2),
+    }
+    plain = Gas(uses).to_plain()
+    assert plain["job"] == {"transactions": 2, "gas": 350_000, "fee_wei": "5", "apart": 7}
+    assert (plain["transactions"], plain["apart"]) == (3, 8)

@@ -18,7 +18,7 @@ from morphware.node.testnet.wording import last_lines, shown, tokens
 from morphware.protocol import chain_events as ce
 from morphware.protocol.states import State
 from morphware.protocol.units import TOKEN
-from tests.node.testnet.recorded import JOB_ID, NAMES, START_S, Recorder, paid_job
+from tests.node.testnet.recorded import COMMITTEE, JOB_ID, NAMES, START_S, Recorder, paid_job
 
 STEERING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[bold red]boo[/] \u202eevil\r\n\x9b31m" + "x" * 60
@@ -383,3 +383,16 @@ def test_a_state_that_the_display_has_no_words_for_is_still_shown() -> None:
     for who, notice in recorder.notices:
         display.note(who, notice)
     assert "KEY_DISPUTE" in drawn(display)
+
+
+def test_a_validator_that_signed_for_others_to_bring_has_tested() -> None:
+    recorder = Recorder()
+    for stage in paid_job(recorder):
+        if stage == "testing":
+            break
+    display = display_at(recorder)
+    recorder.notices.clear()
+    recorder.local(COMMITTEE[4], "signed", role="validator")
+    for who, notice in recorder.notices:
+        display.note(who, notice)
+    assert display.progress.doing[COMMITTEE[4]] == "tested"

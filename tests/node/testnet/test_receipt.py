@@ -176,3 +176,12 @@ def test_hostile_texts_in_a_receipt_stay_texts() -> None:
     assert not STEERING.search(text)
     assert "[bold red]boo[/]" in text
     assert json.loads(receipt_text(receipt))["winner"]["name"] == HOSTILE
+
+
+def test_the_receipt_says_how_many_transactions_the_job_would_take_if_nobody_shared_one() -> None:
+    shared = Gas({("user", "commitBatch"): Use(1, 200_000, 1, 5), ("worker", "deposit"): Use(2, 90_000, 1, 2)})
+    receipt = receipt_of_a_paid_job(gas=shared)
+    assert receipt["gas"]["job"] == {"transactions": 1, "gas": 200_000, "fee_wei": "1", "apart": 5}
+    assert "instead of 5 transactions" in drawn(receipt)
+    alone = Gas({("worker", "commit"): Use(4, 216_000, 1, 4)})
+    assert "instead of" not in drawn(receipt_of_a_paid_job(gas=alone))
