@@ -9,7 +9,8 @@ from morphware.protocol.units import Timestamp, Wei
 from tests.protocol.market_world import SEAT_STAKE_WEI
 from tests.protocol.marketplace import Marketplace
 from tests.protocol.marketplace_nodes import TIMING, account_of
-from tests.protocol.test_brains_appeals import BAD, GOOD, MANY, gains_of, loses, names_in
+from tests.protocol.test_brains_appeals import BAD, GOOD, MANY, gains_of, names_in
+from tests.protocol.test_brains_hostile import loses
 
 POOL_WEI = Wei(100)
 
