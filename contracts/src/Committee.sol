@@ -53,7 +53,6 @@ abstract contract Committee is Appeals {
             return;
         }
         record.round = round;
-        record.count = 0;
         record.flags &= ~(USER_REKEYED | WORKER_REKEYED);
         _enter(jobId, record, State.VCOMMIT, record.testingSeconds);
     }
@@ -100,6 +99,7 @@ abstract contract Committee is Appeals {
         if (count == 0) return false;
         _freeSeats -= uint32(count);
         _storeSeats(_rounds[jobId][round], numbers, count);
+        record.count = uint8(count);
         address[] memory validators = new address[](count);
         for (uint256 i = 0; i < count; ++i) {
             validators[i] = barred[others + i];

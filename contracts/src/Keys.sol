@@ -100,7 +100,7 @@ abstract contract Keys is IDesk, Rounds, Split {
         isFirst = record.state == State.KEYING;
         uint16 flag = isFirst ? first : later;
         if (record.flags & flag != 0) revert AlreadyDone(jobId, msg.sender);
-        uint256 wanted = _sizeOf(_rounds[jobId][record.round]);
+        uint256 wanted = record.count;
         if (boxes.length != wanted) revert WrongBoxCount(boxes.length, wanted);
         for (uint256 i = 0; i < wanted; ++i) {
             _onlyUpTo(boxes[i].length, MOST_BOX_BYTES);

@@ -44,7 +44,9 @@ abstract contract MarketStorage is IMarketTypes {
         Verdict verdict;
         uint16 flags; // what has happened, one bit each: see below
         uint8 round; // index of the last drawn committee
-        uint8 count; // VREVEAL: reports opened; TALLIED: low bits of the block whose hash decides on an audit
+        // KEYING and VCOMMIT: seats of this round; VREVEAL: reports opened; TALLIED: low bits of the block whose hash
+        // decides on an audit.
+        uint8 count;
         //
         uint96 reserve; // wei
         uint96 fee; // wei per coherent report
@@ -138,8 +140,8 @@ abstract contract MarketStorage is IMarketTypes {
 
     mapping(uint32 seat => Seat) internal _seats;
     mapping(uint32 seat => Strikes) internal _strikes;
-    /// @dev A seat's newest report, sealed or opened: see Rounds.sol. It lies by the seat, and is never cleared, as a word
-    ///      that was used before is cheaper; whether it is a job's, the head of that job's round says.
+    /// @dev A seat's newest report, sealed or opened: see Rounds.sol. It lies by the seat, and is never cleared, as a
+    ///      word that was used before is cheaper; whether it is a job's, the head of that job's round says.
     mapping(uint32 seat => bytes32) internal _reports;
     /// @dev Numbers of dissolved seats, to be given again, last freed first.
     uint32[] internal _freed;

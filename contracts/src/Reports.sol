@@ -83,7 +83,8 @@ abstract contract Reports is Appeals {
         unchecked {
             uint256 size = numbers.length;
             for (uint256 step = 0; step < size; ++step) {
-                uint256 position = (from + step) % size;
+                uint256 position = from + step;
+                if (position >= size) position -= size;
                 if (head & _markOf(position) != 0 && _reports[numbers[position]] == word) return position;
             }
             return size;

@@ -17,7 +17,8 @@ abstract contract Rounds is SeatBook {
     uint256 private constant SEALED = 1;
     uint256 private constant OPENED = 2;
     /// @dev A chair's mark: see `_chairsOf`.
-    uint256 private constant REPORTED = 1 << 56;
+    uint256 private constant REPORTED_BIT = 56;
+    uint256 private constant REPORTED = 1 << REPORTED_BIT;
 
     /// @dev A round's words hold 8 lanes of 32 bits each; its head takes the first two.
     uint256 private constant LANES = 8;
@@ -96,7 +97,7 @@ abstract contract Rounds is SeatBook {
     }
 
     /// @dev The chairs of all rounds, one word a seat: its number (32 bits from the 8th), its round (8 bits from the
-    ///      48th), and whether a report of it is this round's (the 56th bit). `_tallyOf` adds the report, if it is open.
+    ///      48th), and whether a report of it is its round's (the 56th bit). `_tallyOf` adds the report, if it is open.
     function _chairsOf(bytes32 jobId, Record storage record) internal view returns (uint256[] memory chairs) {
         unchecked {
             uint256 rounds = uint256(record.round) + 1;
@@ -107,10 +108,14 @@ abstract contract Rounds is SeatBook {
             chairs = new uint256[](count);
             count = 0;
             for (uint256 r = 0; r < rounds; ++r) {
-                (uint32[] memory numbers, uint256 head) = _seatsOf(_rounds[jobId][r]);
-                for (uint256 i = 0; i < numbers.length; ++i) {
-                    uint256 mark = head & _markOf(i) == 0 ? 0 : REPORTED;
-                    chairs[count++] = mark | (r << 48) | (uint256(numbers[i]) << 8);
+                Round storage round = _rounds[jobId][r];
+                uint256 head = round.seats[0];
+                uint256 word = head;
+                uint256 behind = HEAD_LANES + uint8(head);
+                for (uint256 lane = HEAD_LANES; lane < behind; ++lane) {
+                    if (lane % LANES == 0) word = round.seats[lane / LANES];
+                    uint256 mark = ((head >> (8 - HEAD_LANES + lane)) & 1) << REPORTED_BIT;
+                    chairs[count++] = mark | (r << 48) | (uint256(uint32(word >> (32 * (lane % LANES)))) << 8);
                 }
             }
         }
@@ -146,7 +151,8 @@ abstract contract Rounds is SeatBook {
         unchecked {
             uint256 size = numbers.length;
             for (uint256 step = 0; step < size; ++step) {
-                uint256 index = (from + step) % size;
+                uint256 index = from + step;
+                if (index >= size) index -= size;
                 address owner = owners[index];
                 if (owner == address(0)) {
                     owner = _seats[numbers[index]].owner;

@@ -113,8 +113,8 @@ abstract contract Settlement is ITrial, Rounds {
         Hearing memory hearing;
         uint256[] memory chairs = _chairsOf(jobId, record);
         for (uint256 i = 0; i < chairs.length; ++i) {
-            uint256 conduct = (record.conducts[i / CONDUCTS] >> (CONDUCT_BITS * (i % CONDUCTS))) % (1 << CONDUCT_BITS);
-            chairs[i] |= conduct << 40;
+            uint256 conduct = record.conducts[i / CONDUCTS] >> (CONDUCT_BITS * (i % CONDUCTS));
+            chairs[i] |= (conduct % (1 << CONDUCT_BITS)) << 40;
         }
         hearing.chairs = chairs;
         hearing.settled = record.settled;
@@ -156,6 +156,8 @@ abstract contract Settlement is ITrial, Rounds {
                 + (_distance(hearing.fingerprint, 0) * int256(uint256(record.fingerprintTolerance))) / 1e9;
             uint256 abortedRound = record.flags & ABORTED == 0 ? type(uint256).max : record.round;
             uint256[] memory chairs = hearing.chairs;
+            int256 wanted = hearing.metric;
+            int256 print = hearing.fingerprint;
             uint256 coherent;
             for (uint256 i = 0; i < chairs.length; ++i) {
                 uint256 chair = chairs[i];
@@ -170,8 +172,8 @@ abstract contract Settlement is ITrial, Rounds {
                 } else if (
                     !hearing.hasMetric
                         || (
-                            _distance(metric, hearing.metric) <= metricSlack
-                                && _distance(_fingerprintOf(chair), hearing.fingerprint) <= fingerprintSlack
+                            _distance(metric, wanted) <= metricSlack
+                                && _distance(_fingerprintOf(chair), print) <= fingerprintSlack
                         )
                 ) {
                     conduct = COHERENT;
