@@ -98,7 +98,7 @@ abstract contract Clearing is Proof {
                 record.price = contest.second;
             }
         }
-        _award(JOB, record, 0, false);
+        _award(JOB, record, 0);
     }
 
     function _commitment(address bidder) private pure returns (bytes32) {

@@ -171,8 +171,8 @@ abstract contract Conservation is Proof {
         record.verdict = verdict;
         record.flags = CLAIMED;
         record.appeals = job_.appeals;
-        _appeals[JOB][0] = Appeal(FIRST_APPELLANT, 11, Verdict(job_.doubted));
-        _appeals[JOB][1] = Appeal(SECOND_APPELLANT, 23, Verdict(job_.doubtedNext));
+        _appeals[JOB][0] = Appeal(FIRST_APPELLANT, 11, Verdict(job_.doubted), 0);
+        _appeals[JOB][1] = Appeal(SECOND_APPELLANT, 23, Verdict(job_.doubtedNext), 1);
         int256 held = _market().job(JOB).held;
         _poke();
         assert(record.state == State.CLOSED);
@@ -195,10 +195,11 @@ abstract contract Conservation is Proof {
         assert(isDone);
     }
 
-    /// @dev What the poke has given to anybody, and burned. The poker is this contract.
+    /// @dev What the poke has given to anybody or to the audit pool, and burned. The poker is this contract.
     function _credited() private view returns (int256) {
         return int256(
             _free[USER] + _free[WINNER] + _free[address(this)] + _free[FIRST_APPELLANT] + _free[SECOND_APPELLANT] + _burned
+                + _auditPool
         );
     }
 

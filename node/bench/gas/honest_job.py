@@ -5,7 +5,7 @@ Self-sent, everybody sends what is its own: the dearest way in which an honest j
 are as long and as random as real ones.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from morphware.node.bench.gas.accounts import Cast, Party, noise, shuffled
@@ -26,6 +26,8 @@ SEATS: Final = 5
 RESERVE_WEI: Final = Wei(100 * TOKEN)
 LOWEST_BID_WEI: Final = Wei(30 * TOKEN)
 BID_STEP_WEI: Final = TOKEN // 4
+MOST_BATCH: Final = 64
+"""What the market takes in one batch."""
 BOX_BYTES: Final = 48 + 64
 """A sealed box around two keys of 32 bytes."""
 METRIC_E6: Final = 981_234
@@ -44,7 +46,7 @@ TIMING: Final = Timing(
     draw_s=1800,
     unbonding_s=45 * 86_400,
     seed_blocks=2,
-    audit_one_in=10,
+    audit_one_in=2**32 - 1,  # the coin is thrown, and its cost measured; it falls for an audit in no run
 )
 """Windows cost the same whatever their lengths."""
 
@@ -57,6 +59,8 @@ class Scene:
     market: Created
     domain: Domain
     cast: Cast
+    served: set[Address] = field(default_factory=set)
+    """Validators that some job has drawn: a report is cheaper by a seat that had one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +70,20 @@ class _Bid:
     worker_seed: bytes
 
 
-async def run_job(scene: Scene, name: str, bids: int, *, is_relayed: bool, is_poke_apart: bool = False) -> Run:
+async def run_job(
+    scene: Scene, name: str, bids: int, *, is_relayed: bool, is_poke_apart: bool = False, batch: int = MOST_BATCH
+) -> Run:
     """Run a job with so many bids, and check that it was paid as it must be.
 
     Args:
-        is_poke_apart: the openings of a relayed job have a transaction of their own.
+        is_poke_apart: the openings of a relayed job have transactions of their own.
+        batch: of so many openings each.
 
     Raises:
         BenchFailed: a transaction was refused, or the job went another way.
     """
     job = _Job(scene, name, bids)
-    await job.auction(is_relayed=is_relayed, is_poke_apart=is_poke_apart)
+    await job.auction(is_relayed=is_relayed, is_poke_apart=is_poke_apart, batch=batch)
     await job.train()
     await job.test(is_relayed=is_relayed)
     await job.pay(is_relayed=is_relayed)
@@ -112,7 +119,7 @@ class _Job:
 
     # --- the phases ---
 
-    async def auction(self, *, is_relayed: bool, is_poke_apart: bool) -> None:
+    async def auction(self, *, is_relayed: bool, is_poke_apart: bool, batch: int) -> None:
         """From posting to the award."""
         terms = self._terms()
         posted = await self._send("post", self._cast.user, calls.Post(terms, self._spec()))
@@ -121,13 +128,16 @@ class _Job:
         openings = tuple(bid.opening for bid in self._bids)
         poke = calls.Poke(self.job_id)
         if is_relayed:
-            batch = calls.CommitBatch(self.job_id, tuple(signed))
-            await self._send("commitBatch", self._cast.relayer, batch, items=len(signed))
+            commit = calls.CommitBatch(self.job_id, tuple(signed))
+            await self._send("commitBatch", self._cast.relayer, commit, items=len(signed))
             await self._scene.chain.pass_time(terms.bidding_s)
             reveal = calls.RevealBids(self.job_id, openings)
             if is_poke_apart:
-                await self._send("poke", self._cast.relayer, poke)
-                last = await self._send("revealBatch", self._cast.relayer, reveal, items=len(openings))
+                last = await self._send("poke", self._cast.relayer, poke)
+                for start in range(0, len(openings), batch):
+                    some = openings[start : start + batch]
+                    reveal = calls.RevealBids(self.job_id, some)
+                    last = await self._send("revealBatch", self._cast.relayer, reveal, items=len(some))
             else:
                 last = await self._send("poke+revealBatch", self._cast.relayer, poke, reveal, items=len(openings))
         else:
@@ -155,6 +165,7 @@ class _Job:
         drawn = self._event(await self._send("revealSeed", user, seed), "CommitteeDrawn")
         self._committee = [self._cast.validator(Address(address)) for address in drawn["validators"]]
         self._require("committee's size", len(self._committee), SEATS)
+        self._scene.served.update(party.address for party in self._committee)
 
     async def test(self, *, is_relayed: bool) -> None:
         """From the committee's keys to its verdict."""

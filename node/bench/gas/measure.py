@@ -11,14 +11,14 @@ from typing import Final
 from morphware.node.bench.gas.accounts import Cast, cast
 from morphware.node.bench.gas.baselines import run_blind_auction, run_naive_auction
 from morphware.node.bench.gas.chain import BenchChain, Created, bench_chain
-from morphware.node.bench.gas.honest_job import SEATS, TIMING, Scene, run_job
+from morphware.node.bench.gas.honest_job import MOST_BATCH, SEATS, TIMING, Scene, run_job
 from morphware.node.bench.gas.measured import BATCH_BIDS, Auctions, Measurement
 from morphware.node.testnet.anvil import CHAIN_ID, HARDFORK
 from morphware.protocol.commitments import Domain
 from morphware.protocol.units import TOKEN, WEI_MAX
 
-MOST_BIDS: Final = 64
-"""What the market takes in one batch."""
+MOST_BIDS: Final = MOST_BATCH
+"""A job's bids come on chain in one batch here."""
 VALIDATORS: Final = 3 * SEATS + 1
 """Somewhat more than a posting asks for, which is twice a committee and one."""
 SEAT_STAKE_WEI: Final = 100 * TOKEN
@@ -27,6 +27,8 @@ WALLET_WEI: Final = 10_000 * TOKEN
 """What each party has in its wallet, and as much again in the market: no balance ever begins or ends at zero, as a new
 account's first slot would be counted as the auction's."""
 WARM_UP_BIDS: Final = 2
+MOST_WARM_UPS: Final = 100
+"""Ten or so are enough for all seats to have served; draws are at random."""
 
 
 async def measure(bids: Sequence[int], say: Callable[[str], None]) -> Measurement:
@@ -66,8 +68,14 @@ async def _measure(chain: BenchChain, bids: Sequence[int], say: Callable[[str], 
             naive=await run_naive_auction(chain, naive, people, count, number),
         )
 
-    # not counted: whatever is first in a contract pays for slots that all later ones share
+    say("The first job of all, by seats that have never served.")
+    first = await run_job(scene, "first job", bids[0], is_relayed=True)
+    # not counted: whatever is first in a contract, or by a seat, pays for slots that all later ones share
     await run_all(WARM_UP_BIDS, 0)
+    for number in range(MOST_WARM_UPS):
+        if len(scene.served) == VALIDATORS:
+            break
+        await run_job(scene, f"warm-up job {number}", WARM_UP_BIDS, is_relayed=True)
     by_bids = {}
     for number, count in enumerate(bids, start=1):
         say(f"{count} bids: relayed, self-sent, blind auction, naive auction.")
@@ -76,10 +84,18 @@ async def _measure(chain: BenchChain, bids: Sequence[int], say: Callable[[str], 
     if BATCH_BIDS in bids:
         say(f"{BATCH_BIDS} bids once more: their openings alone in a transaction.")
         batch = await run_job(scene, "batch job", BATCH_BIDS, is_relayed=True, is_poke_apart=True)
+    batches = None
+    if MOST_BIDS in bids:
+        say(f"{MOST_BIDS} bids once more: their openings in batches of {BATCH_BIDS}.")
+        batches = await run_job(
+            scene, "job of batches", MOST_BIDS, is_relayed=True, is_poke_apart=True, batch=BATCH_BIDS
+        )
     return Measurement(
         seats=SEATS,
         by_bids=by_bids,
+        first=first,
         batch=batch,
+        batches=batches,
         deployments={
             "MorphwareToken": token.gas,
             "Market": market.gas,

@@ -76,8 +76,12 @@ class Measurement:
 
     seats: int
     by_bids: dict[int, Auctions]
+    first: Run
+    """A relayed job of the fewest bids, the first of all: by seats that have never served."""
     batch: Run | None
     """A relayed job of 16 bids whose openings have a transaction of their own."""
+    batches: Run | None
+    """A relayed job of 64 bids whose openings come in four transactions."""
     deployments: dict[str, int]
     """Gas that putting each contract on the chain took."""
     chain: str

@@ -60,6 +60,7 @@ def build_report(measurement: Measurement) -> dict[str, Any]:
         "bids": list(runs),
         "seats": measurement.seats,
         "whole_job": {str(bids): auctions.relayed.gas for bids, auctions in runs.items()},
+        "first_job": {"bids": measurement.first.bids, "gas": measurement.first.gas},
         "whole_job_self_sent": {str(bids): auctions.self_sent.gas for bids, auctions in runs.items()},
         "per_call": {
             str(bids): {"relayed": _calls(auctions.relayed), "self_sent": _calls(auctions.self_sent)}
@@ -86,6 +87,9 @@ def targets(measurement: Measurement) -> dict[str, dict[str, Any]]:
     whole_job = runs[JOB_BIDS].gas if JOB_BIDS in runs else None
     batch = measurement.batch
     opening = None if batch is None else batch.gas_of(("revealBatch",)) / batch.bids
+    batches = measurement.batches
+    reveals = [] if batches is None else [each for each in batches.spent if each.call == "revealBatch"][1:-1]
+    middle = max((each.gas / each.items for each in reveals), default=None)
     commitments = [_commitments(run) / bids for bids, run in runs.items() if bids > 1]
     costs = [bids_gas(run) / bids for bids, run in sorted(runs.items())]
     growth = max((after - before for before, after in pairwise(costs)), default=None)
@@ -93,6 +97,7 @@ def targets(measurement: Measurement) -> dict[str, dict[str, Any]]:
         "whole_job_of_5_bids": _target(MOST_WHOLE_JOB, whole_job),
         "relayed_commitment_all_in": _target(MOST_COMMITMENT, max(commitments, default=None)),
         "opening_in_a_batch_of_16": _target(MOST_OPENING, opening),
+        "opening_in_a_batch_of_16_amid_the_phase": _target(MOST_OPENING, middle),
         "growth_of_a_bids_cost_with_more_bids": _target(0, growth),
     }
 
@@ -178,6 +183,11 @@ def reading(report: dict[str, Any]) -> str:
     sentences.append(
         f"a relayed bid among {most} costs {per_bid:,}, {ratios[0]:.0%} of the documentation's blind auction and "
         f"{ratios[1]:.0%} of the naive one"
+    )
+    first = report["first_job"]
+    sentences.append(
+        f"that is by seats that have served before: the first job of all, of {first['bids']} bids, "
+        f"cost {first['gas']:,}"
     )
     sentences.append(_judgement(report["targets"]))
     return "; ".join(sentences) + "."
