@@ -156,7 +156,7 @@ def spoiled(change: object) -> type[UserBrain]:
 def with_data(spec: JobSpec, **changes: object) -> JobSpec:
     values = {name: getattr(spec, name) for name in spec.__struct_fields__}
     data = {name: getattr(spec.data, name) for name in spec.data.__struct_fields__} | changes
-    return JobSpec(**values | {"data": Chunks(**data)})  # type: ignore[arg-type]
+    return JobSpec(**values | {"data": Chunks(**data)})
 
 
 @pytest.mark.parametrize(
