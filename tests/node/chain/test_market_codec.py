@@ -55,6 +55,7 @@ CALLS: dict[type[Call], st.SearchStrategy[Call]] = {
     calls.Commit: st.builds(calls.Commit, job_ids, words),
     calls.CommitBatch: st.builds(calls.CommitBatch, job_ids, signed_bids),
     calls.RevealBids: st.builds(calls.RevealBids, job_ids, openings),
+    calls.DrawSplit: st.builds(calls.DrawSplit, job_ids),
     calls.PostKeys: st.builds(calls.PostKeys, job_ids, st.binary(max_size=100)),
     calls.Acknowledge: st.builds(calls.Acknowledge, job_ids),
     calls.Decline: st.builds(calls.Decline, job_ids),
@@ -87,6 +88,7 @@ EVENTS: dict[type[ChainEvent], st.SearchStrategy[ChainEvent]] = {
     chain_events.BidCommitted: st.builds(chain_events.BidCommitted, job_ids, addresses, words, uint32s),
     chain_events.BidOpened: st.builds(chain_events.BidOpened, job_ids, addresses, words, weis, st.booleans(), uint32s),
     chain_events.JobAwarded: st.builds(chain_events.JobAwarded, job_ids, addresses, weis, weis, uint32s),
+    chain_events.SplitDrawn: st.builds(chain_events.SplitDrawn, job_ids, words),
     chain_events.KeysPosted: st.builds(chain_events.KeysPosted, job_ids, st.binary(max_size=99)),
     chain_events.ModelSubmitted: st.builds(
         chain_events.ModelSubmitted, job_ids, words, words, words, words, uint64s, st.binary(max_size=99)
