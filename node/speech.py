@@ -141,9 +141,9 @@ class Listener:
             case BidsSigned():
                 bids = tuple(SignedBid(author, bid.commitment, bid.signature) for bid in body.bids)
                 self.on_said(job_id, SignedBidsHeard(bids))
-            case ReportSigned(round=number, sealed=sealed):
+            case ReportSigned(round=number, restarts=restarts, sealed=sealed):
                 signed_report = SignedReport(author, sealed.commitment, sealed.signature)
-                self.on_said(job_id, SignedReportHeard(number, signed_report))
+                self.on_said(job_id, SignedReportHeard(number, restarts, signed_report))
             case NodeRecord():
                 torrent = f"{TORRENT_PREFIX}{body.torrent_host}:{body.torrent_port}"
                 addresses = (*body.addresses[:7], torrent)

@@ -56,11 +56,15 @@ class Tally:
 
 @dataclass(slots=True)
 class Round:
-    """One drawn committee: its seats in the order of the draw, what they committed to, and what was opened."""
+    """One drawn committee: its seats in the order of the draw, what they committed to, and what was opened.
+
+    ``restarts`` counts the disclosures of keys that were missing: each voids what was committed to.
+    """
 
     seats: dict[int, Address]
     commitments: dict[Address, bytes] = field(default_factory=dict)
     reports: dict[Address, Report] = field(default_factory=dict)
+    restarts: int = 0
     has_test_keys: bool = False
     has_model_keys: bool = False
     is_aborted: bool = False

@@ -123,6 +123,7 @@ def _test_again(turn: Turn) -> JobEvent:
     """What was committed to before everybody could test is void."""
     turn.job.accused = None
     turn.job.rounds[-1].commitments.clear()
+    turn.job.rounds[-1].restarts += 1
     return turn.enter(State.VCOMMIT, turn.job.terms.testing_s)
 
 

@@ -76,6 +76,7 @@ class SignedReportHeard:
     """A validator gossiped its signed commitment in a round, for one of its fellows to bring on chain."""
 
     round: int
+    restarts: int
     report: SignedReport
 
 

@@ -290,12 +290,15 @@ def _judge_signed_report(envelope: Envelope, signed: ReportSigned, knowledge: Kn
     job_id, author = JobId(envelope.job), Address(envelope.author)
     if knowledge.jobs[job_id].state is not State.VCOMMIT:
         return Ignore("reports are not being committed to")
+    if signed.restarts != newest.restarts:
+        return Ignore("a key was disclosed in between")
     if author in newest.committed:
         return Ignore("its author's commitment is on chain")
     if knowledge.signed.get((job_id, author, signed.round), 0) >= SIGNED_REPORTS_PER_ROUND:
         return Ignore("its author signed often enough")
-    digest = commit_report_digest(knowledge.domain, job_id, signed.round, author, signed.sealed.commitment)
-    if signed.sealed.commitment == NO_COMMITMENT or not is_signed_by(author, digest, signed.sealed.signature):
+    commitment, attempt = signed.sealed.commitment, (signed.round, signed.restarts)
+    digest = commit_report_digest(knowledge.domain, job_id, *attempt, author, commitment)
+    if commitment == NO_COMMITMENT or not is_signed_by(author, digest, signed.sealed.signature):
         return Reject("its author did not sign this commitment")
     return Accept()
 

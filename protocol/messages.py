@@ -112,6 +112,7 @@ class ReportSigned(Wire, frozen=True):
     """A validator's commitment to its report, for one of the committee to bring on chain with those of others."""
 
     round: U8
+    restarts: U8
     sealed: SignedCommitment
 
 

@@ -156,13 +156,13 @@ class ReportRelay:
 
     def __init__(self, brain: Brain) -> None:
         self._brain = brain
-        self._heard: dict[tuple[int, Address], SignedReport] = {}
+        self._heard: dict[tuple[int, int, Address], SignedReport] = {}
         self._heard_at = Timestamp(0)
 
     def learn(self, event: Event) -> None:
         """Keep the newest that each member of a committee signed; gossip lets nobody else's through."""
         if isinstance(event, SignedReportHeard) and self._sits(event.round, event.report.validator):
-            self._note(event.round, event.report)
+            self._note(event.round, event.restarts, event.report)
 
     def waits(self, view: JobView, mine: RoundView, commitment: bytes) -> bool:
         """Whether the commitment is the committee's to bring for now; it is signed and said then."""
@@ -174,13 +174,15 @@ class ReportRelay:
         window_s = view.terms.testing_s
         if brain.at(own_from(view.deadline - window_s, window_s, relaying.lag_s)):
             return False
-        signed = self._heard.get((mine.number, account))
+        attempt = (mine.number, mine.restarts)
+        signed = self._heard.get((*attempt, account))
         if signed is None or signed.commitment != commitment:
-            digest = commit_report_digest(brain.identity.domain, brain.job_id, mine.number, account, commitment)
+            digest = commit_report_digest(brain.identity.domain, brain.job_id, *attempt, account, commitment)
             signed = SignedReport(account, commitment, relaying.sign(digest))
-            self._note(mine.number, signed)
+            self._note(*attempt, signed)
         sealed = SignedCommitment(commitment=signed.commitment, signature=signed.signature)
-        brain.ask(Publish(f"signed|{mine.number}|{mine.restarts}", ReportSigned(round=mine.number, sealed=sealed)))
+        body = ReportSigned(round=mine.number, restarts=mine.restarts, sealed=sealed)
+        brain.ask(Publish(f"signed|{mine.number}|{mine.restarts}", body))
         return True
 
     def collect(self, view: JobView, mine: RoundView) -> None:
@@ -188,7 +190,8 @@ class ReportRelay:
         brain, relaying = self._brain, self._brain.identity.relaying
         rank = mine.validators.index(brain.identity.account)
         missing = [each for each in mine.validators if each not in mine.committed]
-        waiting = [self._heard[mine.number, each] for each in missing if (mine.number, each) in self._heard]
+        names = [(mine.number, mine.restarts, each) for each in missing]
+        waiting = [self._heard[name] for name in names if name in self._heard]
         if relaying is None or rank >= COLLECTORS_MOST or len(waiting) < LEAST:
             return
         window_s, lag_s = view.terms.testing_s, relaying.lag_s
@@ -206,6 +209,7 @@ class ReportRelay:
         view = self._brain.view
         return view is not None and 0 <= number < len(view.rounds) and validator in view.rounds[number].validators
 
-    def _note(self, number: int, report: SignedReport) -> None:
-        if self._heard.get((number, report.validator)) != report:
-            self._heard[number, report.validator], self._heard_at = report, self._brain.now
+    def _note(self, number: int, restarts: int, report: SignedReport) -> None:
+        name = (number, restarts, report.validator)
+        if self._heard.get(name) != report:
+            self._heard[name], self._heard_at = report, self._brain.now

@@ -17,7 +17,9 @@ DOMAIN_TYPEHASH: Final = keccak(b"EIP712Domain(string name,string version,uint25
 NAME_HASH: Final = keccak(b"Morphware")
 VERSION_HASH: Final = keccak(b"1")
 COMMIT_TYPEHASH: Final = keccak(b"Commit(bytes32 jobId,address bidder,bytes32 commitment)")
-COMMIT_REPORT_TYPEHASH: Final = keccak(b"CommitReport(bytes32 jobId,uint8 round,address validator,bytes32 commitment)")
+COMMIT_REPORT_TYPEHASH: Final = keccak(
+    b"CommitReport(bytes32 jobId,uint8 round,uint8 restarts,address validator,bytes32 commitment)"
+)
 
 SIGNATURE_BYTES: Final = 65
 V_BASE: Final = 27
@@ -31,11 +33,11 @@ def commit_digest(domain: Domain, job_id: JobId, bidder: Address, commitment: by
 
 
 def commit_report_digest(
-    domain: Domain, job_id: JobId, round_number: int, validator: Address, commitment: bytes
+    domain: Domain, job_id: JobId, round_number: int, restarts: int, validator: Address, commitment: bytes
 ) -> bytes:
-    """What a validator signs."""
-    number = round_number.to_bytes(WORD_BYTES, "big")
-    return _typed(domain, COMMIT_REPORT_TYPEHASH + _word(job_id) + number + _word(validator) + _word(commitment))
+    """What a validator signs: good until a key that was missing is disclosed, as then everybody tests again."""
+    numbers = round_number.to_bytes(WORD_BYTES, "big") + restarts.to_bytes(WORD_BYTES, "big")
+    return _typed(domain, COMMIT_REPORT_TYPEHASH + _word(job_id) + numbers + _word(validator) + _word(commitment))
 
 
 def sign_digest(private_key: bytes, digest: bytes) -> bytes:

@@ -89,7 +89,7 @@ def commit_report_batch(turn: Turn, call: CommitReportBatch) -> Result:
     events: list[JobEvent] = []
     for report in call.reports:
         validator, commitment = report.validator, report.commitment
-        digest = commit_report_digest(turn.domain, job.job_id, job.round, validator, commitment)
+        digest = commit_report_digest(turn.domain, job.job_id, job.round, each.restarts, validator, commitment)
         if (
             validator in each.validators
             and commitment != NO_COMMITMENT

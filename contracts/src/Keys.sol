@@ -113,11 +113,11 @@ abstract contract Keys is IDesk, Rounds, Split {
         if (record.flags & both == both) _enter(jobId, record, State.VCOMMIT, record.testingSeconds);
     }
 
-    /// @dev With a key that was missing, everybody of the round tests and commits anew.
+    /// @dev With a key that was missing, everybody of the round tests and commits anew; what was signed before is void.
     function _restart(bytes32 jobId, Record storage record) private {
         Round storage round = _rounds[jobId][record.round];
         uint256 head = round.seats[0];
-        round.seats[0] = head & ~_marksOf(uint8(head));
+        round.seats[0] = (head & ~_marksOf(uint8(head))) + RESTART;
         _enter(jobId, record, State.VCOMMIT, record.testingSeconds);
     }
 }

@@ -107,8 +107,8 @@ abstract contract MarketStorage is IMarketTypes {
 
     /// @dev The drawn seats of one round. A busy seat keeps its owner, so that its number says it.
     struct Round {
-        // The head: 8 bits of how many seats there are, then a bit for each of them whose report is this round's. From
-        // the 64th bit on their numbers, 32 bits each, in the order of the draw.
+        // The head: 8 bits of how many seats there are, then a bit for each of them whose report is this round's; from
+        // the 56th bit how often it began anew. From the 64th on their numbers, 32 bits each, in the order of the draw.
         uint256[7] seats;
     }
 

@@ -8,7 +8,7 @@ import {Rounds} from "./Rounds.sol";
 /// @title Reports are committed to before any is opened, so that nobody can copy one.
 abstract contract SealedReports is IDesk, Rounds, EIP712 {
     bytes32 private constant COMMIT_REPORT_TYPEHASH =
-        keccak256("CommitReport(bytes32 jobId,uint8 round,address validator,bytes32 commitment)");
+        keccak256("CommitReport(bytes32 jobId,uint8 round,uint8 restarts,address validator,bytes32 commitment)");
 
     /// @notice A drawn validator commits to its report. The last one ends the phase.
     function commitReport(bytes32 jobId, bytes32 commitment) external {
@@ -45,7 +45,9 @@ abstract contract SealedReports is IDesk, Rounds, EIP712 {
             uint256 position = _indexOf(numbers, owners, validator, next);
             if (position == numbers.length || commitment == 0 || head & _markOf(position) != 0) continue;
             next = position + 1;
-            bytes32 structHash = keccak256(abi.encode(COMMIT_REPORT_TYPEHASH, jobId, index, validator, commitment));
+            bytes32 structHash = keccak256(
+                abi.encode(COMMIT_REPORT_TYPEHASH, jobId, index, _restartsOf(head), validator, commitment)
+            );
             if (!_isSigned(validator, domain, structHash, report.signature)) continue;
             _reports[numbers[position]] = _seal(commitment, validator);
             head |= _markOf(position);

@@ -18,7 +18,7 @@ abstract contract Calls is Base {
 
     bytes32 private constant COMMIT_TYPEHASH = keccak256("Commit(bytes32 jobId,address bidder,bytes32 commitment)");
     bytes32 private constant COMMIT_REPORT_TYPEHASH =
-        keccak256("CommitReport(bytes32 jobId,uint8 round,address validator,bytes32 commitment)");
+        keccak256("CommitReport(bytes32 jobId,uint8 round,uint8 restarts,address validator,bytes32 commitment)");
     bytes32 private constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
 
@@ -38,7 +38,7 @@ abstract contract Calls is Base {
     }
 
     function _reportStruct(uint8 round, address validator, bytes32 commitment) internal view returns (bytes32) {
-        return keccak256(abi.encode(COMMIT_REPORT_TYPEHASH, jobId, round, validator, commitment));
+        return keccak256(abi.encode(COMMIT_REPORT_TYPEHASH, jobId, round, restarts[jobId][round], validator, commitment));
     }
 
     function _signedBid(address bidder, bytes32 commitment) internal view returns (SignedBid memory) {

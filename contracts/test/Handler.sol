@@ -301,6 +301,7 @@ contract Handler is Ghosts {
             _must(before == keccak256(abi.encode(market.job(jobId))), "I2");
             return;
         }
+        if (job.state == State.DISCLOSE) ++restarts[jobId][job.round];
         bool isLaterKeys = job.state == State.VCOMMIT && call_.state == State.KEYING && job.round != 0;
         _must(call_.state == job.state || isLaterKeys, "I13: in another state");
         _must(block.timestamp < job.deadline, "I7: after the deadline");

@@ -271,6 +271,20 @@ contract RelayTest is Calls {
         _nothing(SignedReport(member, "c", signature));
     }
 
+    /// @dev Else somebody could commit a validator to what it found before it had the key, and has no salt for.
+    function test_AReportsSignatureOfBeforeADisclosureIsVoid() public {
+        _toVcommit();
+        address member = _member(0);
+        SignedReport memory old = _signedReport(member, "c");
+        _complainKeys(1, true);
+        _discloseTest();
+        _nothing(old);
+        SignedReport[] memory reports = new SignedReport[](1);
+        reports[0] = _signedReport(member, "c");
+        market.commitReportBatch(jobId, reports);
+        vm.assertTrue(market.committee(jobId, 0)[0].isCommitted, "the new one stands");
+    }
+
     function test_AnotherRoundsSeatCannotBeCommittedFor() public {
         _toVcommit();
         address early = _member(0);

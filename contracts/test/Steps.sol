@@ -6,6 +6,9 @@ import {Scene} from "./Scene.sol";
 /// @notice Single steps of a job, the right arguments for each, and what everybody got in the end. The conservation of
 ///         money is checked after every one of them.
 abstract contract Steps is Scene {
+    /// @dev How often a missing key was disclosed while a round tested.
+    mapping(bytes32 jobId => mapping(uint8 round => uint8)) internal restarts;
+
     bytes32 private constant BID_TYPEHASH = keccak256(
         "Bid(uint256 chainId,address market,bytes32 jobId,address bidder,uint96 price,bool isAuthentic,uint32 estimatedSeconds,bytes32 salt)"
     );
@@ -250,12 +253,14 @@ abstract contract Steps is Scene {
     }
 
     function _discloseTest() internal {
+        ++restarts[jobId][market.job(jobId).round];
         vm.prank(stranger);
         market.discloseTest(jobId, TEST_KEYS, keccak256(abi.encode(userSeed)), keccak256(TRAIN_KEYS));
         _checkConserved();
     }
 
     function _discloseModel() internal {
+        ++restarts[jobId][market.job(jobId).round];
         vm.prank(stranger);
         market.discloseModel(jobId, X, Y, MODEL_HASH, WORKER_SEED);
         _checkConserved();

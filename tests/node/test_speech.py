@@ -171,10 +171,10 @@ async def test_what_is_signed_reaches_whoever_may_bring_it_on_chain(pair: Pair) 
     heard: list[object] = []
     object.__setattr__(pair.listener.listener, "on_said", lambda job_id, event: heard.append((job_id, event)))
     account, one = pair.speaker.account, SignedCommitment(commitment=b"c" * 32, signature=b"s" * 65)
-    for body in (BidsSigned(bids=(one, one)), ReportSigned(round=2, sealed=one)):
+    for body in (BidsSigned(bids=(one, one)), ReportSigned(round=2, restarts=1, sealed=one)):
         await pair.speech.say(JOB, body)
         _, data = pair.said[-1]
         pair.listener.listener._act(JOB, account, decode(decode(data, Envelope).body, type(body)))
     bid = SignedBid(account, b"c" * 32, b"s" * 65)
     report = SignedReport(account, b"c" * 32, b"s" * 65)
-    assert heard == [(JOB, SignedBidsHeard((bid, bid))), (JOB, SignedReportHeard(2, report))]
+    assert heard == [(JOB, SignedBidsHeard((bid, bid))), (JOB, SignedReportHeard(2, 1, report))]

@@ -276,7 +276,8 @@ class World:
         """A report that somebody else may bring."""
         round_number = self.job(job_id).round
         commitment = report_commitment(self.market.domain, job_id, round_number, report)
-        digest = commit_report_digest(self.market.domain, job_id, round_number, report.validator, commitment)
+        attempt = (round_number, self.job(job_id).rounds[-1].restarts)
+        digest = commit_report_digest(self.market.domain, job_id, *attempt, report.validator, commitment)
         return SignedReport(report.validator, commitment, sign(report.validator, digest))
 
     def remember(self, job_id: JobId, report: Report) -> bytes:

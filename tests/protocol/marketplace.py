@@ -479,9 +479,9 @@ class Marketplace:
             case BidsSigned(bids=bids) if node.name == "user" and self.does_relay("user"):
                 signed_bids = tuple(calls.SignedBid(author, bid.commitment, bid.signature) for bid in bids)
                 self._handle(node, ev.SignedBidsHeard(signed_bids))
-            case ReportSigned(round=number, sealed=sealed) if self._sits(node):
+            case ReportSigned(round=number, restarts=restarts, sealed=sealed) if self._sits(node):
                 signed_report = calls.SignedReport(author, sealed.commitment, sealed.signature)
-                self._handle(node, ev.SignedReportHeard(number, signed_report))
+                self._handle(node, ev.SignedReportHeard(number, restarts, signed_report))
             case ReportOpening() as opening if node.account == self.view.winner:
                 report = report_of(
                     author, opening.metric_e6, opening.fingerprint_e9, opening.prediction_root, opening.salt

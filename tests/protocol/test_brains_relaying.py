@@ -212,7 +212,7 @@ def test_what_is_said_to_be_signed_is_stored_with_its_signature_before_it_is_sai
         effect = node.effects["signed|0|0"]
         assert isinstance(effect, fx.Publish)
         assert isinstance(effect.body, ReportSigned)
-        digest = commit_report_digest(DOMAIN, place.job_id, 0, node.account, effect.body.sealed.commitment)
+        digest = commit_report_digest(DOMAIN, place.job_id, 0, 0, node.account, effect.body.sealed.commitment)
         assert is_signed_by(node.account, digest, effect.body.sealed.signature)
 
 

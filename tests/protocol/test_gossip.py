@@ -80,7 +80,9 @@ ANNOUNCE = JobAnnounce(
 READY = ModelReady(file=FILE, torrent_host="h", torrent_port=1)
 REPORT = report_of(ACCOUNTS["validator"], 950_000, 123, b"p" * 32, b"s" * 32)
 OPENING = ReportOpening(round=0, metric_e6=950_000, fingerprint_e9=123, prediction_root=b"p" * 32, salt=b"s" * 32)
-REPORT_SIGNATURE = sign_digest(SECRETS["fellow"], commit_report_digest(DOMAIN, JOB, 0, ACCOUNTS["fellow"], COMMITMENT))
+REPORT_SIGNATURE = sign_digest(
+    SECRETS["fellow"], commit_report_digest(DOMAIN, JOB, 0, 0, ACCOUNTS["fellow"], COMMITMENT)
+)
 BIDS = BidsSigned(
     bids=tuple(
         SignedCommitment(
@@ -90,7 +92,9 @@ BIDS = BidsSigned(
         for commitment in (b"1" * 32, b"2" * 32)
     )
 )
-SIGNED_REPORT = ReportSigned(round=0, sealed=SignedCommitment(commitment=COMMITMENT, signature=REPORT_SIGNATURE))
+SIGNED_REPORT = ReportSigned(
+    round=0, restarts=0, sealed=SignedCommitment(commitment=COMMITMENT, signature=REPORT_SIGNATURE)
+)
 NOTICE = ReportNotice(round=0, commitment=b"r" * 32, torrent_host="h", torrent_port=1)
 
 

@@ -37,11 +37,17 @@ def bids_signed(*commitments: bytes, signer: str = "worker", bidder: str = "work
 
 
 def report_signed(
-    commitment: bytes, *, number: int = 0, signed_number: int = 0, signer: str = "fellow"
+    commitment: bytes,
+    *,
+    number: int = 0,
+    signed_number: int = 0,
+    restarts: int = 0,
+    signed_restarts: int = 0,
+    signer: str = "fellow",
 ) -> ReportSigned:
-    digest = commit_report_digest(DOMAIN, JOB, signed_number, ACCOUNTS["fellow"], commitment)
+    digest = commit_report_digest(DOMAIN, JOB, signed_number, signed_restarts, ACCOUNTS["fellow"], commitment)
     sealed = SignedCommitment(commitment=commitment, signature=sign_digest(SECRETS[signer], digest))
-    return ReportSigned(round=number, sealed=sealed)
+    return ReportSigned(round=number, restarts=restarts, sealed=sealed)
 
 
 # --- bids -----------------------------------------------------------------------------------------------------------
@@ -100,7 +106,11 @@ def test_a_message_holds_one_to_four_bids(count: int) -> None:
 
 
 def test_a_report_that_its_author_did_not_sign_is_rejected() -> None:
-    for forged in (report_signed(COMMITMENT, signer="validator"), report_signed(COMMITMENT, signed_number=1)):
+    for forged in (
+        report_signed(COMMITMENT, signer="validator"),
+        report_signed(COMMITMENT, signed_number=1),
+        report_signed(COMMITMENT, signed_restarts=1),
+    ):
         verdict = say(knowledge_of(State.VCOMMIT), forged, "fellow")
         assert verdict == Reject("its author did not sign this commitment")
     empty = say(knowledge_of(State.VCOMMIT), report_signed(bytes(32)), "fellow")
@@ -115,6 +125,15 @@ def test_only_the_committee_signs_reports() -> None:
 def test_a_report_of_another_round_is_ignored() -> None:
     verdict = say(knowledge_of(State.VCOMMIT), report_signed(COMMITMENT, number=1, signed_number=1), "fellow")
     assert verdict == Ignore("it is about another round")
+
+
+def test_a_report_of_before_a_disclosure_is_ignored() -> None:
+    knowledge = knowledge_of(State.VCOMMIT)
+    knowledge.jobs[JOB].rounds[-1].restart()
+    verdict = say(knowledge, SIGNED_REPORT, "fellow")
+    assert verdict == Ignore("a key was disclosed in between")
+    again = report_signed(COMMITMENT, restarts=1, signed_restarts=1)
+    assert say(knowledge, again, "fellow") == Accept()
 
 
 def test_a_report_that_is_on_chain_already_is_ignored() -> None:

@@ -41,11 +41,14 @@ def test_a_bid_is_signed_as_wallets_do() -> None:
     assert typed("Commit", fields, values) == DIGEST
 
 
-@pytest.mark.parametrize("round_number", [0, 1, 255])
-def test_a_report_is_signed_as_wallets_do(round_number: int) -> None:
-    fields = {"jobId": "bytes32", "round": "uint8", "validator": "address", "commitment": "bytes32"}
-    values = {"jobId": JOB, "round": round_number, "validator": "0x" + SIGNER.hex(), "commitment": COMMITMENT}
-    assert typed("CommitReport", fields, values) == commit_report_digest(DOMAIN, JOB, round_number, SIGNER, COMMITMENT)
+@pytest.mark.parametrize(("number", "restarts"), [(0, 0), (1, 2), (255, 255)])
+def test_a_report_is_signed_as_wallets_do(number: int, restarts: int) -> None:
+    kinds = ("bytes32", "uint8", "uint8", "address", "bytes32")
+    fields = dict(zip(("jobId", "round", "restarts", "validator", "commitment"), kinds, strict=True))
+    values = {"jobId": JOB, "round": number, "restarts": restarts, "validator": "0x" + SIGNER.hex()}
+    values["commitment"] = COMMITMENT
+    digest = commit_report_digest(DOMAIN, JOB, number, restarts, SIGNER, COMMITMENT)
+    assert typed("CommitReport", fields, values) == digest
 
 
 def test_the_signers_own_signature_is_good_and_nobody_elses() -> None:
@@ -98,7 +101,8 @@ def test_every_field_is_signed() -> None:
         commit_digest(DOMAIN, JobId(other), SIGNER, COMMITMENT),
         commit_digest(DOMAIN, JOB, DOMAIN.market, COMMITMENT),
         commit_digest(DOMAIN, JOB, SIGNER, other),
-        commit_report_digest(DOMAIN, JOB, 0, SIGNER, COMMITMENT),
-        commit_report_digest(DOMAIN, JOB, 1, SIGNER, COMMITMENT),
+        commit_report_digest(DOMAIN, JOB, 0, 0, SIGNER, COMMITMENT),
+        commit_report_digest(DOMAIN, JOB, 1, 0, SIGNER, COMMITMENT),
+        commit_report_digest(DOMAIN, JOB, 0, 1, SIGNER, COMMITMENT),
     }
-    assert len(digests) == 8
+    assert len(digests) == 9

@@ -189,6 +189,19 @@ def test_a_signed_report_of_one_round_is_worth_nothing_in_another() -> None:
     assert world.ask(STRANGER, calls.CommitReportBatch(job_id, (old, moved))) == refusals.NothingTaken(job_id)
 
 
+def test_a_report_that_was_signed_before_a_disclosure_is_worth_nothing_after_it() -> None:
+    world, job_id = started(State.VCOMMIT)
+    validator = world.job(job_id).committee[0]
+    old = world.sign_report(job_id, report_of(validator))
+    world.advance(job_id, State.DISCLOSE)
+    world.do(STRANGER, world.disclose_test(job_id))
+    assert world.ask(STRANGER, calls.CommitReportBatch(job_id, (old,))) == refusals.NothingTaken(job_id)
+    new = world.sign_report(job_id, report_of(validator))
+    assert new.commitment == old.commitment
+    said = world.do(STRANGER, calls.CommitReportBatch(job_id, (world.sealed_report(job_id, report_of(validator)),)))
+    assert said == [ReportCommitted(job_id, 0, validator, new.commitment)]
+
+
 def test_a_report_is_opened_only_as_it_was_committed() -> None:
     world, job_id = started(State.VREVEAL)
     validator = world.job(job_id).committee[0]

@@ -272,7 +272,7 @@ class _Job:
     def _sign_report(self, party: Party, report: calls.Report) -> calls.SignedReport:
         domain = self._scene.domain
         commitment = report_commitment(domain, self.job_id, 0, report)
-        digest = commit_report_digest(domain, self.job_id, 0, party.address, commitment)
+        digest = commit_report_digest(domain, self.job_id, 0, 0, party.address, commitment)
         return calls.SignedReport(party.address, commitment, party.sign(digest))
 
     def _noise(self, what: str, count: int = 32) -> bytes:
