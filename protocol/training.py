@@ -29,7 +29,6 @@ def draw_split(turn: Turn) -> Result:
     if turn.block <= job.draw_block:
         return SeedBlockPending(job.draw_block, turn.block)
     job.split_seed = next_seed_of(turn.past_blockhash(job.draw_block), job.job_id)
-    job.draw_block = 0
     return [SplitDrawn(job.job_id, job.split_seed)]
 
 

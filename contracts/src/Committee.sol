@@ -17,7 +17,6 @@ abstract contract Committee is Appeals {
         if (record.flags & UNSPLIT == 0) revert AlreadyDone(jobId, msg.sender);
         bytes32 seed = _seedOf(jobId, record);
         record.flags &= ~UNSPLIT;
-        record.drawBlock = 0; // there is no model yet
         _splits[jobId] = seed;
         emit SplitDrawn(jobId, seed);
     }

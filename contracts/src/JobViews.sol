@@ -47,7 +47,7 @@ abstract contract JobViews is IDesk, Rounds {
         answer.isClaimed = flags & CLAIMED != 0;
         answer.isUserAccused = flags & USER_ACCUSED != 0;
         answer.isAborted = flags & ABORTED != 0;
-        if (record.drawBlock != 0 && flags & UNSPLIT == 0) answer.model = record.standingOrModel;
+        if (uint256(record.standingOrModel) >> 160 != 0) answer.model = record.standingOrModel; // a bid is shorter
     }
 
     /// @notice One round's seats with their reports, in the order of the draw; nothing once the job has an outcome.

@@ -56,6 +56,7 @@ async def test_the_chain_chooses_what_tests_the_model_and_no_row_of_it_reaches_t
         receipt = json.loads(submitted.stdout)
         assert receipt["outcome"] == "PAID"
         job = await market.network.nodes["user-1"].client.job(receipt["job_id"])
+        assert [cost["call"] for cost in receipt["costs"]].count("DrawSplit") == 1, receipt["costs"]
 
         tested = drawn_chunks(bytes.fromhex(job["split"]["seed"]), CHUNKS, TESTS)
         testing = {chunk_name(chunk) for chunk in tested}

@@ -74,6 +74,7 @@ class Watch:
     last: object = None
     eligible: dict[JobId, list[tuple[int, int, Address]]] = field(default_factory=dict)
     awarded: dict[JobId, tuple[Address, int]] = field(default_factory=dict)
+    splits: dict[JobId, bytes] = field(default_factory=dict)
     models: dict[JobId, object] = field(default_factory=dict)
     rounds: dict[JobId, list[dict[int, Address]]] = field(default_factory=dict)
     outcomes: dict[JobId, Outcome] = field(default_factory=dict)
@@ -150,6 +151,9 @@ class Watch:
         if job.state not in BEFORE_AWARD:
             award = (job.winner, job.price_wei)
             assert self.awarded.setdefault(job_id, award) == award, "I14"
+        if job.split_seed is not None:
+            assert self.splits.setdefault(job_id, job.split_seed) == job.split_seed, "a split is drawn once"
+        assert not job.is_split or job.split_seed or job.state in (*BEFORE_AWARD, State.AWARDED), "no keys before it"
         if job.model is not None:
             assert self.models.setdefault(job_id, job.model) == job.model, "I14"
         drawn = [each.seats for each in job.rounds]
