@@ -10,6 +10,9 @@ import {Split} from "./Split.sol";
 ///         key, and its owner (or whoever knows it) publishes it in clear: an entitled receiver could have leaked it
 ///         anyway, so nothing is lost, and whoever then stays silent is at fault.
 abstract contract Keys is IDesk, Rounds, Split {
+    /// @dev One in the counter of restarts of a round's head.
+    uint256 private constant RESTART = 1 << 56;
+
     /// @notice The user hands the testing and code keys to each validator, sealed, in the committee's order. In a later
     ///         round this moves nothing: whoever holds the keys can hand them on.
     function postTestKeys(bytes32 jobId, bytes[] calldata boxes) external {

@@ -23,8 +23,6 @@ abstract contract Rounds is SeatBook {
     /// @dev A round's words hold 8 lanes of 32 bits each; its head takes the first two.
     uint256 private constant LANES = 8;
     uint256 private constant HEAD_LANES = 2;
-    /// @dev One in the head's counter of restarts.
-    uint256 internal constant RESTART = 1 << 56;
 
     /// @dev The validator goes in: a copy of a commitment under another seat is another word, and cannot be opened.
     function _seal(bytes32 commitment, address validator) internal pure returns (bytes32) {

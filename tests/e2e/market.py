@@ -86,10 +86,10 @@ class Market:
         return next(name for known, name in self.network.names.items() if "0x" + known.hex() == account)
 
     async def tokens(self) -> dict[str, int]:
-        """Everything that each account has: wallet, free balance and seats, in wei."""
+        """Everything that each account has: wallet, free balance and seats, in wei; and the pool for random audits."""
         reader = self.network.reader
         stake = (await reader.parameters()).seat_stake_wei
-        return {
+        return {"audits": await reader.audit_pool()} | {
             node.name: await reader.wallet_balance(node.account)
             + await reader.free_balance(node.account)
             + stake * len(await reader.seats(node.account))

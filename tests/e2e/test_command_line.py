@@ -172,12 +172,14 @@ def _check_paid(receipt: dict[str, Any], folder: Path, *, workers: int, validato
 def _check_balances(receipt: dict[str, Any], workers: int, validators: int) -> None:
     before, after = receipt["balances"]["before"], receipt["balances"]["after"]
     names = ["user-1", *(f"worker-{i + 1}" for i in range(workers)), *(f"validator-{i + 1}" for i in range(validators))]
-    assert set(before) == set(after) == {*names, "deployer", "contract", "burned"}
+    assert set(before) == set(after) == {*names, "deployer", "contract", "audits", "burned"}
     assert sum(map(int, before.values())) == sum(map(int, after.values())) == 10**9 * 10**18
     winner, price = receipt["winner"]["name"], int(receipt["price_wei"])
     assert int(after[winner]) - int(before[winner]) == price
     fees = sum(int(report["fee_wei"]) for report in receipt["reports"])
-    assert int(before["user-1"]) - int(after["user-1"]) == price + fees
+    for_audits = int(after["audits"]) - int(before["audits"])
+    assert for_audits == price // 100, "the end user pays it on top"
+    assert int(before["user-1"]) - int(after["user-1"]) == price + for_audits + fees
 
 
 def _check_gas(gas: dict[str, Any]) -> None:
