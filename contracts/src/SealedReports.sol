@@ -12,8 +12,7 @@ abstract contract SealedReports is IDesk, Rounds, EIP712 {
 
     /// @notice A drawn validator commits to its report. The last one ends the phase.
     function commitReport(bytes32 jobId, bytes32 commitment) external {
-        Record storage record = _live(jobId, State.VCOMMIT);
-        uint8 index = record.round;
+        uint8 index = _live(jobId, State.VCOMMIT).round;
         Round storage round = _rounds[jobId][index];
         (uint32[] memory numbers, uint256 head) = _seatsOf(round);
         uint256 position = _indexOf(numbers, new address[](numbers.length), msg.sender, 0);
@@ -22,16 +21,15 @@ abstract contract SealedReports is IDesk, Rounds, EIP712 {
         if (head & _markOf(position) != 0) revert AlreadyDone(jobId, msg.sender);
         _reports[numbers[position]] = _seal(commitment, msg.sender);
         emit ReportCommitted(jobId, index, msg.sender, commitment);
-        _noteCommitted(jobId, record, round, head | _markOf(position));
+        _noteCommitted(jobId, round, head | _markOf(position));
     }
 
     /// @notice Brings commitments that validators have signed; one that may not stand is passed over, so that none of
     ///         them spoils the batch.
     /// @param reports At most 64; cheapest in the committee's order.
     function commitReportBatch(bytes32 jobId, SignedReport[] calldata reports) external {
-        Record storage record = _live(jobId, State.VCOMMIT);
+        uint8 index = _live(jobId, State.VCOMMIT).round;
         _onlyUpTo(reports.length, MOST_BATCH);
-        uint8 index = record.round;
         Round storage round = _rounds[jobId][index];
         (uint32[] memory numbers, uint256 before) = _seatsOf(round);
         address[] memory owners = new address[](numbers.length);
@@ -45,21 +43,32 @@ abstract contract SealedReports is IDesk, Rounds, EIP712 {
             uint256 position = _indexOf(numbers, owners, validator, next);
             if (position == numbers.length || commitment == 0 || head & _markOf(position) != 0) continue;
             next = position + 1;
-            bytes32 structHash = keccak256(
-                abi.encode(COMMIT_REPORT_TYPEHASH, jobId, index, _restartsOf(head), validator, commitment)
-            );
-            if (!_isSigned(validator, domain, structHash, report.signature)) continue;
+            if (!_isReportSigned(jobId, index, head, domain, report)) continue;
             _reports[numbers[position]] = _seal(commitment, validator);
             head |= _markOf(position);
             emit ReportCommitted(jobId, index, validator, commitment);
         }
         if (head == before) revert NothingTaken(jobId);
-        _noteCommitted(jobId, record, round, head);
+        _noteCommitted(jobId, round, head);
     }
 
-    function _noteCommitted(bytes32 jobId, Record storage record, Round storage round, uint256 head) private {
+    /// @dev What a validator signs: good for one try of one round, as a missing key that comes voids what was said.
+    function _isReportSigned(
+        bytes32 jobId,
+        uint8 round,
+        uint256 head,
+        bytes32 domain,
+        SignedReport calldata report
+    ) private pure returns (bool) {
+        bytes32 structHash = keccak256(
+            abi.encode(COMMIT_REPORT_TYPEHASH, jobId, round, _restartsOf(head), report.validator, report.commitment)
+        );
+        return _isSigned(report.validator, domain, structHash, report.signature);
+    }
+
+    function _noteCommitted(bytes32 jobId, Round storage round, uint256 head) private {
         round.seats[0] = head;
         uint256 all = _marksOf(uint8(head));
-        if (head & all == all) _startOpening(jobId, record);
+        if (head & all == all) _startOpening(jobId, _records[jobId]);
     }
 }
