@@ -1,8 +1,10 @@
 """What a committee's tests found, and whose test was coherent.
 
-**Tally.**  A quorum is a strict majority of the seats; without one a round finds nothing.  If more than half of the
-reports carry the same code, the verdict is that code; else the lower median of the metrics is held against the
-threshold, or, in a LINEAR job, against the baseline.
+**Tally.**  A quorum is a strict majority of the seats; without one a round finds nothing.  With one the lower median of
+all reports decides: NO_MODEL is the lowest of them, NO_TEST the highest, and the metrics lie between.  If it is a code,
+it is the verdict; if it is a metric, it is held against the threshold, or, in a LINEAR job, against the baseline.  So
+whoever withholds the model, or the testing set, from a part of the committee is hurt by it, and a minority of liars
+cannot outvote an honest majority by it.
 
 **Coherence** is judged when the job closes, over all of its rounds (``assess``):
 
@@ -16,7 +18,7 @@ threshold, or, in a LINEAR job, against the baseline.
 Only coherent reports are paid, and all the same: the fee, or an equal share of what there is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -85,17 +87,13 @@ def has_quorum(reports: int, seats: int) -> bool:
 
 
 def tally(reports: Sequence[Report], seats: int, terms: Terms) -> Tally:
-    """The finding of a round; NONE without a quorum, and where the codes are split and nobody measured anything."""
+    """The finding of a round; NONE only without a quorum."""
     if not has_quorum(len(reports), seats):
         return Tally(Verdict.NONE)
-    for code, verdict in CODES.items():
-        if 2 * sum(report.metric_e6 == code for report in reports) > len(reports):
-            return Tally(verdict)
-    measured = [report for report in reports if not is_code(report.metric_e6)]
-    if not measured:
-        return Tally(Verdict.NONE)
-    metric = _lower_median([report.metric_e6 for report in measured])
-    fingerprint = _lower_median([report.fingerprint_e9 for report in measured])
+    metric = _lower_median([report.metric_e6 for report in reports], key=_rank)
+    if is_code(metric):
+        return Tally(CODES[metric])
+    fingerprint = _lower_median([report.fingerprint_e9 for report in reports if not is_code(report.metric_e6)])
     is_linear = bool(terms.options & Option.LINEAR)
     has_passed = metric > terms.baseline_e6 if is_linear else metric >= terms.threshold_e6
     return Tally(Verdict.PASS if has_passed else Verdict.FAIL, metric, fingerprint)
@@ -180,5 +178,10 @@ def assess(
     ]
 
 
-def _lower_median(values: Sequence[int]) -> int:
-    return sorted(values)[(len(values) - 1) // 2]
+def _rank(metric_e6: int) -> tuple[bool, int]:
+    """Nothing is worse than no model, which is the least of all numbers as it is; nothing is better than no test."""
+    return metric_e6 == NO_TEST, metric_e6
+
+
+def _lower_median(values: Sequence[int], key: Callable[[int], tuple[bool, int]] | None = None) -> int:
+    return sorted(values, key=key)[(len(values) - 1) // 2]

@@ -135,9 +135,10 @@ def end_report_reveals(turn: Turn) -> Result:
 
 
 def _end_round(turn: Turn) -> list[JobEvent]:
-    """A round's own finding becomes the job's verdict; where it found nothing, the verdict before it stands.
+    """A round's own finding becomes the job's verdict.
 
-    A committee that did not report is drawn anew, once.  After that there is nobody left to ask.
+    A committee that did not report is drawn anew, once.  After that there is nobody left to ask, and the verdict before
+    it stands.
     """
     job, each = turn.job, _round(turn)
     found = each.tally(job.terms)
@@ -147,8 +148,7 @@ def _end_round(turn: Turn) -> list[JobEvent]:
             return [tallied, *resolve(turn)]
         job.redraws += 1
         return [tallied, want_committee(turn, len(each.seats))]
-    if found.verdict is not Verdict.NONE:
-        job.verdict = found.verdict
+    job.verdict = found.verdict
     job.audit_block = turn.block + turn.timing.seed_blocks
     return [tallied, turn.enter(State.TALLIED, turn.timing.appeal_s)]
 

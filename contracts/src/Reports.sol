@@ -51,8 +51,8 @@ abstract contract Reports is Appeals {
         else _startOpening(jobId, record);
     }
 
-    /// @dev The reports are in, or their time is over. Without a quorum there is one more try; after that, and where
-    ///      the reports agree on nothing, the verdict stays what it was.
+    /// @dev The reports are in, or their time is over. Without a quorum there is one more try; after that the verdict
+    ///      stays what it was.
     function _finishRound(bytes32 jobId, Record storage record) internal {
         uint8 index = record.round;
         Hearing memory hearing;
@@ -60,7 +60,7 @@ abstract contract Reports is Appeals {
         (Tally memory found, uint256 opened, uint256 size) = _consider(record, hearing, index);
         emit RoundTallied(jobId, index, found.verdict, found.metric, found.fingerprint);
         if (2 * opened > size) {
-            if (found.verdict != Verdict.NONE) record.verdict = found.verdict;
+            record.verdict = found.verdict;
             if (index == 0) _noteUnanimity(record, hearing);
             unchecked {
                 record.count = uint8(block.number + _seedBlocks);

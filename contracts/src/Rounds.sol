@@ -4,9 +4,11 @@ pragma solidity 0.8.37;
 import {SeatBook} from "./SeatBook.sol";
 
 /// @title A round: the committee that was drawn, its reports, and what they say together.
-/// @notice Quorum is a strict majority of the seats. A code that more than half of the reports carry is the verdict;
-///         else the lower median of the metrics is held against the threshold. Nothing of it is stored: it follows from
-///         the reports, whenever it is asked for.
+/// @notice Quorum is a strict majority of the seats. The lower median of all reports decides: NO_MODEL is the lowest,
+///         NO_TEST the highest, and the metrics lie between. A code is the verdict, a metric is held against the
+///         threshold. So whoever withholds the model, or the testing set, from a part of the committee is hurt by it,
+///         and a minority of liars cannot outvote an honest majority by it. Nothing of it is stored: it follows from the
+///         reports, whenever it is asked for.
 abstract contract Rounds is SeatBook {
     /// @dev The report codes: the model, or the testing set, could not be had.
     int64 internal constant NO_MODEL_CODE = type(int64).min;
@@ -176,7 +178,7 @@ abstract contract Rounds is SeatBook {
     }
 
     /// @dev What the reports of one round say together; they are read into its chairs.
-    /// @return found NONE without a quorum, and where the codes are split and nobody measured anything.
+    /// @return found NONE only without a quorum.
     /// @return opened How many reports there are.
     /// @return seats How many there could be.
     function _tallyOf(Record storage record, uint256[] memory chairs, uint256 round)
@@ -188,7 +190,6 @@ abstract contract Rounds is SeatBook {
             int64[] memory metrics = new int64[](chairs.length);
             int64[] memory fingerprints = new int64[](chairs.length);
             uint256 noModel;
-            uint256 noTest;
             uint256 measured;
             for (uint256 i = 0; i < chairs.length; ++i) {
                 uint256 chair = chairs[i];
@@ -205,17 +206,16 @@ abstract contract Rounds is SeatBook {
                     _insert(fingerprints, measured++, _fingerprintOf(report));
                 } else if (metric == NO_MODEL_CODE) {
                     ++noModel;
-                } else {
-                    ++noTest;
                 }
             }
             if (2 * opened <= seats) return (found, opened, seats);
-            if (2 * noModel > opened) {
+            uint256 middle = (opened - 1) / 2;
+            if (middle < noModel) {
                 found.verdict = Verdict.NO_MODEL;
-            } else if (2 * noTest > opened) {
+            } else if (middle - noModel >= measured) {
                 found.verdict = Verdict.NO_TEST;
-            } else if (measured != 0) {
-                int64 median = metrics[(measured - 1) / 2];
+            } else {
+                int64 median = metrics[middle - noModel];
                 found.metric = median;
                 found.fingerprint = fingerprints[(measured - 1) / 2];
                 bool isPassed =

@@ -252,16 +252,16 @@ contract AppealsTest is Base {
         _checkNet(-50, 40, 22 + 12 * 14 - 33);
     }
 
-    function test_AQuorumThatAgreesOnNothingLeavesTheVerdictAndCanBeAppealed() public {
+    function test_AQuorumThatIsSplitBetweenTheCodesFallsAgainstTheWorkerAndCanBeAppealed() public {
         _toSecondRound(GOOD);
         Report[] memory reports = _same(NO_MODEL, 10);
         for (uint256 i = 0; i < 5; ++i) reports[i].metric = NO_TEST;
         vm.assertEq(market.job(jobId).redraws, 0);
         _vote(reports);
         _checkState(State.TALLIED);
-        _checkVerdict(Verdict.PASS);
+        _checkVerdict(Verdict.NO_MODEL);
         Tally memory found = market.tally(jobId, 1);
-        vm.assertEq(uint256(found.verdict), uint256(Verdict.NONE));
+        vm.assertEq(uint256(found.verdict), uint256(Verdict.NO_MODEL));
         _appeal(stranger);
         _poke();
         vm.assertEq(_size(), 23);
@@ -320,12 +320,12 @@ contract AppealsTest is Base {
         _checkNet(-50, 40, 22 + 46 + 385 - 46 - 46 - 385 / 5);
     }
 
-    function test_AnAppealFromNoVerdictIsPaidBackIfOneIsFound() public {
+    function test_AnAppealFromCodesSplitEvenlyIsPaidBackIfAMetricIsFound() public {
         _toVcommit();
         Report[] memory reports = _same(NO_MODEL, 4);
         reports[0].metric = reports[1].metric = NO_TEST;
         _vote(reports);
-        _checkVerdict(Verdict.NONE);
+        _checkVerdict(Verdict.NO_MODEL);
         _appeal(stranger);
         _poke();
         _setVote(GOOD);

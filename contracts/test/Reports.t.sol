@@ -134,11 +134,14 @@ contract ReportsTest is Base {
     }
 
     function test_TheMedianOfAnEvenNumberIsTheLower() public {
-        _voteMetrics([int64(1_000_000), 899_999, 900_000, 0, NO_TEST]);
+        _toVcommit();
+        Report[] memory reports = _same(1_000_000, 4);
+        (reports[1].metric, reports[2].metric, reports[3].metric) = (899_999, 900_000, 0);
+        _vote(reports);
         _checkTally(Verdict.FAIL, 899_999);
     }
 
-    function test_AMinorityOfCodesDoesNotDecide() public {
+    function test_CodesAtBothEndsLeaveTheMiddleToTheMetrics() public {
         _voteMetrics([NO_MODEL, NO_MODEL, GOOD, NO_TEST, NO_TEST]);
         _checkTally(Verdict.PASS, GOOD);
         _poke();
@@ -159,20 +162,66 @@ contract ReportsTest is Base {
         vm.assertEq(uint256(market.strikes(_seat(0)).count), 0);
     }
 
-    /// @dev A quorum that agrees on nothing is no verdict, but it was a quorum: it can be appealed, not redrawn.
-    function test_CodesWithoutAMajorityAndNoMetricEndInconclusive() public {
+    /// @dev The worker withholds a bad model from two honest validators of three; two liars call it good.
+    function test_TwoLiarsOfFiveDoNotPassABadModelThatOthersCouldNotGet() public {
+        _voteMetrics([NO_MODEL, NO_MODEL, BAD, GOOD, GOOD]);
+        _checkTally(Verdict.FAIL, BAD);
+        _poke();
+        _checkClosed(Outcome.REJECTED);
+        vm.assertEq(_net(_member(0, 2)), 2, "the honest tester");
+    }
+
+    /// @dev The user withholds its testing set from two honest validators of three; two liars call the model bad.
+    function test_TwoLiarsOfFiveDoNotFailAGoodModelThatOthersCouldNotTest() public {
+        _voteMetrics([BAD, NO_TEST, GOOD, BAD, NO_TEST]);
+        _checkTally(Verdict.PASS, GOOD);
+    }
+
+    /// @dev And in a committee of eleven the same: four liars need no fewer than six.
+    function test_FourLiarsOfElevenDoNotPassABadModelThatOthersCouldNotGet() public {
+        _toSecondRound(GOOD);
+        Report[] memory reports = _same(GOOD, 11);
+        for (uint256 i = 0; i < 7; ++i) {
+            reports[i].metric = i < 5 ? NO_MODEL : BAD;
+        }
+        _vote(reports);
+        _checkVerdict(Verdict.FAIL);
+    }
+
+    /// @dev Withholding from each other, so that the codes are even, is no way out of a job that burns nothing.
+    function test_AQuorumAlwaysFindsSomethingAndEvenCodesFallAgainstTheWorker() public {
         _toVcommit();
         Report[] memory reports = new Report[](4);
         for (uint256 i = 0; i < 4; ++i) {
-            reports[i] = _report(i, i < 2 ? NO_MODEL : NO_TEST, 0);
+            reports[i] = _report(i, i < 2 ? NO_TEST : NO_MODEL, 0);
         }
         _vote(reports);
         _checkState(State.TALLIED);
-        _checkVerdict(Verdict.NONE);
+        _checkTally(Verdict.NO_MODEL, 0);
         vm.assertEq(market.job(jobId).redraws, 0);
         _poke();
-        _checkClosed(Outcome.INCONCLUSIVE);
-        _checkNet(0, 14, 0);
+        _checkClosed(Outcome.WORKER_FAULT);
+    }
+
+    /// @dev In other words: the lowest kind of report that, with all below it, makes more than half of them.
+    function testFuzz_TheLowerMedianOfAllReportsDecides(uint8[5] memory picks) public {
+        int64[4] memory values = [NO_MODEL, BAD, GOOD, NO_TEST];
+        Verdict[4] memory verdicts = [Verdict.NO_MODEL, Verdict.FAIL, Verdict.PASS, Verdict.NO_TEST];
+        uint256[4] memory counts;
+        int64[5] memory metrics;
+        for (uint256 i = 0; i < 5; ++i) {
+            uint256 pick = picks[i] % 4;
+            metrics[i] = values[pick];
+            ++counts[pick];
+        }
+        _voteMetrics(metrics);
+        uint256 below;
+        uint256 rank;
+        while (2 * (below + counts[rank]) < 5) {
+            below += counts[rank++];
+        }
+        _checkVerdict(verdicts[rank]);
+        vm.assertEq(market.tally(jobId, 0).metric, rank == 1 ? BAD : rank == 2 ? GOOD : int64(0), "metric");
     }
 
     function test_CoherenceIsWithinBothTolerancesAtTheirEdges() public {

@@ -107,19 +107,65 @@ def test_a_quorum_is_a_strict_majority_of_seats(reports: int, seats: int, has_ve
         ([NO_TEST, NO_TEST, NO_TEST, 3, 3], Verdict.NO_TEST, 0),
         ([NO_TEST, NO_TEST, 3, 3], Verdict.PASS, 3),
         ([NO_TEST, NO_TEST, NO_MODEL, NO_MODEL, 3], Verdict.PASS, 3),
-        ([NO_TEST, NO_TEST, NO_MODEL, NO_MODEL], Verdict.NONE, 0),
+        ([NO_TEST, NO_TEST, NO_MODEL, NO_MODEL], Verdict.NO_MODEL, 0),
+        ([NO_TEST, NO_TEST, NO_TEST, NO_MODEL], Verdict.NO_TEST, 0),
+        ([NO_TEST, NO_TEST, 2, INT64_MAX], Verdict.PASS, INT64_MAX),
+        ([NO_TEST, NO_TEST, NO_MODEL, 2], Verdict.FAIL, 2),
+        # A part of an honest majority could not get the model, and two liars say that it is good.
+        ([NO_MODEL, NO_MODEL, 2, 3, 3], Verdict.FAIL, 2),
+        ([NO_MODEL] * 5 + [2, 2] + [3] * 4, Verdict.FAIL, 2),
+        # A part of an honest majority could not get the testing set, and two liars say that the model is bad.
+        ([2, 2, 3, NO_TEST, NO_TEST], Verdict.PASS, 3),
+        ([INT64_MAX, NO_TEST, NO_TEST], Verdict.NO_TEST, 0),
+        ([BAD_MODEL, NO_MODEL, NO_MODEL], Verdict.NO_MODEL, 0),
         ([BAD_MODEL, BAD_MODEL, 3], Verdict.FAIL, BAD_MODEL),
         ([INT64_MAX, INT64_MAX, BAD_MODEL], Verdict.PASS, INT64_MAX),
     ],
 )
-def test_a_code_needs_more_than_half_of_the_reports_else_the_lower_median_decides(
+def test_the_lower_median_of_all_reports_decides_with_no_model_below_and_no_test_above_all_metrics(
     metrics: list[int], verdict: Verdict, median: int
 ) -> None:
     found = tally(reports_of(metrics), len(metrics), terms_of(threshold_e6=3))
     assert (found.verdict, found.metric_e6) == (verdict, median)
 
 
-@given(st.lists(st.sampled_from((NO_MODEL, NO_TEST, BAD_MODEL, 1, 2, 3)), min_size=3, max_size=5), st.randoms())
+METRICS = st.lists(st.sampled_from((NO_MODEL, NO_TEST, BAD_MODEL, 1, 2, 3)), min_size=3, max_size=5)
+
+
+def rank_of(metrics: Sequence[int]) -> int:
+    """Verdicts in the order of what they do to the worker: the lowest costs it its bond, the highest the user's."""
+    ranks = (Verdict.NO_MODEL, Verdict.FAIL, Verdict.PASS, Verdict.NO_TEST)
+    return ranks.index(tally(reports_of(metrics), 5, terms_of(threshold_e6=2)).verdict)
+
+
+@given(METRICS, st.integers(0, 5))
+def test_whoever_withholds_a_file_from_validators_never_gains_by_it(metrics: list[int], withheld: int) -> None:
+    """Whatever they and all others would have reported: the worker withholds its model, or the user the testing set."""
+    others, nothing = metrics[withheld:], len(metrics[:withheld])
+    assert rank_of([NO_MODEL] * nothing + others) <= rank_of(metrics) <= rank_of([NO_TEST] * nothing + others)
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(0, 5), st.integers(1, 5))
+def test_two_liars_of_five_never_outvote_honest_validators_whatever_is_withheld(
+    low: int, high: int, withheld: int, honest_metric: int
+) -> None:
+    """Three honest ones measure the same or miss what the worker withholds: a bad model never passes; and mirrored."""
+    values = (NO_MODEL, BAD_MODEL, 1, 2, INT64_MAX, NO_TEST)
+    liars, served = [values[low], values[high]], max(0, 3 - withheld)
+    without_model = rank_of([NO_MODEL] * (3 - served) + [honest_metric] * served + liars)
+    without_test = rank_of([NO_TEST] * (3 - served) + [honest_metric] * served + liars)
+    if honest_metric < 2:
+        assert without_model <= 1, "a model below the threshold is never paid for"
+    else:
+        assert without_test >= 2, "a good one always is"
+
+
+@given(METRICS)
+def test_a_quorum_always_finds_something(metrics: list[int]) -> None:
+    assert tally(reports_of(metrics), 5, terms_of(threshold_e6=2)).verdict is not Verdict.NONE
+
+
+@given(METRICS, st.randoms())
 def test_a_tally_does_not_depend_on_the_order_of_reports(metrics: list[int], random: object) -> None:
     reports = reports_of(metrics)
     shuffled, terms = list(reports), terms_of(threshold_e6=2)

@@ -227,10 +227,10 @@ def test_a_silent_committee_is_drawn_anew_once_and_a_round_without_a_finding_say
     assert only(JobClosed, said).outcome is Outcome.INCONCLUSIVE
 
 
-def test_split_codes_find_nothing_and_may_be_appealed() -> None:
+def test_codes_split_evenly_are_no_free_way_out_and_may_be_appealed() -> None:
     world, job_id = crowded(State.VCOMMIT)
     said = world.report(job_id, (NO_TEST, NO_TEST, NO_MODEL, NO_MODEL, None))
-    assert only(RoundTallied, said).verdict is Verdict.NONE
+    assert only(RoundTallied, said).verdict is Verdict.NO_MODEL
     assert world.job(job_id).state is State.TALLIED
     appealed(world, job_id, (GOOD,) * 11)
     assert world.job(job_id).verdict is Verdict.PASS
