@@ -9,8 +9,9 @@ cannot outvote an honest majority by it.
 **Coherence** is judged when the job closes, over all of its rounds (``assess``):
 
 - a metric report is coherent iff its metric and its fingerprint are near to the medians of the last round whose verdict
-  was about a metric.  Outside of the tolerances it is slashed, but only if that round was the last one drawn: an appeal
-  that was cut off proves nobody wrong.  Where no round measured anything, every metric report is coherent;
+  was about a metric.  Outside of the tolerances it is slashed, but only if more than half of the last drawn committee's
+  seats are near: an appeal that was cut off proves nobody wrong, and neither does a median that nobody else found, as
+  of a test that gives another number each time.  Where no round measured anything, every metric report is coherent;
 - a code report is coherent iff the code was its own round's verdict and the last one that any round found.  Else it is
   a strike, and only the third strike is slashed: who cannot fetch a file may be right about it;
 - silence is slashed, save in a round that a party's default cut short: its validators had nothing to report.
@@ -108,6 +109,12 @@ def is_near(report: Report, reference: Tally, terms: Terms) -> bool:
     )
 
 
+def is_backed(reports: Sequence[Report], seats: int, reference: Tally, terms: Terms) -> bool:
+    """More than half of a committee's seats measured what is near to the reference: it proves others wrong."""
+    near = [each for each in reports if not is_code(each.metric_e6) and is_near(each, reference, terms)]
+    return 2 * len(near) > seats
+
+
 @dataclass(frozen=True, slots=True)
 class SeatResult:
     """How one drawn seat comes out of a job."""
@@ -131,9 +138,8 @@ class Finding:
         self._terms = terms
         self._tallies = [each.tally(terms) for each in rounds]
         self.last = next((each.verdict for each in reversed(self._tallies) if each.verdict), Verdict.NONE)
-        measured = [(index, each) for index, each in enumerate(self._tallies) if each.is_measured]
-        self.reference = measured[-1][1] if measured else None
-        self.is_sure = bool(measured) and measured[-1][0] == len(rounds) - 1
+        self.reference = next((each for each in reversed(self._tallies) if each.is_measured), None)
+        self.is_sure = bool(rounds) and self._is_found_by_most_of(rounds[-1])
 
     def is_coherent(self, round_number: int, report: Report) -> bool:
         """The report is to be paid."""
@@ -141,6 +147,12 @@ class Finding:
         if code is not None:
             return self._tallies[round_number].verdict is code and self.last is code
         return self.reference is None or is_near(report, self.reference, self._terms)
+
+    def _is_found_by_most_of(self, last: Round) -> bool:
+        """More than half of its seats are near to the reference, so that it is this round's own."""
+        return self.reference is not None and is_backed(
+            list(last.reports.values()), len(last.seats), self.reference, self._terms
+        )
 
 
 def assess(

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from morphware.protocol.appeals import APPEALS_MOST, COMMITTEE_MOST
-from morphware.protocol.calls import Option, Terms
-from morphware.protocol.chain_events import RoundTallied
-from morphware.protocol.committee import OUTLIER_BPS, Tally, is_near
+from morphware.protocol.calls import Option, Report, Terms
+from morphware.protocol.chain_events import ReportRevealed, RoundTallied
+from morphware.protocol.committee import OUTLIER_BPS, Tally, is_backed, is_near
 from morphware.protocol.settlement import REJECTED_BPS
 from morphware.protocol.states import State, Verdict
 from morphware.protocol.units import BPS, Address, Wei, is_code
@@ -74,15 +74,18 @@ def is_appeal_left(view: JobView) -> bool:
 def validator_stake(view: JobView, account: Address, seat_stake_wei: int) -> Stake:
     """What the newest finding costs a validator of any round: half of its seat and its fee, if it is an outlier.
 
-    Only a metric against a metric is slashed, and only if the newest committee measured: whoever reported a code, or
-    is doubted by a committee that did not measure, loses nothing that an appeal would be worth.
+    Only a metric against a metric is slashed, and only if more than half of the newest committee's seats measured what
+    it found: whoever reported a code, or is doubted by fewer, loses nothing that an appeal would be worth.
     """
     mine, newest = view.round_of(account), view.round
     report = None if mine is None else mine.revealed.get(account)
     found = None if newest is None else newest.tally
-    if report is None or is_code(report.metric_e6) or found is None or not _is_measured(found):
+    if report is None or is_code(report.metric_e6) or newest is None or found is None or not _is_measured(found):
         return NOTHING
-    own = report_of(account, report.metric_e6, report.fingerprint_e9, report.prediction_root, bytes(32))
+    own = _opened(account, report)
+    others = [_opened(owner, each) for owner, each in newest.revealed.items()]
+    if not is_backed(others, newest.size, _as_tally(found), view.terms):
+        return NOTHING
     against = [each for each in _findings(view) if not is_near(own, _as_tally(each), view.terms)]
     if found not in against or len(against) > BELIEVED:
         return NOTHING
@@ -133,6 +136,10 @@ def _is_measured(found: RoundTallied) -> bool:
 def _findings(view: JobView) -> list[RoundTallied]:
     """What the rounds measured, in order."""
     return [each.tally for each in view.rounds if each.tally is not None and _is_measured(each.tally)]
+
+
+def _opened(account: Address, said: ReportRevealed) -> Report:
+    return report_of(account, said.metric_e6, said.fingerprint_e9, said.prediction_root, bytes(32))
 
 
 def _as_tally(found: RoundTallied) -> Tally:

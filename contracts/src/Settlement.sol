@@ -21,8 +21,8 @@ abstract contract Settlement is ITrial, Rounds {
     uint256 private constant AUDITED_PRICE = 100;
     uint256 private constant AUDITED_SLASHES = 5;
 
-    /// @dev What a validator loses of its seat's stake: for silence, for a metric that a later committee (or a majority
-    ///      of its own) did not find, for the third code in a while that did not become the verdict.
+    /// @dev What a validator loses of its seat's stake: for silence, for a metric far from what more than half of the
+    ///      last committee's seats found, for the third code in a while that did not become the verdict.
     uint256 private constant SILENCE_SLASH_BPS = 2_000;
     uint256 private constant OUTLIER_SLASH_BPS = 5_000;
     uint256 private constant STRIKE_SLASH_BPS = 1_000;
@@ -57,7 +57,6 @@ abstract contract Settlement is ITrial, Rounds {
         uint256 slashed; // wei, all slashes together
         uint256 verdicts; // of each round by itself, 8 bits a round
         Verdict last; // that any round has found
-        bool isSure; // the last drawn committee found the metric: an appeal that came to nothing proves nobody wrong
         bool hasMetric; // some round found a metric; the last one's:
         int256 metric; // millionths
         int256 fingerprint; // billionths
@@ -134,8 +133,7 @@ abstract contract Settlement is ITrial, Rounds {
         (found, opened, seats) = _tallyOf(record, hearing.chairs, round);
         hearing.verdicts |= uint256(found.verdict) << (8 * round);
         if (found.verdict != Verdict.NONE) hearing.last = found.verdict;
-        hearing.isSure = found.verdict == Verdict.PASS || found.verdict == Verdict.FAIL;
-        if (hearing.isSure) {
+        if (found.verdict == Verdict.PASS || found.verdict == Verdict.FAIL) {
             hearing.hasMetric = true;
             hearing.metric = found.metric;
             hearing.fingerprint = found.fingerprint;
@@ -148,7 +146,9 @@ abstract contract Settlement is ITrial, Rounds {
         if (hearing.coherent == hearing.chairs.length) record.flags |= UNANIMOUS;
     }
 
-    /// @dev Puts every seat's conduct to its chair.
+    /// @dev Puts every seat's conduct to its chair. An outlier is excused where the metric is not backed by most of the
+    ///      last committee: an appeal that came to nothing proves nobody wrong, and neither does a median that nobody
+    ///      else found, as of a test that gives another number each time.
     function _judge(Record storage record, Hearing memory hearing) private view {
         unchecked {
             int256 metricSlack = int256(uint256(record.tolerance));
@@ -159,6 +159,7 @@ abstract contract Settlement is ITrial, Rounds {
             int256 wanted = hearing.metric;
             int256 print = hearing.fingerprint;
             uint256 coherent;
+            uint256 outliers;
             for (uint256 i = 0; i < chairs.length; ++i) {
                 uint256 chair = chairs[i];
                 uint256 conduct = EXCUSED;
@@ -177,13 +178,34 @@ abstract contract Settlement is ITrial, Rounds {
                         )
                 ) {
                     conduct = COHERENT;
-                } else if (hearing.isSure) {
+                } else {
                     conduct = OUTLIER;
+                    ++outliers;
                 }
                 if (conduct == COHERENT) ++coherent;
                 chairs[i] = chair | (conduct << 40);
             }
             hearing.coherent = coherent;
+            if (outliers == 0 || _isBacked(chairs, record.round)) return;
+            for (uint256 i = 0; i < chairs.length; ++i) {
+                if (_conductOf(chairs[i]) == OUTLIER) chairs[i] ^= (OUTLIER ^ EXCUSED) << 40;
+            }
+        }
+    }
+
+    /// @dev Whether more than half of the round's seats measured what the metrics are held against, which is its own
+    ///      finding then.
+    function _isBacked(uint256[] memory chairs, uint256 round) private pure returns (bool) {
+        unchecked {
+            uint256 seats;
+            uint256 near;
+            for (uint256 i = 0; i < chairs.length; ++i) {
+                uint256 chair = chairs[i];
+                if (_roundOf(chair) != round) continue;
+                ++seats;
+                if (_conductOf(chair) == COHERENT && _metricOf(chair) > NO_TEST_CODE) ++near;
+            }
+            return 2 * near > seats;
         }
     }
 

@@ -341,6 +341,53 @@ contract AppealsTest is Base {
         vm.assertEq(market.auditPool(), 2);
     }
 
+    /// @dev Five of eleven agree with the median: that is not most of them, and so nobody of any round is slashed.
+    function test_ALaterCommitteeWithoutAMajorityProvesNobodyWrong() public {
+        _toSecondRound(BAD);
+        _vote(_scattered(3));
+        _checkVerdict(Verdict.PASS);
+        _poke();
+        _claim();
+        _poke();
+        _checkClosed(Outcome.PAID);
+        _checkRound(0, _all(0));
+        for (uint256 i = 0; i < 11; ++i) {
+            vm.assertEq(_net(_member(1, i)), i < 3 || i > 7 ? int256(0) : int256(2), vm.toString(i));
+        }
+    }
+
+    function test_EarlierRoundsDoNotBackALaterOnesMetric() public {
+        _toSecondRound(GOOD);
+        _vote(_scattered(3));
+        _poke();
+        _claim();
+        _poke();
+        _checkRound(0, _all(2));
+        for (uint256 i = 0; i < 11; ++i) {
+            vm.assertEq(_net(_member(1, i)), i < 3 || i > 7 ? int256(0) : int256(2), vm.toString(i));
+        }
+    }
+
+    /// @dev Six of eleven do: who is far from them is slashed, in this round and in the one before.
+    function test_ABareMajorityOfALaterCommitteeProvesOthersWrong() public {
+        _toSecondRound(BAD);
+        _vote(_scattered(2));
+        _poke();
+        _claim();
+        _poke();
+        _checkRound(0, _all(-35));
+        for (uint256 i = 0; i < 11; ++i) {
+            vm.assertEq(_net(_member(1, i)), i < 2 || i > 7 ? int256(-35) : int256(2), vm.toString(i));
+        }
+    }
+
+    /// @dev Of eleven the first `low` and the last three find something else, each its own.
+    function _scattered(uint256 low) private view returns (Report[] memory reports) {
+        reports = _same(GOOD, 11);
+        for (uint256 i = 0; i < low; ++i) reports[i].metric = BAD - int64(int256(i + 1)) * 10_000;
+        for (uint256 i = 8; i < 11; ++i) reports[i].metric = GOOD + int64(int256(i - 7)) * 10_000;
+    }
+
     /// @dev I21: a pool that is too small pays as far as it goes.
     function test_ARefundIsAtMostWhatIsLeft() public {
         _toTallied(NO_MODEL);

@@ -242,6 +242,37 @@ contract ReportsTest is Base {
         }
     }
 
+    /// @dev The user's test gives another number each time: the median is one validator's, and proves nobody wrong.
+    function test_AMedianThatNobodyElseFoundSlashesNobody() public {
+        _toVcommit();
+        Report[] memory reports = _same(BAD, 5);
+        for (uint256 i = 0; i < 5; ++i) {
+            reports[i].fingerprint = PRINT + int64(int256(i)) * 1_000_000;
+        }
+        _vote(reports);
+        _poke();
+        _checkClosed(Outcome.REJECTED);
+        for (uint256 i = 0; i < 5; ++i) {
+            vm.assertEq(_net(_member(0, i)), i == 2 ? int256(2) : int256(0), vm.toString(i));
+        }
+    }
+
+    /// @dev Three report, which is a quorum, and two agree, which is most of them, but not of the five seats.
+    function test_LessThanHalfOfTheSeatsSlashesNobodyForAMetric() public {
+        _toVcommit();
+        Report[] memory reports = _same(GOOD, 3);
+        reports[2].metric = BAD;
+        _vote(reports);
+        _poke();
+        _claim();
+        _poke();
+        _checkClosed(Outcome.PAID);
+        int256[5] memory wanted = [int256(2), 2, 0, -14, -14];
+        for (uint256 i = 0; i < 5; ++i) {
+            vm.assertEq(_net(_member(0, i)), wanted[i], vm.toString(i));
+        }
+    }
+
     /// @dev The far ends of 64 bits neither overflow nor stop the settlement.
     function testFuzz_AnyNumbersSettle(int64[5] memory metrics, int64[5] memory prints, uint64 tolerance, uint64 share)
         public

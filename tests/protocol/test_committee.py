@@ -256,6 +256,14 @@ PAID, NEUTRAL, OUTLIER, SILENT = (2, 0), (0, 0), (0, 35), (0, 14)
         # The last round found nothing about the metric, so that it proves nobody wrong.
         ([[10, 10, 90_000], [NO_TEST] * 7], [PAID, PAID, NEUTRAL] + [PAID] * 7),
         ([[10, 10, 90_000], [None] * 7], [PAID, PAID, NEUTRAL] + [SILENT] * 7),
+        # No majority of the last committee's seats is behind the median: it proves nobody wrong.
+        ([[10, 30_000, 60_000, 90_000, 120_000]], [NEUTRAL, NEUTRAL, PAID, NEUTRAL, NEUTRAL]),
+        ([[10, 10, 90_000, None, None]], [PAID, PAID, NEUTRAL, SILENT, SILENT]),
+        ([[NO_MODEL, NO_MODEL, 10, 90_000, 90_000]], [NEUTRAL, NEUTRAL, PAID, NEUTRAL, NEUTRAL]),
+        ([[90_000] * 3, [10, 10] + [60_000] * 3 + [120_000] * 2], [NEUTRAL] * 5 + [PAID] * 3 + [NEUTRAL] * 2),
+        ([[90_000] * 3, [10] * 4 + [60_000] * 3], [OUTLIER] * 3 + [PAID] * 4 + [OUTLIER] * 3),
+        # The older rounds' support does not count for the last one.
+        ([[10] * 5, [10] * 3 + [90_000, 90_000, NO_TEST, None]], [PAID] * 8 + [NEUTRAL] * 3 + [SILENT]),
         # A code is paid iff it was its own round's verdict and the last one.
         ([[NO_MODEL, NO_MODEL, NO_TEST], [NO_MODEL] * 7], [PAID, PAID, NEUTRAL] + [PAID] * 7),
         ([[NO_MODEL, NO_MODEL, NO_MODEL], [10] * 7], [NEUTRAL] * 3 + [PAID] * 7),
@@ -298,9 +306,12 @@ def test_strikes_count_up_and_the_third_is_slashed() -> None:
         registry.strikes[2] = result.strikes
 
 
-def test_a_finding_is_sure_only_if_the_last_round_measured() -> None:
+def test_a_finding_is_sure_only_if_most_of_the_last_round_measured_it() -> None:
     assert Finding(rounds_of([1] * 3), TERMS).is_sure
     assert not Finding(rounds_of([1] * 3, [NO_TEST] * 7), TERMS).is_sure
     assert not Finding([], TERMS).is_sure
+    assert Finding(rounds_of([1, 1, None]), TERMS).is_sure
+    assert not Finding(rounds_of([1, 60_000, None]), TERMS).is_sure
+    assert not Finding(rounds_of([1] * 3, [1] * 3 + [None] * 4), TERMS).is_sure, "no quorum"
     assert Finding(rounds_of([1] * 3, [NO_TEST] * 7), TERMS).last is Verdict.NO_TEST
     assert Finding(rounds_of([NO_TEST] * 3, [1] * 7), TERMS).reference == Tally(Verdict.FAIL, 1, 123_456_789)

@@ -1,6 +1,7 @@
 """An appeal is made iff it pays: the numbers of PROTOCOL.md 5.3, and each of them moved across the line."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import pytest
 
@@ -40,7 +41,7 @@ def others(count: int, first: int = 10) -> tuple[Address, ...]:
 def tallied(
     *findings: tuple[Verdict, int], mine_e6: int = 100_000, terms: Terms = TERMS, state: State = State.TALLIED
 ) -> JobView:
-    """A job whose rounds found this; in the first of them this account reported its own metric."""
+    """A job whose rounds found this by bare majorities; in the first of them this account reported its own metric."""
     view = JobView(JOB, USER, terms, b"", state, Timestamp(100))
     view.apply(ce.JobAwarded(JOB, WINNER, Wei(30), Wei(40), 0))
     size = 5
@@ -51,9 +52,17 @@ def tallied(
         view.apply(ce.CommitteeDrawn(JOB, number, bytes(32), committee))
         if number == 0:
             view.apply(ce.ReportRevealed(JOB, 0, MINE, mine_e6, 5_000, bytes(32)))
-        view.apply(ce.RoundTallied(JOB, number, verdict, metric_e6, 5_000))
+        report(view, verdict, metric_e6, committee[1 : size // 2 + 2])
         size = 2 * size + 1
     return view
+
+
+def report(view: JobView, verdict: Verdict, metric_e6: int, majority: Sequence[Address]) -> None:
+    """These of the newest committee report what it finds, where that is a metric."""
+    number = len(view.rounds) - 1
+    for owner in majority if verdict in (Verdict.PASS, Verdict.FAIL) else ():
+        view.apply(ce.ReportRevealed(JOB, number, owner, metric_e6, 5_000, bytes(32)))
+    view.apply(ce.RoundTallied(JOB, number, verdict, metric_e6, 5_000))
 
 
 # --- what it costs --------------------------------------------------------------------------------------------------
@@ -82,7 +91,7 @@ def test_a_validator_that_only_an_audit_contradicts_appeals_and_one_that_two_com
     view = tallied((Verdict.FAIL, 100_000))
     view.apply(ce.Audited(JOB, 3, Wei(6)))
     view.apply(ce.CommitteeDrawn(JOB, 1, bytes(32), others(3, 100)))
-    view.apply(ce.RoundTallied(JOB, 1, Verdict.PASS, 950_000, 5_000))
+    report(view, Verdict.PASS, 950_000, others(2, 100))
     assert pays(validator_stake(view, MINE, STAKE), appeal_bond_wei(view))
     lazy = tallied((Verdict.PASS, 950_000), (Verdict.PASS, 950_000))
     assert validator_stake(lazy, MINE, STAKE) == NOTHING
@@ -145,10 +154,18 @@ def test_a_validator_that_would_not_be_slashed_or_is_surely_wrong_has_nothing_to
     assert validator_stake(view, MINE, STAKE) == NOTHING
 
 
+def test_a_validator_whom_no_majority_contradicts_has_nothing_to_save() -> None:
+    """A test that gives another number each time: the median is somebody's, and nobody else's."""
+    view = tallied((Verdict.PASS, 950_000))
+    first = next(iter(set(view.revealed) - {MINE}))
+    view.revealed[first] = dataclasses.replace(view.revealed[first], fingerprint_e9=9_000)
+    assert validator_stake(view, MINE, STAKE) == NOTHING
+
+
 def test_a_validator_that_one_committee_confirmed_still_doubts_the_next() -> None:
     view = tallied((Verdict.FAIL, 100_000), (Verdict.PASS, 950_000))
     assert validator_stake(view, MINE, STAKE) == Stake(37, is_other_verdict=True)
-    assert validator_stake(view, others(1, 11)[0], STAKE) == NOTHING, "it has shown no report"
+    assert validator_stake(view, others(1, 14)[0], STAKE) == NOTHING, "it has shown no report"
     assert validator_stake(view, USER, STAKE) == NOTHING
 
 
