@@ -266,11 +266,12 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         if (!isBaseline) revert BadTerms("baseline");
     }
 
-    /// @dev Without a committee the job ends INCONCLUSIVE, which burns nothing: it must not be a way out by choice. So
-    ///      there have to be seats for a first appeal, and the numbers must not be too sparse for a draw.
+    /// @dev Without a committee the job ends INCONCLUSIVE, which burns nothing, and a committee that nobody can appeal
+    ///      from is the last. So there have to be seats for the first one of k and, beside it, for a first appeal of
+    ///      2k + 1, and the numbers must not be too sparse for a draw. Other jobs may still take them before.
     function _checkSeats(uint256 seats) private view {
         uint256 free = _freeSeats;
-        uint256 needed = 2 * seats + 1;
+        uint256 needed = 3 * seats + 1;
         if (free < needed) revert NotEnoughSeats(free, needed);
         needed = (uint256(_nextSeat) + SPARSEST - 1) / SPARSEST;
         if (free < needed) revert NotEnoughSeats(free, needed);

@@ -79,27 +79,35 @@ contract AuctionTest is Base {
     }
 
     /// @dev I22: else no committee, and so an INCONCLUSIVE end that burns nothing, would be a way out by choice.
-    function test_AJobNeedsFreeSeatsForItsCommitteeAndAnAppeal() public {
+    function test_AJobNeedsFreeSeatsForItsCommitteeAndAnAppealBesideIt() public {
         Terms memory terms = _terms();
-        terms.seats = 9;
+        terms.seats = 7;
         vm.prank(user);
-        vm.expectRevert(abi.encodeWithSelector(NotEnoughSeats.selector, 16, 19));
+        vm.expectRevert(abi.encodeWithSelector(NotEnoughSeats.selector, 16, 22));
         market.post(terms, "");
-        terms.seats = 7; // 15
-        vm.prank(validators[0]);
-        market.requestUnstake(0);
+        terms.seats = 5; // 16
         uint256 before = vm.snapshotState();
         vm.prank(user);
         market.post(terms, "");
         vm.revertToState(before);
-        vm.prank(validators[1]);
-        market.requestUnstake(1);
+        vm.prank(validators[0]);
+        market.requestUnstake(0);
         vm.prank(user);
-        vm.expectRevert(abi.encodeWithSelector(NotEnoughSeats.selector, 14, 15));
+        vm.expectRevert(abi.encodeWithSelector(NotEnoughSeats.selector, 15, 16));
         market.post(terms, "");
     }
 
+    /// @dev With as few seats as `post` accepts, while nobody else's job takes or nobody leaves them.
+    function test_WhereAJobIsPostedItsFirstVerdictCanBeAppealed() public {
+        vm.assertEq(market.freeSeats(), 3 * SEATS + 1, "as few as can be");
+        _toTallied(GOOD);
+        vm.assertEq(market.freeSeats(), 2 * SEATS + 1, "what the first committee left");
+        _appeal(user);
+        _checkState(State.DRAWING);
+    }
+
     function test_AJobNeedsAFreeSeatAmongEveryEightNumbers() public {
+        (seats, reserve) = (3, 70); // 10 would be enough for the committees
         _stake(stranger, 112); // 128 numbers: 16 have to be free
         for (uint32 id = 16; id < 128; ++id) {
             vm.prank(stranger);

@@ -41,8 +41,8 @@ SUPPLY_WEI: Final = Wei(1_000_000_000 * TOKEN)
 TOKENS_EACH_WEI: Final = Wei(10_000 * TOKEN)
 COINS_EACH_WEI: Final = 100 * 10**18
 SEAT_STAKE_WEI: Final = Wei(100 * TOKEN)
-SEATS_LEAST: Final = 33
-"""Three jobs at once, with committees of five: each wants 2 * 5 + 1 free seats when it is posted."""
+SEATS_LEAST: Final = 48
+"""Three jobs at once, with committees of five: each wants 3 * 5 + 1 free seats when it is posted."""
 PASSWORD: Final = "testnet"  # noqa: S105 - guards nothing: a testnet's tokens are worth nothing
 KEYSTORE_WORK: Final = 2**12
 START_PATIENCE_S: Final = 90.0

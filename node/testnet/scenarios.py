@@ -71,7 +71,7 @@ class Scenario:
     name: str
     sentence: str
     seats: int = 1
-    validators: int = 3
+    validators: int = 4
     is_model_good: bool = True
     garbage: frozenset[Box] = frozenset()
     liars: int = 0
@@ -109,15 +109,15 @@ def find(name: str) -> Scenario:
             return _captured(name, is_model_good=True)
         case "appeal", []:
             sentence = "the whole committee passes a bad model; the end user finds it in INSPECT, and appeals"
-            return Scenario(name, sentence, validators=4, is_model_good=False, liars=1)
+            return Scenario(name, sentence, is_model_good=False, liars=1)
         case "appeal", ["mistaken"]:
             sentence = "the end user takes a good model for a bad one in INSPECT, and appeals"
-            return Scenario(name, sentence, validators=4, is_user_mistaken=True)
+            return Scenario(name, sentence, is_user_mistaken=True)
         case "audit", []:
-            return Scenario(name, "a random audit finds what the committee found", validators=4, is_audited=True)
+            return Scenario(name, "a random audit finds what the committee found", is_audited=True)
         case "lazy-committee", []:
             sentence = "the whole committee guesses that a bad model passes; a random audit tests it"
-            return Scenario(name, sentence, validators=4, is_model_good=False, liars=1, is_audited=True)
+            return Scenario(name, sentence, is_model_good=False, liars=1, is_audited=True)
         case _:
             raise BadInput(
                 f"There is no scenario {name[:60]!r}: it is one of vanish:STATE:PARTY, bad-keys, bad-keys:WHICH, "
@@ -179,8 +179,8 @@ def _may_vanish(state: State, party: Party) -> bool:
 
 
 def _committee(party: Party) -> tuple[int, int]:
-    """One member shall not be the whole committee if it alone vanishes. The market wants 2k + 1 seats for k."""
-    return (3, 7) if party is Party.VALIDATOR else (1, 3)
+    """One member shall not be the whole committee if it alone vanishes. The market wants 3k + 1 seats for k."""
+    return (3, 10) if party is Party.VALIDATOR else (1, 4)
 
 
 def _bad_keys(box: Box, name: str) -> Scenario:

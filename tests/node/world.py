@@ -727,5 +727,5 @@ def market_of(folder: Path, *, workers: Sequence[int] = (30, 40), validators: in
     for index, cost in enumerate(workers):
         Node(world, f"worker{index}", "worker", cost=cost).enrol()
     for index in range(validators):
-        Node(world, f"validator{index}", "validator").enrol(seats=-(-(2 * SUBMISSION.seats + 1) // validators))
+        Node(world, f"validator{index}", "validator").enrol(seats=-(-(3 * SUBMISSION.seats + 1) // validators))
     return world

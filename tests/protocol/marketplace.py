@@ -115,8 +115,10 @@ class Marketplace:
         self.encryption_keys = {account_of(name): encryption_public_key(key) for name, key in self.keys.items()}
         for name in self.names:
             self._must(name, calls.Deposit(Wei(RICH_WEI)))
-        for name in self.validators:
-            self._must(name, calls.Stake(1))
+        # A posting wants three times its committee and one seat more; the first validators hold two.
+        spare = max(0, 3 * SUBMISSION.seats + 1 - validators)
+        for index, name in enumerate(self.validators):
+            self._must(name, calls.Stake(2 if index < spare else 1))
         self.now += 1
         self.before = {name: self.worth(name) for name in self.names}
 

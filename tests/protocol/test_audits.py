@@ -119,15 +119,15 @@ def test_there_is_no_audit_without_means() -> None:
 
 
 def test_there_is_no_audit_without_three_free_seats() -> None:
-    for leaving, state in ((4, State.CLAIMABLE), (3, State.DRAWING)):
-        world = World().found(VALIDATORS[:11])
+    for leaving, state in ((9, State.CLAIMABLE), (8, State.DRAWING)):
+        world = World().found(VALIDATORS[:16])
         job_id = world.post()
         world.advance(job_id, State.TALLIED)
         world.do(STRANGER, calls.FundAudits(Wei(POOL_WEI)))
         free = [number for number, seat in world.market.registry.seats.items() if seat.is_free]
         for number in free[:leaving]:
             world.do(world.market.registry.seats[number].owner, calls.RequestUnstake(number))
-        assert world.market.registry.free_seats == 6 - leaving
+        assert world.market.registry.free_seats == 11 - leaving
         await_chance(world, job_id)
         assert states(world.poke(job_id)) == [state]
 

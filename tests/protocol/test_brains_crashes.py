@@ -36,9 +36,9 @@ def fold(node: Node, *, upto: int | None = None) -> tuple[Brain, list[fx.Effect]
 
 def test_a_brain_reborn_before_each_event_changes_nothing() -> None:
     """The harness rebuilds every brain before each of its events, and compares all that it ever wanted."""
-    plain = Marketplace(5, costs=(30, 40), validators=5, decoy_chance_256=128).run()
+    plain = Marketplace(5, costs=(30, 40), decoy_chance_256=128).run()
     faults = Faults(is_reborn_at_each_event=True)
-    reborn = Marketplace(5, costs=(30, 40), validators=5, decoy_chance_256=128, faults=faults).run()
+    reborn = Marketplace(5, costs=(30, 40), decoy_chance_256=128, faults=faults).run()
     assert reborn.history == plain.history
     assert (reborn.outcome, reborn.gains()) == (plain.outcome, plain.gains())
 

@@ -135,20 +135,24 @@ def test_the_largest_reserve_that_the_stakes_back_is_accepted() -> None:
 
 
 def test_post_needs_seats_for_a_committee_and_for_its_first_appeal() -> None:
-    world = World().found(VALIDATORS[:10])
-    assert world.ask(USER, calls.Post(terms_of(), b"")) == refusals.NotEnoughSeats(10, 11)
-    world.do(VALIDATORS[0], calls.Stake(1))
-    world.post()
+    world = World().found(VALIDATORS[:15])
+    assert world.ask(USER, calls.Post(terms_of(), b"")) == refusals.NotEnoughSeats(15, 16)
+    world.do(VALIDATORS[15], calls.Stake(1))
+    world.wait(1)
+    job_id = world.post()
+    world.advance(job_id, State.TALLIED)
+    world.do(STRANGER, calls.Appeal(job_id))
 
 
 def test_post_needs_an_eighth_of_all_seat_numbers_to_be_free() -> None:
     world = World().found(VALIDATORS)
     for seat in range(90 - 11):
         world.do(VALIDATORS[seat], calls.RequestUnstake(seat))
-    assert world.ask(USER, calls.Post(terms_of(), b"")) == refusals.NotEnoughSeats(11, 12)
+    terms = terms_of(seats=3, reserve_wei=70)
+    assert world.ask(USER, calls.Post(terms, b"")) == refusals.NotEnoughSeats(11, 12)
     world.do(VALIDATORS[0], calls.Stake(1))
     assert world.market.registry.next_seat == 91
-    world.post()
+    world.post(seats=3, reserve_wei=70)
 
 
 def test_post_escrows_reserve_fees_and_bond_and_needs_them_free() -> None:

@@ -80,13 +80,13 @@ def test_waiting_for_the_evm_to_forget_the_seed_block_offers_one_new_draw_in_256
 
 def test_a_draw_without_any_eligible_seat_is_inconclusive_at_once() -> None:
     world = World().found(validators=())
-    world.do(USER, calls.Stake(11))
+    world.do(USER, calls.Stake(16))
     world.wait(1)
     job_id = world.post()
     world.advance(job_id, State.SEED)
     world.wait(1, blocks=3)
     assert only(JobClosed, world.do(USER, world.seed(job_id))).outcome is Outcome.INCONCLUSIVE
-    assert world.market.registry.free_seats == 11
+    assert world.market.registry.free_seats == 16
     assert world.worth(USER) == world.worth(WORKERS[0]) == 10_000
 
 
@@ -323,9 +323,11 @@ def test_an_appeal_costs_exactly_the_next_committees_fees() -> None:
 
 
 def test_an_appeal_needs_as_many_free_seats_as_it_wants() -> None:
-    world = World().found(VALIDATORS[:15])
+    world = World().found(VALIDATORS[:16])
     job_id = world.post()
     world.advance(job_id, State.TALLIED)
+    leaving = next(number for number, seat in world.market.registry.seats.items() if seat.is_free)
+    world.do(world.market.registry.seats[leaving].owner, calls.RequestUnstake(leaving))
     assert world.ask(STRANGER, calls.Appeal(job_id)) == refusals.NotEnoughSeats(10, 11)
     world.do(VALIDATORS[0], calls.Stake(1))
     world.do(STRANGER, calls.Appeal(job_id))
