@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {Settlement} from "./Settlement.sol";
 
 /// @title From a verdict to the end: who may doubt it, what it leads to, and what the worker has to do for its price.
-/// @notice An appeal pays for a committee of twice the size and one more, drawn anew. Whoever doubted what does not
-///         stand in the end gets its bond back out of what the wrong ones lose.
+/// @notice An appeal pays for a committee of twice the size and one more, drawn anew. Whoever doubted a verdict that
+///         does not stand in the end gets its bond back, as far as the bonds and slashes reach when the fees are paid.
 /// @notice Where nobody appeals, chance may: a random audit is an appeal that the market makes, for three validators,
 ///         out of its audit pool. It counts neither as an appeal nor in the sizes of committees.
 abstract contract Appeals is Settlement {

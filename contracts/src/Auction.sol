@@ -253,7 +253,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         if (terms.seats % 2 == 0 || terms.seats > MOST_SEATS) revert BadTerms("seats");
         if (!_isWindow(terms.biddingSeconds)) revert BadTerms("biddingSeconds");
         if (!_isWindow(terms.trainingSeconds)) revert BadTerms("trainingSeconds");
-        // A committee that has no time to test is slashed for its silence, and the winner is paid its slashes: its time
+        // A committee that cannot even report in time is slashed, and the winner is paid its slashes: its time
         // is no shorter than what the market itself finds enough for sending one transaction.
         if (!_isWindow(terms.testingSeconds) || terms.testingSeconds < _reportRevealSeconds) {
             revert BadTerms("testingSeconds");

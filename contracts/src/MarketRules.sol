@@ -8,7 +8,8 @@ import {MarketStorage} from "./MarketStorage.sol";
 
 /// @title The rules that both halves of the market share: balances, gates, states, the award.
 /// @notice The one clock rule: in a state with deadline d an action is valid iff `block.timestamp < d`, and `poke` iff
-///         `block.timestamp >= d`. So at every instant exactly one of the two is.
+///         `block.timestamp >= d`: never both. Neither is where a block has to pass first, as what draws by its hash
+///         says (SeedBlockPending).
 /// @notice Money comes in by `deposit`, moves between balances inside, and goes out only by the owner's `withdraw`. No
 ///         job ever calls a token or a receiver, so no receiver can stop a job. Burned money stays in the contract, out
 ///         of everybody's reach, and is counted.

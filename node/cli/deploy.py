@@ -37,7 +37,7 @@ USUAL_TIMING: Final = Timing(
     seed_blocks=10,
     audit_one_in=10,
 )
-"""The windows of PROTOCOL.md 5.1; un-bonding outlasts the longest job, whose training may take 30 days.
+"""The windows of PROTOCOL.md 5.1; un-bonding outlasts the longest training and the strikes of a seat, 30 days each.
 
 One finding in ten is audited: guessing then costs more than testing where a test costs less than a twentieth of a seat.
 """
