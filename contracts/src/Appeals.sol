@@ -84,8 +84,36 @@ abstract contract Appeals is Settlement {
     /// @dev A committee of `seats` is to be drawn, with the hash of a block that nobody knows yet.
     function _awaitDraw(bytes32 jobId, Record storage record, uint256 seats) internal {
         record.nextSeats = uint8(seats);
+        _retryDraw(jobId, record, 0);
+    }
+
+    /// @dev The draw, be it the first or not, is by another block; each time it waits twice as long for that.
+    function _retryDraw(bytes32 jobId, Record storage record, uint256 failed) internal {
         record.drawBlock = uint48(block.number + _seedBlocks);
-        _enter(jobId, record, State.DRAWING, _drawSeconds);
+        record.count = uint8(failed);
+        _enter(jobId, record, State.DRAWING, uint256(_drawSeconds) << failed);
+    }
+
+    /// @dev Seats that sit in other jobs.
+    function _busyElsewhere(bytes32 jobId, Record storage record) internal view returns (uint256 busy) {
+        busy = _busySeats;
+        for (uint256 r = 0; r <= record.round; ++r) {
+            busy -= _sizeOf(_rounds[jobId][r]);
+        }
+    }
+
+    /// @dev No committee could be drawn. If it was an appeal's own, that one is undone: its bond goes back.
+    function _undoAppeal(bytes32 jobId, Record storage record) internal {
+        uint256 last = record.appeals;
+        if (last == 0) return;
+        Appeal storage appeal_ = _appeals[jobId][--last];
+        if (appeal_.round != record.round) return;
+        address appellant = appeal_.appellant;
+        uint96 bond = uint96(appeal_.seats * record.fee);
+        record.appeals = uint8(last);
+        if (appellant == address(0)) _auditPool += bond;
+        else _credit(appellant, bond);
+        emit AppealUnheard(jobId, appellant, bond);
     }
 
     function _appeal(bytes32 jobId, Record storage record) private {
@@ -98,7 +126,8 @@ abstract contract Appeals is Settlement {
         if (made >= APPEALS + (record.flags & CLAIMED == 0 ? 0 : 1)) revert NoAppealLeft(jobId);
         uint256 seats = 2 * _sizeOf(_rounds[jobId][doubted]) + 1;
         if (seats > MOST_COMMITTEE) revert NoAppealLeft(jobId);
-        if (_freeSeats < seats) revert NotEnoughSeats(_freeSeats, seats);
+        uint256 available = _freeSeats + _busyElsewhere(jobId, record);
+        if (available < seats) revert NotEnoughSeats(available, seats);
         uint256 bond = seats * record.fee;
         _debit(msg.sender, bond);
         emit Appealed(jobId, msg.sender, uint8(seats), uint96(bond));

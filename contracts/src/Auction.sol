@@ -19,11 +19,16 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
     uint256 private constant MOST_SEATS = 11;
 
     /// @dev At least one number in so many has to be a free seat, or a draw would mostly miss.
-    uint256 private constant SPARSEST = 8;
+    uint256 private constant SPARSEST = 64;
 
     /// @dev A slashed majority of a committee (at 50% of the stake) must not be cheaper than the reserve, so that
     ///      seatStake >= 2 reserve / ((seats + 1) 50%).
     uint256 private constant STAKE_FACTOR = 4;
+
+    /// @dev The reserve is at least 1/16 of seatStake (seats + 1), a quarter of its most, and the fee at least 1/100 of a
+    ///      stake.
+    uint256 private constant LEAST_RESERVE = 16;
+    uint256 private constant LEAST_FEE = 100;
 
     /// @dev The longest window that a job may set. Bonds and seats are held through all of them: 2^32 - 1 seconds would
     ///      freeze other people's money for 136 years.
@@ -261,13 +266,18 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         if (uint256(_seatStake) * (uint256(terms.seats) + 1) < STAKE_FACTOR * uint256(terms.reserve)) {
             revert BadTerms("reserve");
         }
+        // Whoever has a committee drawn keeps other people's seats busy: it is to cost fees, or what an exit burns.
+        if (LEAST_RESERVE * uint256(terms.reserve) < uint256(_seatStake) * (uint256(terms.seats) + 1)) {
+            revert BadTerms("reserve");
+        }
+        if (LEAST_FEE * uint256(terms.fee) < _seatStake) revert BadTerms("fee");
         if ((ALLOWED_OPTIONS >> terms.options) & 1 == 0) revert BadTerms("options");
         bool isBaseline = terms.options & LINEAR == 0 ? terms.baseline == 0 : terms.baseline < terms.threshold;
         if (!isBaseline) revert BadTerms("baseline");
     }
 
-    /// @dev Without a committee the job ends INCONCLUSIVE, which burns nothing, and a committee that nobody can appeal
-    ///      from is the last. So there have to be seats for the first one of k and, beside it, for a first appeal of
+    /// @dev Without a committee both parties are fined, and a committee that nobody can appeal from is the last. So there
+    ///      have to be seats for the first one of k and, beside it, for a first appeal of
     ///      2k + 1, and the numbers must not be too sparse for a draw. Other jobs may still take them before.
     function _checkSeats(uint256 seats) private view {
         uint256 free = _freeSeats;

@@ -8,7 +8,10 @@ import {Appeals} from "./Appeals.sol";
 ///         block; a later one's of a block after the appeal, so that nobody can know all rounds when the first begins.
 abstract contract Committee is Appeals {
     /// @dev Attempts of one draw, at a hash and a word of storage each: bounds its gas.
-    uint256 private constant MOST_DRAWS = 512;
+    uint256 private constant MOST_DRAWS = 1024;
+
+    /// @dev Further draws after one that failed while other jobs hold seats, each after twice the time of the one before.
+    uint256 private constant MOST_WAITS = 12;
 
     /// @notice Draws the seed that picks a SPLIT job's testing chunks, after the block whose hash goes in. Anybody may:
     ///         a user that waits for another hash need not be waited for.
@@ -38,22 +41,38 @@ abstract contract Committee is Appeals {
             _modelRoot(model.modelHash, model.xHash, model.yHash, model.workerSeed), record.standingOrModel
         );
         bytes32 seed = keccak256(abi.encode(userSeed, model.workerSeed, _drawHash(record), jobId));
-        if (_draw(jobId, record, 0, record.seats, seed)) _enter(jobId, record, State.KEYING, _keyingSeconds);
-        else _closeAs(jobId, record, Outcome.INCONCLUSIVE);
+        if (_draw(jobId, record, 0, record.seats, seed)) {
+            _enter(jobId, record, State.KEYING, _keyingSeconds);
+        } else if (_busyElsewhere(jobId, record) != 0) {
+            record.flags |= UNSEATED;
+            _awaitDraw(jobId, record, record.seats);
+        } else {
+            _closeAs(jobId, record, Outcome.MUTUAL_ABORT);
+        }
     }
 
-    /// @dev DRAWING is over: a later round starts with its commitments, as whoever holds keys can hand them on. If no
-    ///      seat may sit, the verdict stands.
+    /// @dev DRAWING is over. The first committee, if it is only drawn now, gets its keys as ever; a later round starts
+    ///      with its commitments, as whoever holds keys can hand them on. While other jobs hold seats, a draw that fails
+    ///      is made again. In the end both parties are fined if there is no first committee, or who keeps seats busy
+    ///      would have a way out; and the verdict stands if there is no later one.
     function _drawNext(bytes32 jobId, Record storage record) internal {
         bytes32 seed = _seedOf(jobId, record);
-        uint8 round = record.round + 1;
-        if (!_draw(jobId, record, round, record.nextSeats, seed)) {
+        bool isFirst = record.flags & UNSEATED != 0;
+        uint8 round = isFirst ? 0 : record.round + 1;
+        uint256 failed = record.count;
+        if (_draw(jobId, record, round, record.nextSeats, seed)) {
+            record.round = round;
+            record.flags &= ~(USER_REKEYED | WORKER_REKEYED | UNSEATED);
+            if (isFirst) _enter(jobId, record, State.KEYING, _keyingSeconds);
+            else _enter(jobId, record, State.VCOMMIT, record.testingSeconds);
+        } else if (failed < MOST_WAITS && _busyElsewhere(jobId, record) != 0) {
+            _retryDraw(jobId, record, failed + 1);
+        } else if (isFirst) {
+            _closeAs(jobId, record, Outcome.MUTUAL_ABORT);
+        } else {
+            _undoAppeal(jobId, record);
             _resolve(jobId, record);
-            return;
         }
-        record.round = round;
-        record.flags &= ~(USER_REKEYED | WORKER_REKEYED);
-        _enter(jobId, record, State.VCOMMIT, record.testingSeconds);
     }
 
     /// @dev What draws a later committee, or a split: nobody's share goes in, and the block is one after the decision.
@@ -70,7 +89,9 @@ abstract contract Committee is Appeals {
         return blockhash(latest - ((latest - drawBlock) % BLOCKHASH_WINDOW));
     }
 
-    /// @dev Picks up to `wanted` seats and makes them busy; of an even number the last picked is let go again.
+    /// @dev Picks `wanted` seats and makes them busy, or none: neither where they cannot be found, nor while more seats
+    ///      sit in other jobs than are free. Whoever keeps other people's seats busy is left with at most twice its
+    ///      share of all seats.
     /// @return isDrawn Whether there is a committee.
     function _draw(bytes32 jobId, Record storage record, uint8 round, uint256 wanted, bytes32 seed)
         private
@@ -80,6 +101,7 @@ abstract contract Committee is Appeals {
         if (span == 0) return false;
         uint256 postedAt = record.postedAt;
         (address[] memory barred, uint256 others) = _barred(jobId, record, round, wanted);
+        if (_isScarce(others - 2, wanted)) return false;
         uint32[] memory numbers = new uint32[](wanted);
         uint256 count;
         unchecked {
@@ -89,14 +111,16 @@ abstract contract Committee is Appeals {
                 address owner = seat_.owner;
                 if (owner == address(0) || !_isFree(seat_) || seat_.since >= postedAt) continue;
                 if (_isIn(barred, others + count, owner)) continue;
-                seat_.isBusy = true;
                 barred[others + count] = owner;
                 numbers[count++] = number;
             }
-            if (count != 0 && count % 2 == 0) _seats[numbers[--count]].isBusy = false;
+            if (count != wanted) return false;
+            for (uint256 i = 0; i < count; ++i) {
+                _seats[numbers[i]].isBusy = true;
+            }
         }
-        if (count == 0) return false;
-        _freeSeats -= uint32(count);
+        _freeSeats -= uint24(count);
+        _busySeats += uint16(count);
         _storeSeats(_rounds[jobId][round], numbers, count);
         record.count = uint8(count);
         address[] memory validators = new address[](count);
@@ -105,6 +129,13 @@ abstract contract Committee is Appeals {
         }
         emit CommitteeDrawn(jobId, round, seed, validators);
         return true;
+    }
+
+    /// @dev Whether there are too few seats even to look for them.
+    /// @param own Seats of the job that sit in it already.
+    function _isScarce(uint256 own, uint256 wanted) private view returns (bool) {
+        uint256 busy = _busySeats;
+        return _freeSeats < busy - own || busy + wanted > type(uint16).max;
     }
 
     /// @dev Who may not sit: the parties, and the owners of all seats of earlier rounds. There is room for `wanted`

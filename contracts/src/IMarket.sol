@@ -216,6 +216,7 @@ interface IMarketTypes {
     );
     event RoundTallied(bytes32 indexed jobId, uint8 round, Verdict verdict, int64 metric, int64 fingerprint);
     event Appealed(bytes32 indexed jobId, address indexed appellant, uint8 seats, uint96 bond);
+    event AppealUnheard(bytes32 indexed jobId, address indexed appellant, uint96 bond);
     event Audited(bytes32 indexed jobId, uint8 seats, uint96 bond);
     event Claimed(bytes32 indexed jobId, bytes32 y);
     event SeatSettled(bytes32 indexed jobId, address indexed validator, uint96 fee, uint96 slash);
@@ -318,6 +319,7 @@ interface ITrial is IMarketTypes {
     function seat(uint32 seat_) external view returns (Seat memory);
     function strikes(uint32 seat_) external view returns (Strikes memory);
     function freeSeats() external view returns (uint256);
+    function busySeats() external view returns (uint256);
     function seatCount() external view returns (uint256);
     function nextSeat() external view returns (uint256);
     function freed() external view returns (uint32[] memory);

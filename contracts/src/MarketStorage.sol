@@ -45,7 +45,7 @@ abstract contract MarketStorage is IMarketTypes {
         uint16 flags; // what has happened, one bit each: see below
         uint8 round; // index of the last drawn committee
         // KEYING and VCOMMIT: seats of this round; VREVEAL: reports opened; TALLIED: low bits of the block whose hash
-        // decides on an audit.
+        // decides on an audit; DRAWING: draws that have failed in it.
         uint8 count;
         //
         uint96 reserve; // wei
@@ -99,6 +99,7 @@ abstract contract MarketStorage is IMarketTypes {
     uint16 internal constant ABORTED = 1 << 10; // the last round ended by a party's default; no other can follow
     uint16 internal constant UNANIMOUS = 1 << 11; // all of round 0 reported, and what it found: while no other follows
     uint16 internal constant IN_PART = 1 << 12; // the option LINEAR, in the word that is read anyway
+    uint16 internal constant UNSEATED = 1 << 13; // DRAWING: what is to be drawn is the first committee
     uint16 internal constant UNSPLIT = 1 << 15; // SPLIT: the testing chunks are still to be drawn
 
     uint8 internal constant PUBLIC = 1;
@@ -134,9 +135,11 @@ abstract contract MarketStorage is IMarketTypes {
     uint96 internal _auditPool;
     uint96 internal _burned;
     /// @dev How many seat numbers were ever given: the next new one.
-    uint32 internal _nextSeat;
+    uint24 internal _nextSeat;
     /// @dev Seats that exist, are not busy and not leaving.
-    uint32 internal _freeSeats;
+    uint24 internal _freeSeats;
+    /// @dev Seats that sit in jobs, be they leaving or not.
+    uint16 internal _busySeats;
 
     mapping(uint32 seat => Seat) internal _seats;
     mapping(uint32 seat => Strikes) internal _strikes;

@@ -53,6 +53,11 @@ abstract contract MarketViews is ITrial, MarketRules {
         return _freeSeats;
     }
 
+    /// @notice How many seats sit in jobs, leaving ones too.
+    function busySeats() external view returns (uint256) {
+        return _busySeats;
+    }
+
     /// @notice How many seats exist, in whatever condition; each holds `seatStake`.
     function seatCount() external view returns (uint256) {
         return _nextSeat - _freed.length;

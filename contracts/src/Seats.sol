@@ -16,7 +16,7 @@ abstract contract Seats is IDesk, SeatBook {
         _debit(msg.sender, uint256(_seatStake) * count);
         uint32[] memory numbers = new uint32[](count);
         uint256 reusable = _freed.length;
-        uint32 next = _nextSeat;
+        uint24 next = _nextSeat;
         for (uint256 i = 0; i < count; ++i) {
             uint32 number;
             if (reusable != 0) {

@@ -238,7 +238,7 @@ abstract contract Settlement is ITrial, Rounds {
 
     /// @dev Pays, slashes and lets go of the next seats; after the last ones the parties are paid.
     function _settle(bytes32 jobId, Record storage record, Hearing memory hearing, uint256 now_) private {
-        uint32 released;
+        uint24 released;
         uint256 slashes;
         uint256 fees;
         uint256[] memory chairs = hearing.chairs;
@@ -265,7 +265,10 @@ abstract contract Settlement is ITrial, Rounds {
             _credit(owner, fee);
             emit SeatSettled(jobId, owner, uint96(fee), uint96(slash));
         }
-        if (released != 0) _freeSeats += released;
+        if (to != hearing.settled) {
+            _freeSeats += released;
+            _busySeats -= uint16(to - hearing.settled);
+        }
         if (to == chairs.length) {
             _clearRounds(jobId, record);
             _payParties(jobId, record, hearing);
