@@ -275,25 +275,48 @@ contract AppealsTest is Base {
             vm.prank(validators[i]);
             market.requestUnstake(i);
         }
-        _poke();
+        vm.warp(market.job(jobId).deadline);
+        vm.roll(block.number + 3);
+        vm.expectEmit(true, true, false, true, address(market));
+        emit AppealUnheard(jobId, workers[0], 22);
+        market.poke(jobId);
         _checkClosed(Outcome.REJECTED);
-        _checkNet(-10, -15 - 22, 15 + 22);
+        _checkNet(-10, -15, 15);
+        vm.assertEq(market.appeals(jobId).length, 0);
     }
 
-    /// @dev As many as there are, odd: the rest of the bond is no less at stake.
-    function test_ASmallerCommitteeIsOdd() public {
+    /// @dev A smaller one would be cheaper to own.
+    function test_ACommitteeIsWholeOrThereIsNone() public {
         _toTallied(GOOD);
         _appeal(stranger);
-        uint256 left = 6;
+        uint256 left = 10;
         for (uint32 i = 0; i < validators.length; ++i) {
             if (market.seat(i).isBusy || (left > 0 && left-- > 0)) continue;
             vm.prank(validators[i]);
             market.requestUnstake(i);
         }
-        vm.assertEq(market.freeSeats(), 6);
+        vm.assertEq(market.freeSeats(), 10);
         _poke();
-        vm.assertEq(_size(), 5);
-        vm.assertEq(market.freeSeats(), 1);
+        _checkState(State.CLAIMABLE);
+        vm.assertEq(market.freeSeats(), 10, "none of them was taken");
+        vm.assertEq(_net(stranger), 0, "nobody heard the appeal");
+    }
+
+    /// @dev The bond paid for a committee, though it did not report.
+    function test_AnAppealWhoseCommitteeWasSilentIsNotPaidBackWhereNoOtherIsThere() public {
+        _toTallied(GOOD);
+        _appeal(stranger);
+        _poke();
+        _poke(); // 11 are silent
+        _checkState(State.DRAWING);
+        for (uint32 i = 0; i < validators.length; ++i) {
+            if (market.seat(i).isBusy) continue;
+            vm.prank(validators[i]);
+            market.requestUnstake(i);
+        }
+        _poke();
+        _checkState(State.CLAIMABLE);
+        vm.assertEq(_net(stranger), -22, "its committee was drawn");
     }
 
     // ---- who was right

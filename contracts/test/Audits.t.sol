@@ -47,6 +47,21 @@ contract AuditsTest is Base {
 
     // ---- whether there is one
 
+    function test_AnAuditThatFindsNoSeatsCostsThePoolNothing() public {
+        _toAudit(GOOD, true);
+        _poke();
+        _checkState(State.DRAWING);
+        vm.assertEq(market.auditPool(), POOL - AUDIT);
+        for (uint32 i = 0; i < validators.length; ++i) {
+            if (market.seat(i).isBusy) continue;
+            vm.prank(validators[i]);
+            market.requestUnstake(i);
+        }
+        _poke();
+        _checkState(State.CLAIMABLE);
+        vm.assertEq(market.auditPool(), POOL);
+    }
+
     function test_ChanceWantsAnAuditWhereNobodyAppeals() public {
         _toAudit(GOOD, true);
         uint40 deadline = market.job(jobId).deadline;

@@ -152,15 +152,18 @@ contract CommitteeTest is Base {
         vm.warp(block.timestamp + 1_000);
         vm.prank(validators[0]);
         market.unstake(0);
-        _leave(1, 14); // two are left
+        _leave(1, 11); // five are left
         vm.prank(stranger);
         market.stake(20); // in the same second as the posting
         vm.assertEq(market.seat(0).owner, stranger);
         _toKeying();
         Member[] memory members = market.committee(jobId, 0);
-        vm.assertEq(members.length, 1, "two are eligible, and the largest odd number of two is one");
-        vm.assertTrue(members[0].validator != stranger, "staked too late");
-        vm.assertEq(market.freeSeats(), 21);
+        vm.assertEq(members.length, 5);
+        for (uint256 i = 0; i < 5; ++i) {
+            vm.assertTrue(members[i].validator != stranger, "staked too late");
+        }
+        vm.assertEq(market.freeSeats(), 20);
+        vm.assertEq(market.busySeats(), 5);
     }
 
     /// @dev Nobody makes others' committees smaller by staking after the posting.
@@ -177,13 +180,14 @@ contract CommitteeTest is Base {
         }
     }
 
-    function test_WithoutAnyEligibleSeatTheJobIsInconclusive() public {
+    /// @dev I22: who owns the seats, and takes them away, must not have a way out of its job for nothing.
+    function test_WithoutAnyEligibleSeatBothPartiesAreFined() public {
         _stake(user, 16);
         _leave(0, 16);
         _toSeed();
         _revealSeed();
-        _checkClosed(Outcome.INCONCLUSIVE);
-        _checkNet(0, 0, 0);
+        _checkClosed(Outcome.MUTUAL_ABORT);
+        _checkNet(-12, -12, 24);
         vm.assertEq(market.freeSeats(), 16);
     }
 

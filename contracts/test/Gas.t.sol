@@ -98,14 +98,14 @@ contract GasTest is Base {
         _toSeed();
         vm.prank(user);
         market.revealSeed(jobId, USER_SEED, keccak256(TRAIN_KEYS), keccak256(TEST_KEYS), _model());
-        emit Spent("the dearest draw: 512 attempts", 1, _last());
+        emit Spent("the dearest draw: 1,024 attempts", 1, _last());
         vm.assertTrue(_last() < 4_000_000, "draw");
-        _checkClosed(Outcome.INCONCLUSIVE);
+        _checkClosed(Outcome.MUTUAL_ABORT);
     }
 
     /// @dev The most that one call settles: 24 seats, all of them slashed and dissolved.
     function test_TheDearestSettlementFitsABlock() public {
-        _addValidators(40);
+        _addValidators(41);
         seats = 11;
         reserve = 200;
         _toTallied(GOOD);
