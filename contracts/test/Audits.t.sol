@@ -47,6 +47,21 @@ contract AuditsTest is Base {
 
     // ---- whether there is one
 
+    /// @dev Its job's own five seats sit in no other job.
+    function test_ThreeFreeSeatsAreEnoughForAnAudit() public {
+        _toAudit(GOOD, true);
+        for (uint32 i = 0; i < validators.length; ++i) {
+            if (market.seat(i).isBusy || market.freeSeats() == 3) continue;
+            vm.prank(validators[i]);
+            market.requestUnstake(i);
+        }
+        _poke();
+        _checkState(State.DRAWING);
+        _poke();
+        _checkState(State.VCOMMIT);
+        vm.assertEq(_size(), 3);
+    }
+
     function test_AnAuditThatFindsNoSeatsCostsThePoolNothing() public {
         _toAudit(GOOD, true);
         _poke();
