@@ -1,4 +1,4 @@
-"""The states in the README are those of ``protocol.job.TABLE``: ``MORPHWARE_WRITE_TABLES=1`` writes them anew."""
+"""The README draws and lists the states of ``protocol.job.TABLE``: ``MORPHWARE_WRITE_TABLES=1`` does so anew."""
 
 import os
 from collections.abc import Iterator
@@ -33,12 +33,30 @@ def test_every_state_but_the_last_can_be_left_by_a_poke(state: State) -> None:
 
 
 def _lines() -> Iterator[str]:
+    yield from _diagram()
+    yield ""
     yield "| state | call | by | leads to |"
     yield "|---|---|---|---|"
     before = None
     for row in TABLE:
         yield f"| {'' if row.state is before else row.state.name} | {_call(row)} | {row.party.value} | {_next(row)} |"
         before = row.state
+
+
+def _diagram() -> Iterator[str]:
+    """An arrow from each state to each other one, with the calls that lead there."""
+    arrows: dict[tuple[State, State], list[str]] = {}
+    for row in TABLE:
+        for state in row.leads_to:
+            if state is not row.state:
+                arrows.setdefault((row.state, state), []).append(_call(row).removesuffix(": poke").strip("*"))
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield "    [*] --> BIDDING: post"
+    for (before, after), calls in arrows.items():
+        end = "[*]" if after is State.CLOSED else after.name
+        yield f"    {before.name} --> {end}: {', '.join(dict.fromkeys(calls))}"
+    yield "```"
 
 
 def _call(row: Row) -> str:
