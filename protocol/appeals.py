@@ -1,14 +1,15 @@
 """The rules of appeals: whoever doubts a finding pays for a committee of more than twice the size.
 
 The bond is exactly the next committee's fees, so that an appeal never costs anybody else anything.  It comes back, as
-far as there is money left, iff the last verdict is another one than the doubted.  A random audit (``audits.py``)
-counts neither as an appeal nor in the sizes of committees: all is as if it had not been.
+far as there is money left, iff the last verdict is another one than the doubted, and at once if no committee can be
+drawn (``drawing.py``).  The seats need not be free yet: the draw waits for those that sit in other jobs.  A random
+audit (``audits.py``) counts neither as an appeal nor in the sizes of committees: all is as if it had not been.
 """
 
 from typing import Final
 
 from morphware.protocol.chain_events import Appealed, JobEvent
-from morphware.protocol.drawing import want_committee
+from morphware.protocol.drawing import busy_elsewhere, want_committee
 from morphware.protocol.job import Appellant
 from morphware.protocol.ledger import Escrow, Free, Move, Part
 from morphware.protocol.refusals import InsufficientBalance, NoAppealLeft, NotEnoughSeats, Refusal
@@ -37,8 +38,9 @@ def _refused(turn: Turn, has_appeal_left: bool) -> Refusal | None:
     job, seats = turn.job, _next_seats(turn)
     if not has_appeal_left or seats > COMMITTEE_MOST:
         return NoAppealLeft(job.job_id)
-    if turn.registry.free_seats < seats:
-        return NotEnoughSeats(turn.registry.free_seats, seats)
+    available = turn.registry.free_seats + busy_elsewhere(turn)
+    if available < seats:
+        return NotEnoughSeats(available, seats)
     bond, balance = seats * job.terms.fee_wei, turn.ledger.free(turn.caller)
     return InsufficientBalance(turn.caller, balance, Wei(bond)) if balance < bond else None
 

@@ -43,7 +43,6 @@ def _is_due(turn: Turn) -> bool:
     return (
         not job.appellants
         and job.verdict in (Verdict.PASS, Verdict.FAIL)
-        and job.terms.fee_wei > 0
         and turn.ledger.audit_pool() >= _bond(turn)
         and turn.registry.free_seats >= AUDIT_SEATS
     )

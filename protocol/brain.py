@@ -224,7 +224,7 @@ class Brain(ABC):
         bond_wei = appeal_bond_wei(view)
         if not is_appeal_left(view) or not pays(stake, bond_wei):
             return
-        key = f"appeal|{len(view.rounds)}"
+        key = f"appeal|{len(view.rounds)}|{view.state.name}"  # an appeal that was not heard may be made again later
         fund = f"fund|{_effect_id(key, self._refused.get(key, (0, 0))[0])}"
         self._bond_wei = bond_wei
         self.ask(Fund(fund, bond_wei, "An appeal"))

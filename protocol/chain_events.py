@@ -217,6 +217,18 @@ class Appealed:
 
 
 @dataclass(frozen=True, slots=True)
+class AppealUnheard:
+    """No committee could be drawn for the last appeal, which is undone: its bond went back.
+
+    The market's own doubt has no appellant: the zero address stands for a random audit, whose bond the audit pool got.
+    """
+
+    job_id: JobId
+    appellant: Address
+    bond_wei: Wei
+
+
+@dataclass(frozen=True, slots=True)
 class Audited:
     """The market itself doubts the finding, at random: its audit pool pays for a committee of ``seats``."""
 
@@ -284,6 +296,7 @@ JobEvent = (
     | ReportRevealed
     | RoundTallied
     | Appealed
+    | AppealUnheard
     | Audited
     | Claimed
     | SeatSettled

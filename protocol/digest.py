@@ -37,7 +37,7 @@ def _values(market: Market, job_id: JobId) -> Iterator[int | bytes]:
     yield from (job.accused is Party.USER, job.accused is Party.WINNER, job.y or b"", job.verdict)
     for each in job.rounds:
         yield from _round(each)
-    yield from (len(job.appellants), job.redraws, job.next_seats, job.draw_block, job.audit_block)
+    yield from (len(job.appellants), job.redraws, job.next_seats, job.draw_block, job.waits, job.audit_block)
     yield from (len(job.unsettled), job.slashed_wei)
     for appellant in job.appellants:
         yield from (appellant.account, appellant.seats, appellant.verdict, appellant.round)

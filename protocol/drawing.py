@@ -2,23 +2,38 @@
 
 Every committee is drawn after what it judges can no longer change, and by a block that was not there when somebody
 decided that it should be drawn: else an attacker would attack only where it knew that it owned all the rounds.
+
+A committee is whole, or there is none.  While seats sit in other jobs they will be free again, so a draw that yields
+none is made again by another block, each time after twice the time of the one before, for ``MOST_WAITS`` times.  In the
+end the verdict stands, and an appeal that was never heard has its bond back.  Without a first committee there is no
+verdict: both parties burn what they do when nobody can tell whose fault it is, or whoever keeps other people's seats
+busy would have a free way out.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from morphware.protocol.calls import RevealSeed
-from morphware.protocol.chain_events import CommitteeDrawn, JobEvent
+from morphware.protocol.chain_events import AppealUnheard, CommitteeDrawn, JobEvent
 from morphware.protocol.commitments import key_hash, model_root, next_seed_of, seed_of
 from morphware.protocol.committee import Round
+from morphware.protocol.ledger import AuditPool, Escrow, Free, Move, Part
 from morphware.protocol.refusals import SeedBlockPending, WrongPreimage
 from morphware.protocol.registry import draw
 from morphware.protocol.resolution import resolve, settle_on
-from morphware.protocol.states import State, Verdict
+from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.turn import Result, Turn
+from morphware.protocol.units import Wei
+
+MOST_WAITS: Final = 10
+"""Further draws after one that failed: with a minute for the first, the last waits for three days."""
 
 
 def reveal_seed(turn: Turn, call: RevealSeed) -> Result:
-    """The end user's share completes the seed: the committee is drawn, after the model can no longer change."""
+    """The end user's share completes the seed: the committee is drawn, after the model can no longer change.
+
+    From now on the share is public.  A committee that waits for seats is drawn by blocks alone, as later ones are.
+    """
     job, model = turn.job, turn.job.submitted
     named = turn.job_named(key_hash(call.user_seed), call.train_key_hash, call.test_key_hash)
     if named != job.job_id:
@@ -31,7 +46,11 @@ def reveal_seed(turn: Turn, call: RevealSeed) -> Result:
     blockhash = turn.past_blockhash(model.seed_block)
     seed = seed_of(call.user_seed, model.root.worker_seed, blockhash, job.job_id)
     drawn = _draw(turn, seed, job.terms.seats)
-    return [*drawn, turn.enter(State.KEYING, turn.timing.keying_s)] if drawn else resolve(turn)
+    if drawn:
+        return [*drawn, turn.enter(State.KEYING, turn.timing.keying_s)]
+    if busy_elsewhere(turn):
+        return [want_committee(turn, job.terms.seats)]
+    return turn.close(Outcome.MUTUAL_ABORT)
 
 
 def withhold_seed(turn: Turn) -> Result:
@@ -40,20 +59,52 @@ def withhold_seed(turn: Turn) -> Result:
 
 
 def want_committee(turn: Turn, seats: int) -> JobEvent:
-    """Another committee is to be drawn, by a block that is still to come."""
+    """A committee is to be drawn, by a block that is still to come."""
     turn.job.next_seats = seats
-    turn.job.draw_block = turn.block + turn.timing.seed_blocks
-    return turn.enter(State.DRAWING, turn.timing.draw_s)
+    return _wait(turn, 0)
 
 
 def end_drawing(turn: Turn) -> Result:
-    """The next committee tests at once: it gets the keys from anybody who has them. Without one, the verdict stands."""
+    """A later committee tests at once: it gets the keys from anybody who has them. The first one gets them as ever."""
     job = turn.job
     if turn.block <= job.draw_block:
         return SeedBlockPending(job.draw_block, turn.block)
     seed = next_seed_of(turn.past_blockhash(job.draw_block), job.job_id)
+    is_first = not job.rounds
     drawn = _draw(turn, seed, job.next_seats)
-    return [*drawn, turn.enter(State.VCOMMIT, job.terms.testing_s)] if drawn else resolve(turn)
+    if drawn and is_first:
+        return [*drawn, turn.enter(State.KEYING, turn.timing.keying_s)]
+    if drawn:
+        return [*drawn, turn.enter(State.VCOMMIT, job.terms.testing_s)]
+    if job.waits < MOST_WAITS and busy_elsewhere(turn):
+        return [_wait(turn, job.waits + 1)]
+    if is_first:
+        return turn.close(Outcome.MUTUAL_ABORT)
+    return [*_undo_unheard_appeal(turn), *resolve(turn)]
+
+
+def busy_elsewhere(turn: Turn) -> int:
+    """Seats that sit in other jobs, and will be free again."""
+    return turn.registry.busy_seats - turn.job.seats_drawn
+
+
+def _wait(turn: Turn, waits: int) -> JobEvent:
+    """The draw is by another block; each further one waits twice as long for it."""
+    turn.job.waits = waits
+    turn.job.draw_block = turn.block + turn.timing.seed_blocks
+    return turn.enter(State.DRAWING, turn.timing.draw_s << waits)
+
+
+def _undo_unheard_appeal(turn: Turn) -> list[JobEvent]:
+    """What was paid for and could not be had is paid back: to the appellant, or an audit's bond to the audit pool."""
+    job = turn.job
+    if not job.is_appeal_pending:
+        return []
+    appellant = job.appellants.pop()
+    bond = Wei(appellant.seats * job.terms.fee_wei)
+    target = AuditPool() if appellant.is_audit else Free(appellant.account)
+    turn.ledger.apply([Move(Escrow(job.job_id, Part.POOL), target, bond)])
+    return [AppealUnheard(job.job_id, appellant.account, bond)]
 
 
 def _draw(turn: Turn, seed: bytes, wanted: int) -> list[JobEvent]:
@@ -71,6 +122,8 @@ def _draw(turn: Turn, seed: bytes, wanted: int) -> list[JobEvent]:
             and all(seats[other].owner != record.owner for other in picked)
         )
 
+    if turn.registry.is_scarce(job.seats_drawn, wanted):
+        return []
     number = len(job.rounds)
     picked = draw(job.seat_span, may_serve, seed, number, wanted)
     if not picked:

@@ -8,6 +8,7 @@
                 KEYING --complain_x--> X_DISPUTE --disclose_x--> KEYING
                 VCOMMIT --complain_keys--> DISCLOSE --disclose_test, disclose_model--> VCOMMIT
     appeals     TALLIED --appeal--> DRAWING, INSPECT --inspect_appeal--> DRAWING --poke--> VCOMMIT of the next round
+    scarcity    SEED --reveal_seed--> DRAWING --poke--> DRAWING, again and again --poke--> KEYING
     redraw      VREVEAL --too few reports--> DRAWING
     audit       TALLIED --deadline, and the word of a block says so--> DRAWING
 
@@ -78,7 +79,7 @@ TABLE: Final = (
     Row(State.KEY_DISPUTE, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
     Row(State.TRAINING, calls.SubmitModel, Party.WINNER, (State.SEED,)),
     Row(State.TRAINING, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
-    Row(State.SEED, calls.RevealSeed, Party.USER, (State.KEYING, State.CLOSED)),
+    Row(State.SEED, calls.RevealSeed, Party.USER, (State.KEYING, State.DRAWING, State.CLOSED)),
     Row(State.SEED, calls.Poke, Party.ANYBODY, (State.CLAIMABLE,)),
     Row(State.KEYING, calls.PostTestKeys, Party.USER, (State.KEYING, State.VCOMMIT)),
     Row(State.KEYING, calls.PostModelKeys, Party.WINNER, (State.KEYING, State.VCOMMIT)),
@@ -99,7 +100,7 @@ TABLE: Final = (
     Row(State.VREVEAL, calls.Poke, Party.ANYBODY, (State.TALLIED, State.DRAWING, *RESOLVED)),
     Row(State.TALLIED, calls.Appeal, Party.ANYBODY, (State.DRAWING,)),
     Row(State.TALLIED, calls.Poke, Party.ANYBODY, (State.DRAWING, *RESOLVED)),
-    Row(State.DRAWING, calls.Poke, Party.ANYBODY, (State.VCOMMIT, *RESOLVED)),
+    Row(State.DRAWING, calls.Poke, Party.ANYBODY, (State.KEYING, State.VCOMMIT, State.DRAWING, *RESOLVED)),
     Row(State.CLAIMABLE, calls.Claim, Party.ANYBODY, (State.INSPECT, State.CLOSED)),
     Row(State.CLAIMABLE, calls.Poke, Party.ANYBODY, (State.CLOSED,)),
     Row(State.INSPECT, calls.InspectAppeal, Party.USER, (State.DRAWING,)),
@@ -178,6 +179,7 @@ class Job:
     redraws: int = 0
     next_seats: int = 0
     draw_block: int = 0
+    waits: int = 0  # draws that have failed since DRAWING began
     audit_block: int = 0
     slashed_wei: int = 0
     unsettled: list[SeatResult] = field(default_factory=list)
@@ -201,6 +203,16 @@ class Job:
     def committee(self) -> tuple[Address, ...]:
         """The validators drawn last, in the order of the draw."""
         return self.rounds[-1].validators if self.rounds else ()
+
+    @property
+    def seats_drawn(self) -> int:
+        """Seats that sit in this job, of all its rounds."""
+        return sum(len(each.seats) for each in self.rounds)
+
+    @property
+    def is_appeal_pending(self) -> bool:
+        """No committee was drawn since the last appeal, or audit: a redraw's silent committee was that appeal's own."""
+        return bool(self.appellants) and self.appellants[-1].round == self.round
 
     @property
     def is_audited(self) -> bool:

@@ -59,6 +59,15 @@ SEATS_MOST: Final = 11
 
 BOXES: Final = (calls.PostTestKeys, calls.PostModelKeys)
 
+RESERVE_MOST_SHARE: Final = 4
+"""The reserve is at most a quarter of what a committee and one more seat stake: the rule of stakes below."""
+
+RESERVE_LEAST_SHARE: Final = 32
+"""The reserve is at least a 16th of what a committee and one more seat stake, which is a quarter of its most."""
+
+FEE_LEAST_SHARE: Final = 100
+"""A validator's fee is at least a hundredth of its stake."""
+
 WINDOW_MOST_S: Final = 30 * 24 * 3600
 """The longest window that a job may set: bonds and seats are held through all of them."""
 
@@ -178,8 +187,8 @@ class Market:
     def _post(self, caller: Address, call: Post, now: Timestamp) -> list[ChainEvent] | Refusal:
         """A job is posted with its reserve, its fees and the user's bond, all of which it must be able to cover.
 
-        There have to be seats for its committee and for the first appeal: a job without committees would be a free way
-        out for a user and its own worker.  And not too few of all numbers may be free seats, or draws would miss.
+        There have to be seats for its committee and, beside it, for the first appeal: whoever has the last word could
+        say what it likes.  And not too few of all numbers may be free seats, or draws would miss.
         """
         terms = call.terms
         bad_field = self._bad_field(terms)
@@ -219,6 +228,9 @@ class Market:
         The rule of stakes makes a captured bare majority of the committee lose at least the reserve: half of the stake
         of (seats + 1) / 2 seats, which is what is slashed of outliers.
 
+        Whoever has a committee drawn keeps other people's seats busy.  The floors make that cost its fees, or, where it
+        does not test, what both parties burn, which is a quarter of the reserve.
+
         A committee that has no time to test is slashed for its silence, and the winner is paid its slashes: it has no
         less time than what the market itself finds enough for sending one transaction.
         """
@@ -235,8 +247,11 @@ class Market:
                 return name
         if terms.testing_s < self.parameters.timing.report_reveal_s:
             return "testingSeconds"
-        if self.parameters.seat_stake_wei * (terms.seats + 1) < 4 * terms.reserve_wei:
+        stakes_wei = self.parameters.seat_stake_wei * (terms.seats + 1)
+        if not RESERVE_MOST_SHARE * terms.reserve_wei <= stakes_wei <= RESERVE_LEAST_SHARE * terms.reserve_wei:
             return "reserve"
+        if FEE_LEAST_SHARE * terms.fee_wei < self.parameters.seat_stake_wei:
+            return "fee"
         both = Option.PUBLIC | Option.SPLIT  # keys that are public cannot be withheld from a worker
         if terms.options > Option.LINEAR | Option.SPLIT or terms.options & both == both:
             return "options"

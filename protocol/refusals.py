@@ -77,7 +77,7 @@ class BadTerms:
 
 @dataclass(frozen=True, slots=True)
 class NotEnoughSeats:
-    """The registry has fewer free seats than a job, or an appeal, needs."""
+    """The registry has fewer free seats than a job needs, or fewer than an appeal could ever have."""
 
     available: int
     needed: int

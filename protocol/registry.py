@@ -6,8 +6,9 @@ drawn any more, and paid out after the unbonding time); a busy seat may ask to l
 
 **Draw.**  The seed picks numbers below the job's span, which is the count of numbers when the job was posted, one hash
 an attempt.  A number without a seat, or with one that may not serve, is passed over.  Attempts are bounded, so that a
-sparse or hostile registry cannot make the draw dear; a committee is odd, so a draw that falls short keeps the largest
-odd number.
+sparse or hostile registry cannot make the draw dear.  A committee is whole or there is none: a smaller one would be
+cheaper to own.  While more seats sit in other jobs than are free, seats are scarce, and no draw even looks for them:
+whoever keeps other people's seats busy is left with at most twice its share of all seats.
 
 **Strikes.**  A report code that did not become the verdict may be an honest mishap: only the third of one seat within
 the window costs something.
@@ -20,10 +21,13 @@ from typing import Final
 from morphware.protocol.commitments import draw_word
 from morphware.protocol.units import Address, Timestamp
 
-MOST_DRAWS: Final = 512
+MOST_DRAWS: Final = 1024
 """Attempts of one draw, at a hash and a storage word each: the bound on what a call can cost."""
 
-SPARSEST: Final = 8
+MOST_BUSY: Final = 2**16 - 1
+"""Seats that may sit at the same time: the contract counts them in 16 bits."""
+
+SPARSEST: Final = 64
 """At least one number in so many has to be a free seat, or a draw would mostly miss."""
 
 STRIKES_MOST: Final = 3
@@ -63,6 +67,7 @@ class Registry:
     freed: list[int] = field(default_factory=list)
     next_seat: int = 0
     free_seats: int = 0
+    busy_seats: int = 0
     strikes: dict[int, Strikes] = field(default_factory=dict)
 
     def add(self, owner: Address, now: Timestamp) -> int:
@@ -81,12 +86,15 @@ class Registry:
         assert self.seats[seat].is_free
         self.seats[seat].is_busy = True
         self.free_seats -= 1
+        self.busy_seats += 1
 
     def release(self, seat: int) -> None:
         """A job lets go of a seat, which is free again unless it is leaving."""
         record = self.seats[seat]
+        assert record.is_busy
         record.is_busy = False
         self.free_seats += record.is_free
+        self.busy_seats -= 1
 
     def leave(self, seat: int, free_at: Timestamp) -> None:
         """The owner wants its stake back."""
@@ -97,9 +105,18 @@ class Registry:
     def dissolve(self, seat: int) -> None:
         """A slashed seat, or one that left, is no more; its strikes are forgotten with it."""
         assert not self.seats[seat].is_free
+        self.busy_seats -= self.seats[seat].is_busy
         del self.seats[seat]
         self.strikes.pop(seat, None)
         self.freed.append(seat)
+
+    def is_scarce(self, own: int, wanted: int) -> bool:
+        """Whether there are too few seats even to look for ``wanted`` of them.
+
+        Args:
+            own: seats that sit in the very job that wants more.
+        """
+        return self.free_seats < self.busy_seats - own or self.busy_seats + wanted > MOST_BUSY
 
     def struck(self, seat: int, now: Timestamp) -> Strikes:
         """The seat's strikes if it gets one more."""
@@ -112,7 +129,7 @@ class Registry:
 def draw(
     span: int, may_serve: Callable[[int, Sequence[int]], bool], seed: bytes, round_number: int, wanted: int
 ) -> list[int]:
-    """The drawn seats, in the order of the draw; an odd number of them, or none.
+    """The drawn seats, in the order of the draw: as many as are wanted, or none.
 
     Args:
         span: how many numbers there are to draw from.
@@ -126,6 +143,4 @@ def draw(
         number = draw_word(seed, round_number, attempt) % span
         if may_serve(number, picked):
             picked.append(number)
-    if len(picked) % 2 == 0 and picked:
-        picked.pop()
-    return picked
+    return picked if len(picked) == wanted else []

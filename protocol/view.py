@@ -76,6 +76,10 @@ class JobView:
     test_keys: bytes | None = None
     model_keys: tuple[bytes, bytes] | None = None
     appeals: list[ce.Appealed] = field(default_factory=list)
+    unheard: list[ce.AppealUnheard] = field(default_factory=list)
+    """Appeals, and the audit, that no committee could be drawn for: they are undone."""
+    failed_draws: int = 0
+    """How often no committee was drawn in a row, as too many seats sit in other jobs: the job waits for them."""
     audit: ce.Audited | None = None
     audited: RoundView | None = None
     """The round that the market had tested again by chance: appeals go by its size, as if there had been no audit."""
@@ -89,7 +93,7 @@ class JobView:
             return
         match event:
             case ce.StateChanged():
-                self.state, self.deadline = event.state, event.deadline
+                self._enter(event)
             case ce.BidCommitted():
                 if not self.has_bid(event.bidder, event.commitment):
                     self.bids.append(event)
@@ -111,6 +115,8 @@ class JobView:
                 self.complaint = event
             case ce.Appealed():
                 self.appeals.append(event)
+            case ce.AppealUnheard():
+                self._undo(event)
             case ce.Audited():
                 self.audit, self.audited = event, self.round
             case ce.Claimed():
@@ -133,6 +139,21 @@ class JobView:
                 self._apply_to_round(event)
             case ce.JobPosted() | ce.PokeRewarded() | ce.TestKeysDisclosed() | ce.ModelKeysDisclosed():
                 pass
+
+    def _enter(self, event: ce.StateChanged) -> None:
+        if event.state is not State.DRAWING or self.state not in (State.SEED, State.DRAWING):
+            self.failed_draws = 0
+        elif event.deadline != self.deadline:
+            self.failed_draws += 1
+        self.state, self.deadline = event.state, event.deadline
+
+    def _undo(self, event: ce.AppealUnheard) -> None:
+        """The last appeal is undone, or the audit: it has no appellant."""
+        self.unheard.append(event)
+        if not any(event.appellant):
+            self.audit, self.audited = None, None
+        elif self.appeals:
+            self.appeals.pop()
 
     def _begin_round(self, event: ce.CommitteeDrawn) -> None:
         if event.round == len(self.rounds):

@@ -77,7 +77,7 @@ class EvmMarket:
         return int.from_bytes(self._view(self._balance_queries[account]), "big")
 
     def number(self, name: str) -> int:
-        """What a view without arguments answers: burned, total, freeSeats, nextSeat."""
+        """What a view without arguments answers: burned, total, freeSeats, busySeats, nextSeat."""
         return int.from_bytes(self._view(market_interface().encode(name)), "big")
 
     def freed(self) -> list[int]:

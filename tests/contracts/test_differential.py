@@ -10,6 +10,7 @@ further.
 import os
 from collections import Counter, defaultdict
 from dataclasses import astuple, dataclass, field
+from functools import partial
 from random import Random
 from typing import get_args
 
@@ -36,6 +37,7 @@ from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Wei
 from tests.contracts.evm_market import CHAIN_ID, EvmMarket
 from tests.protocol import market_traces
+from tests.protocol.market_coverage import SCARCITY, scarcity
 from tests.protocol.market_scenarios import SCENARIOS
 from tests.protocol.market_world import EVERYBODY, SEAT_STAKE_WEI, TIMING, VALIDATORS, World, blockhash
 from tests.protocol.test_who_loses_what import TABLE as WHO_LOSES_WHAT
@@ -74,6 +76,7 @@ class Comparison:
         assert self.evm.number("auditPool") == ledger.audit_pool(), call
         assert self.evm.number("total") == ledger.deposited_wei - ledger.withdrawn_wei, call
         assert self.evm.number("freeSeats") == registry.free_seats, call
+        assert self.evm.number("busySeats") == registry.busy_seats, call
         assert self.evm.freed() == registry.freed, call
         job = self.world.market.jobs.get(getattr(call, "job_id", JobId(b"")))
         if job is not None:
@@ -189,11 +192,12 @@ class Reached:
     bidders: defaultdict[bytes, list[Address]] = field(default_factory=lambda: defaultdict(list))
     openings: dict[bytes, Address] = field(default_factory=dict)
 
-    def count(self, _caller: Address, call: Call | Multicall, result: object) -> None:
+    def count(self, market: Market, _caller: Address, call: Call | Multicall, result: object) -> None:
         if not isinstance(result, list):
             self.refusals[type(result).__name__] += 1
             return
         self.calls.add(type(call))
+        self.happened.update(scarcity(market, call, result))
         for event in result:
             match event:
                 case StateChanged():
@@ -228,7 +232,7 @@ def reached() -> Reached:
         random = Random(f"differential {seed}")
         comparison = both(random.choice((1, 1, 10_000)))
         world = comparison.world
-        world.observers.append(reached.count)
+        world.observers.append(partial(reached.count, world.market))
         market_traces.found(random, world)
         for _ in range(STEPS):
             market_traces.step(world, random)
@@ -237,7 +241,7 @@ def reached() -> Reached:
         reached.ended(world)
     for number, scenario in enumerate(SCENARIOS):
         comparison = both((1, 10_000)[number % 2])
-        comparison.world.observers.append(reached.count)
+        comparison.world.observers.append(partial(reached.count, comparison.world.market))
         scenario(comparison.world)
         market_traces.run_out(comparison.world)
         comparison.everything()
@@ -257,7 +261,7 @@ def test_both_markets_agree_on_what_is_rare(reached: Reached) -> None:
     wanted = {"1 appeals", "2 appeals", "3 appeals", "1 redraws", "sweep", "PokeRewarded", "SplitDrawn"}
     wanted |= {f"{each} of a split job" for each in ("KeyDisclosed", "TestKeysDisclosed")}
     wanted |= {"Audited", "audited and appealed", "corrected by an audit"}
-    wanted |= {f"verdict {verdict.name}" for verdict in Verdict}
+    wanted |= {f"verdict {verdict.name}" for verdict in Verdict} | SCARCITY
     assert {each for each in wanted if not reached.happened[each]} == set(), reached.happened
 
 

@@ -10,8 +10,10 @@ from morphware.protocol import calls
 from morphware.protocol.calls import Call
 from morphware.protocol.chain_events import (
     Appealed,
+    AppealUnheard,
     Audited,
     BidOpened,
+    CommitteeDrawn,
     JobAwarded,
     JobClosed,
     PokeRewarded,
@@ -20,7 +22,8 @@ from morphware.protocol.chain_events import (
 )
 from morphware.protocol.commitments import keccak
 from morphware.protocol.digest import digest
-from morphware.protocol.job import RULES, Job, Party
+from morphware.protocol.drawing import MOST_WAITS
+from morphware.protocol.job import NOBODY, RULES, Job, Party
 from morphware.protocol.ledger import Escrow, Part, SeatStake
 from morphware.protocol.settlement import SWEEP
 from morphware.protocol.states import Outcome, State, Verdict
@@ -40,14 +43,15 @@ def snapshot(world: World) -> object:
         {job_id: digest(market, job_id) for job_id in market.jobs},
         dict(market.ledger.buckets),
         {number: (seat.owner, seat.since, seat.free_at, seat.is_busy) for number, seat in registry.seats.items()},
-        (registry.next_seat, registry.free_seats, list(registry.freed), dict(registry.strikes)),
+        (registry.next_seat, registry.free_seats, registry.busy_seats, list(registry.freed), dict(registry.strikes)),
     )
 
 
 def horizon_s(job: Job) -> int:
     """The most seconds from posting to closing if somebody pokes at every deadline (PROTOCOL.md 5.2)."""
     terms, timing = job.terms, TIMING
-    commit_and_reveal = timing.draw_s + terms.testing_s + timing.report_reveal_s
+    draw_s = sum(timing.draw_s << waits for waits in range(MOST_WAITS + 1))
+    commit_and_reveal = draw_s + terms.testing_s + timing.report_reveal_s
     return (
         terms.bidding_s
         + timing.revealing_s
@@ -56,6 +60,7 @@ def horizon_s(job: Job) -> int:
         + timing.dispute_s
         + terms.training_s
         + timing.seed_s
+        + draw_s
         + timing.keying_s
         + (timing.dispute_s + timing.keying_s)
         + 2 * (timing.dispute_s + terms.testing_s)
@@ -97,6 +102,8 @@ class Watch:
         assert market.ledger.is_conserved(), "I1, I3"
         registry = market.registry
         assert registry.free_seats == sum(seat.is_free for seat in registry.seats.values())
+        assert registry.busy_seats == sum(seat.is_busy for seat in registry.seats.values())
+        assert registry.busy_seats == sum(map(_seats_held, market.jobs.values())), "each of them sits in one job"
         assert len(registry.seats) + len(registry.freed) == registry.next_seat
         if isinstance(result, list):
             self._authority(caller, call)
@@ -111,9 +118,14 @@ class Watch:
             self._job(job)
 
     def _audit_pool(self, call: Call, result: list[object]) -> None:
-        """The audit pool is fed by gifts and closing jobs, and pays for audits alone: three fees each, once a job."""
+        """The audit pool is fed by gifts and closing jobs, and pays for audits alone: three fees each, once a job.
+
+        An audit that no committee could be drawn for is paid back at once.
+        """
         before, now = self.audit_pool_wei, self.world.market.ledger.audit_pool()
         self.audit_pool_wei = now
+        unheard = [event for event in result if isinstance(event, AppealUnheard)]
+        before += sum(event.bond_wei for event in unheard if event.appellant == NOBODY)
         match call, [event for event in result if isinstance(event, Audited | JobClosed)]:
             case calls.FundAudits(), []:
                 assert now == before + call.amount_wei
@@ -199,9 +211,14 @@ class Watch:
             case Appealed():
                 job = self.world.job(event.job_id)
                 assert event.appellant == caller
-                doubted = self.audited.pop(job.job_id, len(job.committee))
+                is_first_since = job.is_audited and job.appeals_made == 1
+                doubted = self.audited[job.job_id] if is_first_since else len(job.committee)
                 assert event.seats == 2 * doubted + 1, "an audit's committee does not count"
                 assert job.appeals_made <= 3
+            case CommitteeDrawn():
+                self._drawn(event)
+            case AppealUnheard():
+                self._unheard(event, call)
             case Audited():
                 job = self.world.job(event.job_id)
                 assert job.job_id not in self.audited, "one a job"
@@ -221,6 +238,23 @@ class Watch:
                 self._closed(event)
             case _:
                 pass
+
+    def _drawn(self, event: CommitteeDrawn) -> None:
+        job, registry = self.world.job(event.job_id), self.world.market.registry
+        assert event.round == job.round
+        wanted = job.next_seats if event.round else job.terms.seats
+        assert len(set(event.validators)) == len(event.validators) == wanted, "a committee is whole"
+        elsewhere = registry.busy_seats - job.seats_drawn
+        assert registry.free_seats + wanted >= elsewhere, "none is drawn while most seats sit in other jobs"
+
+    def _unheard(self, event: AppealUnheard, call: Call) -> None:
+        """What is undone was the last doubt of the finding that stands, and nobody has heard it."""
+        job = self.world.job(event.job_id)
+        assert isinstance(call, calls.Poke)
+        assert job.rounds, "without a first committee there is nothing to doubt"
+        assert event.bond_wei == job.next_seats * job.terms.fee_wei
+        assert all(each.round < job.round for each in job.appellants)
+        assert job.outcome is not Outcome.NONE or job.state is State.CLAIMABLE, "the verdict stands"
 
     def _seat_settled(self, event: SeatSettled) -> None:
         job = self.world.job(event.job_id)
@@ -254,8 +288,12 @@ class Watch:
         assert self.settled.get(job.job_id, []) == everybody, "in the order of the draws, all of them"
         for each in job.rounds:
             assert len(each.seats) % 2 == 1
-        if event.outcome in EXITS and job.state is State.CLOSED:
+        if event.outcome in EXITS:
             self._exit_burns(job, event)
+        elif event.outcome is Outcome.INCONCLUSIVE:
+            self._nobody_reported(job)
+        else:
+            assert event.outcome in (Outcome.PAID, Outcome.CANCELLED, Outcome.NO_BIDS), "I22 knows every other exit"
 
     def _exit_burns(self, job: Job, event: JobClosed) -> None:
         """I22: no way out of an awarded job is free for the end user and its own winner.
@@ -265,7 +303,20 @@ class Watch:
         parties by less than two wei, and REJECTED burns less but costs the fees of a committee that measured.
         """
         since = event.burned_wei + self.rewarded_wei.get(job.job_id, 0) - self.unopened_wei.get(job.job_id, 0)
+        assert job.standing.best is not None, "exits follow the award"
         if event.outcome is Outcome.REJECTED:
             assert since >= job.bond_wei * 3_000 // 10_000, "I22"
         else:
             assert since + 2 >= job.terms.reserve_wei // 4, "I22"
+
+    def _nobody_reported(self, job: Job) -> None:
+        """I22: the one exit that burns nothing is paid for by seats that were drawn and stayed silent, as most did."""
+        assert job.rounds, "scarce seats are no free way out"
+        for each in job.rounds:
+            assert 2 * len(each.reports) < len(each.seats)
+            assert not each.is_aborted
+
+
+def _seats_held(job: Job) -> int:
+    """Seats that a job has not let go of."""
+    return job.seats_drawn if job.outcome is Outcome.NONE else len(job.unsettled)

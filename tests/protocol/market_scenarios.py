@@ -12,7 +12,7 @@ from tests.protocol.market_world import (
     BAD,
     CHUNKS,
     GOOD,
-    SEAT_STAKE_WEI,
+    SCARCE_SEATS,
     STRANGER,
     TEST_CHUNKS,
     TIMING,
@@ -21,11 +21,16 @@ from tests.protocol.market_world import (
     WORKERS,
     World,
     await_chance,
+    bid_for,
     code_key,
     disclosure,
     exam_keys,
+    occupy,
     opening_of,
+    post_fillers,
     report_of,
+    scarce,
+    scarce_later,
     secret,
 )
 
@@ -109,7 +114,7 @@ def silent_committees(world: World) -> None:
     """A silent committee, a second one that is not paid for, and fees that shrink alike."""
     world.found(VALIDATORS[:40])
     for number, second in enumerate(((GOOD,) * 5, (None,) * 5, (NO_TEST, NO_TEST, NO_MODEL, NO_MODEL, None))):
-        job_id = world.post(f"job {number}", fee_wei=90)
+        job_id = world.post(f"job {number}", fee_wei=90 * world.scale)
         world.advance(job_id, State.VCOMMIT)
         world.report(job_id, (GOOD, GOOD, None, None, None))
         world.ask(STRANGER, calls.Poke(job_id))
@@ -271,7 +276,7 @@ def split(world: World) -> None:
 def random_audits(world: World) -> None:
     """Audits that agree, that correct, that are silent, appealed, or followed by the end user's last look."""
     world.found(VALIDATORS)
-    scale = world.market.parameters.seat_stake_wei // SEAT_STAKE_WEI
+    scale = world.scale
     world.do(STRANGER, calls.FundAudits(Wei(61 * scale)))
     world.ask(STRANGER, calls.FundAudits(Wei(10**12)))
     lives: tuple[tuple[Sequence[int | None], Sequence[int | None], Sequence[int]], ...] = (
@@ -285,7 +290,7 @@ def random_audits(world: World) -> None:
     for number, (first, second, later) in enumerate(lives):
         for is_audited in (True, False):
             name = f"job {2 * number + is_audited}"
-            job_id = world.post(name, reserve_wei=100 * scale, fee_wei=2 * scale)
+            job_id = world.post(name)
             world.advance(job_id, State.VCOMMIT, prices=(30 * scale, 41 * scale))
             world.report(job_id, first)
             await_chance(world, job_id, is_audited=is_audited)
@@ -319,7 +324,7 @@ def _look_again(world: World, job_id: JobId, second: Sequence[int | None], later
 def an_audit_in_a_long_settlement(world: World) -> None:
     """Committees of 11, 3 and 23: 37 seats, settled in two calls; the pool gets its part with the last."""
     world.found(VALIDATORS[:60])
-    world.do(STRANGER, calls.FundAudits(Wei(6)))
+    world.do(STRANGER, calls.FundAudits(Wei(6 * world.scale)))
     job_id = world.post(seats=11)
     world.advance(job_id, State.VCOMMIT)
     world.report(job_id, (GOOD,) * 11)
@@ -333,6 +338,139 @@ def an_audit_in_a_long_settlement(world: World) -> None:
     world.poke(job_id)
     assert world.job(job_id).state is not State.CLOSED
     world.close(job_id)
+
+
+def a_late_first_committee(world: World) -> None:
+    """The first committee is drawn out of DRAWING, once another job has let go of its own; its appeal waits, too."""
+    job_id, fillers = scarce(world)
+    for _ in range(2):
+        world.poke(job_id)
+    world.ask(USER, calls.PostTestKeys(job_id, ()))
+    world.close(fillers[0])
+    world.poke(job_id)
+    assert world.job(job_id).state is State.KEYING
+    world.do(USER, calls.ComplainX(job_id))
+    world.do(WORKERS[0], world.disclose_x(job_id))
+    world.advance(job_id, State.VCOMMIT)
+    world.ask(USER, calls.PostTestKeys(job_id, world.boxes(job_id)))
+    world.advance(job_id, State.TALLIED)
+    world.do(STRANGER, calls.Appeal(job_id))
+    world.poke(job_id)
+    world.report(job_id, (GOOD,) * 11)
+    world.advance(job_id, State.CLOSED)
+
+
+def a_first_committee_is_given_up(world: World) -> None:
+    """After twelve waits, both parties burn; and so they do out of SEED where nobody else holds a seat."""
+    job_id, fillers = scarce(world)
+    world.close(job_id)
+    assert world.job(job_id).outcome is Outcome.MUTUAL_ABORT
+    for each in fillers:
+        world.close(each)
+    seated = {seat.owner for seat in world.market.registry.seats.values()}
+    for number, seat in list(world.market.registry.seats.items()):
+        world.do(seat.owner, calls.RequestUnstake(number))
+    assert seated
+    world.do(USER, calls.Stake(16))
+    world.wait(1)
+    alone = world.post("alone")
+    world.advance(alone, State.SEED)
+    world.wait(1, blocks=3)
+    world.do(USER, world.seed(alone))
+    assert world.job(alone).outcome is Outcome.MUTUAL_ABORT
+
+
+def seats_of_one_owner(world: World) -> None:
+    """A draw of 1,024 attempts finds one owner only: it waits for others, and is given up once nobody else sits."""
+    world.found(VALIDATORS[:11])
+    world.do(STRANGER, calls.Stake(60))
+    world.wait(1)
+    fillers = post_fillers(world)
+    job_id = world.post()
+    world.advance(job_id, State.SEED)
+    occupy(world, fillers[:1])
+    world.do(USER, world.seed(job_id))
+    world.poke(job_id)
+    assert world.job(job_id).state is State.DRAWING
+    for number, seat in list(world.market.registry.seats.items()):
+        if seat.owner != STRANGER:
+            world.do(seat.owner, calls.RequestUnstake(number))
+    world.close(fillers[0])
+    world.close(fillers[1])
+    world.poke(job_id)
+    assert world.job(job_id).outcome is Outcome.MUTUAL_ABORT
+
+
+def unheard_appeals(world: World) -> None:
+    """An appeal that waits in vain is undone, and so is the next; the end user's own look is heard in the end."""
+    job_id, fillers = scarce_later(world)
+    job = world.job(job_id)
+    world.do(STRANGER, calls.Appeal(job_id))
+    while job.state is State.DRAWING:
+        world.poke(job_id)
+    world.do(STRANGER, world.claim(job_id))
+    world.do(USER, calls.InspectAppeal(job_id))
+    for _ in range(3):
+        world.poke(job_id)
+    world.close(fillers[1])
+    world.poke(job_id)
+    world.report(job_id, (BAD,) * 11)
+    world.do(WORKERS[0], calls.Appeal(job_id))
+    world.poke(job_id)
+    world.close(fillers[0])
+    world.poke(job_id)
+    world.report(job_id, (GOOD,) * 20 + (None,) * 3)
+    world.close(job_id)
+
+
+def an_unheard_last_look(world: World) -> None:
+    """Where y is public, an appeal that is not heard ends the job; a committee that was silent is not drawn anew."""
+    job_id, _ = scarce_later(world)
+    world.advance(job_id, State.INSPECT)
+    world.do(USER, calls.InspectAppeal(job_id))
+    world.close(job_id)
+    assert world.job(job_id).outcome is Outcome.PAID
+
+
+def a_silent_appeal_is_not_drawn_anew(world: World) -> None:
+    """Its committee was drawn, so its bond stays; for a second one there are no seats."""
+    world.found(VALIDATORS[:SCARCE_SEATS])
+    fillers = post_fillers(world)
+    job_id = world.post(bidding_s=4)
+    world.advance(job_id, State.TALLIED)
+    world.do(STRANGER, calls.Appeal(job_id))
+    world.poke(job_id)
+    occupy(world, fillers)
+    world.report(job_id, (GOOD,) * 5 + (None,) * 6)
+    while world.job(job_id).state is State.DRAWING:
+        world.poke(job_id)
+    assert len(world.job(job_id).appellants) == 1
+    world.close(job_id)
+
+
+def unheard_audits(world: World) -> None:
+    """An audit that waits in vain gives the pool its bond back, after a PASS and after a FAIL."""
+    world.found(VALIDATORS[:SCARCE_SEATS])
+    world.do(STRANGER, calls.FundAudits(Wei(12 * world.scale)))
+    fillers = post_fillers(world)
+    jobs = [world.post(name, bidding_s=4) for name in ("passes", "fails")]
+    bid_for(world, jobs)
+    for job_id, metric in zip(jobs, (GOOD, BAD), strict=True):
+        world.advance(job_id, State.VCOMMIT)
+        world.report(job_id, (metric,) * 5)
+    occupy(world, fillers)
+    for job_id in jobs:
+        await_chance(world, job_id)
+        world.poke(job_id)
+        assert world.job(job_id).is_audited
+    for job_id in reversed(jobs):
+        while world.job(job_id).state is State.DRAWING:
+            world.poke(job_id)
+        assert not world.job(job_id).is_audited
+    world.advance(jobs[0], State.INSPECT)
+    world.do(USER, calls.InspectAppeal(jobs[0]))
+    for each in (*fillers, *jobs):
+        world.close(each)
 
 
 def refusals(world: World) -> None:
@@ -390,5 +528,12 @@ SCENARIOS: Final[tuple[Callable[[World], None], ...]] = (
     split,
     random_audits,
     an_audit_in_a_long_settlement,
+    a_late_first_committee,
+    a_first_committee_is_given_up,
+    seats_of_one_owner,
+    unheard_appeals,
+    an_unheard_last_look,
+    a_silent_appeal_is_not_drawn_anew,
+    unheard_audits,
     refusals,
 )

@@ -16,6 +16,8 @@ from morphware.protocol.states import State
 from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId, Wei
 from tests.protocol.market_world import (
     CHUNKS,
+    FILLER,
+    SCARCE_SEATS,
     SEAT_STAKE_WEI,
     STRANGER,
     TEST_CHUNKS,
@@ -25,6 +27,8 @@ from tests.protocol.market_world import (
     World,
     disclosure,
     exam_keys,
+    occupy,
+    post_fillers,
     secret,
     terms_of,
     train_keys,
@@ -41,7 +45,7 @@ CROWD = (USER, *WORKERS, *VALIDATORS[:7], STRANGER)
 
 def found(random: Random, world: World | None = None) -> World:
     """A world with some seats, not always enough, not always of strangers, some of them leaving."""
-    world = (world or World()).found(VALIDATORS[: random.choice((5, 7, 11, 15, 28, 28, 40, 40, 90))])
+    world = (world or World()).found(VALIDATORS[: random.choice((5, 7, 11, 15, 28, 28, 40, SCARCE_SEATS, 90))])
     for _ in range(random.choice((0, 0, 1, 3))):
         world.ask(random.choice(CROWD), calls.Stake(random.choice((1, 2))))
     for _ in range(random.choice((0, 0, 0, 2))):
@@ -49,7 +53,20 @@ def found(random: Random, world: World | None = None) -> World:
     scale = world.market.parameters.seat_stake_wei // SEAT_STAKE_WEI
     world.ask(STRANGER, calls.FundAudits(Wei(random.choice((0, 20, 500, 500)) * scale)))
     world.wait(random.choice((0, 1, 1)))
+    if world.market.registry.free_seats >= SCARCE_SEATS and random.random() < 0.8:
+        make_scarce(world, random)
     return world
+
+
+def make_scarce(world: World, random: Random) -> None:
+    """Most seats sit in two jobs that nobody cares for, and a third one is about to want a committee."""
+    fillers = post_fillers(world)
+    until = random.choice((State.SEED, State.SEED, State.VREVEAL))
+    job_id = world.post("scarce", seats=random.choice((1, 3)), reserve_wei=35 * world.scale, bidding_s=4)
+    world.prices, prices = (10 * world.scale, 20 * world.scale), world.prices
+    world.advance(job_id, until)
+    world.prices = prices
+    occupy(world, fillers)
 
 
 def step(world: World, random: Random) -> None:
@@ -63,7 +80,13 @@ def step(world: World, random: Random) -> None:
     elif kind < 0.22:
         wait(world, random, random.choice(living))
     else:
-        honest(world, random, random.choice(living))
+        honest(world, random, _cared_for(world, random, living))
+
+
+def _cared_for(world: World, random: Random, living: list[Job]) -> Job:
+    """Whoever keeps seats busy takes its time: those jobs move seldom."""
+    wanted = [job for job in living if not world.names[job.job_id].startswith(FILLER)]
+    return random.choice(wanted if wanted and random.random() < 0.97 else living)
 
 
 def post(world: World, random: Random) -> None:
@@ -82,8 +105,8 @@ def post(world: World, random: Random) -> None:
     terms = terms_of(
         name,
         seats=seats,
-        reserve_wei=min(random.choice((100, 100, 99, 37, 2, 1, 141)) * scale, stake * (seats + 1) // 4),
-        fee_wei=random.choice((0, 2, 2, 7, 90)) * scale,
+        reserve_wei=some_reserve(random, stake, seats),
+        fee_wei=random.choice((2, 2, 2, 2, 2, 7, 7, 1, 1, 90, 90, 0)) * scale,
         threshold_e6=threshold,
         options=int(options),
         baseline_e6=max(-(2**63), random.choice(baselines)),
@@ -95,6 +118,14 @@ def post(world: World, random: Random) -> None:
     )
     world.know(name, terms)
     world.ask(USER, calls.Post(terms, b"specification" * random.choice((1, 1, 1, 1, 1, 700))))
+
+
+def some_reserve(random: Random, stake: int, seats: int) -> int:
+    """A reserve that such a committee can vouch for and that is worth it, at the ends, too; now and then it is not."""
+    least, most = -(-stake * (seats + 1) // 16), stake * (seats + 1) // 4
+    usual = random.choice((100, 100, 99, 37)) * stake // SEAT_STAKE_WEI
+    within = min(max(usual, least), most)
+    return random.choice((within,) * 8 + (least, most, random.choice((least - 1, most + 1, 1, 2))))
 
 
 def wait(world: World, random: Random, job: Job) -> None:
@@ -351,6 +382,6 @@ def some_words(random: Random, name: str) -> bytes:
 
 
 def run_out(world: World) -> None:
-    """Nobody acts any more: time and pokes alone have to close every job."""
-    for job in list(world.market.jobs.values()):
+    """Nobody acts any more: time and pokes alone have to close every job, the youngest first."""
+    for job in reversed(world.market.jobs.values()):
         world.close(job.job_id)

@@ -217,11 +217,16 @@ class World:
     def found(self, validators: Iterable[Address] = VALIDATORS[:20]) -> "World":
         """Everybody has money, and each validator has staked one seat before any job was posted."""
         for each in EVERYBODY:
-            self.do(each, calls.Deposit(Wei(RICH_WEI * self.market.parameters.seat_stake_wei // SEAT_STAKE_WEI)))
+            self.do(each, calls.Deposit(Wei(RICH_WEI * self.scale)))
         for validator in validators:
             self.do(validator, calls.Stake(1))
         self.wait(1)
         return self
+
+    @property
+    def scale(self) -> int:
+        """What the usual amounts are multiplied by, so that they fit the seats' stake."""
+        return self.market.parameters.seat_stake_wei // SEAT_STAKE_WEI
 
     def job(self, job_id: JobId) -> Job:
         return self.market.jobs[job_id]
@@ -235,7 +240,7 @@ class World:
         return self.free(who) + seats * self.market.parameters.seat_stake_wei
 
     def post(self, name: str = "job", **changes: int) -> JobId:
-        terms = terms_of(name, **changes)
+        terms = terms_of(name, **{"reserve_wei": 100 * self.scale, "fee_wei": 2 * self.scale} | changes)
         self.do(USER, calls.Post(terms, b"specification"))
         return self.know(name, terms)
 
@@ -368,7 +373,7 @@ class World:
     def close(self, job_id: JobId) -> list[ChainEvent]:
         """Nobody does anything any more but poke; all that is said until the job is closed."""
         said: list[ChainEvent] = []
-        for _ in range(20):
+        for _ in range(60):  # a draw may wait twelve times
             if self.job(job_id).state is State.CLOSED:
                 return said
             said += self.poke(job_id)
@@ -437,6 +442,64 @@ def crowded(until: State = State.BIDDING, **changes: int) -> tuple[World, JobId]
     world = World().found(VALIDATORS)
     job_id = world.post("job", **changes)
     return world.advance(job_id, until), job_id
+
+
+SCARCE_SEATS = 43
+"""Where two committees of eleven sit, less than half of these are free: no draw of another job finds any."""
+
+
+FILLER = "filler"
+"""How jobs are called that are there to keep seats busy."""
+
+
+def post_fillers(world: World) -> list[JobId]:
+    """Two jobs with a committee of eleven each, which is drawn as soon as ``occupy`` says so."""
+    fillers = [world.post(f"{FILLER} {number}", seats=11) for number in range(2)]
+    bid_for(world, fillers)
+    for job_id in fillers:
+        world.advance(job_id, State.TRAINING)
+    return fillers
+
+
+def bid_for(world: World, jobs: Sequence[JobId]) -> None:
+    """The usual bids for jobs that are advanced one after another, so that none of them ends without a bid."""
+    for job_id in jobs:
+        for worker, price in zip(WORKERS, world.prices, strict=False):
+            world.bid(job_id, opening_of(worker, price))
+
+
+def occupy(world: World, fillers: Sequence[JobId]) -> None:
+    """Their committees are drawn, within this very second."""
+    for job_id in fillers:
+        world.do(world.job(job_id).winner, world.submission(job_id))
+    world.wait(0, blocks=3)
+    for job_id in fillers:
+        world.do(USER, world.seed(job_id))
+
+
+def scarce(world: World, until: State = State.DRAWING) -> tuple[JobId, list[JobId]]:
+    """A job whose first committee waits, or is about to, and two others in which most seats sit."""
+    world.found(VALIDATORS[:SCARCE_SEATS])
+    fillers = post_fillers(world)
+    occupy(world, fillers)
+    job_id = world.post()
+    world.advance(job_id, State.SEED)
+    if until is State.DRAWING:
+        world.wait(1, blocks=3)
+        world.do(USER, world.seed(job_id))
+    assert world.job(job_id).state is until
+    return job_id, fillers
+
+
+def scarce_later(world: World, metrics: Sequence[int | None] = (GOOD,) * 5) -> tuple[JobId, list[JobId]]:
+    """A job whose committee has reported, and two others in which most seats sit since then."""
+    world.found(VALIDATORS[:SCARCE_SEATS])
+    fillers = post_fillers(world)
+    job_id = world.post(bidding_s=4)
+    world.advance(job_id, State.VCOMMIT)
+    world.report(job_id, metrics)
+    occupy(world, fillers)
+    return job_id, fillers
 
 
 def states(events: Sequence[object]) -> list[State]:

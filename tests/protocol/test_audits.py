@@ -7,7 +7,7 @@ import pytest
 
 from morphware.protocol import calls, refusals
 from morphware.protocol.audits import AUDIT_SEATS
-from morphware.protocol.chain_events import Appealed, Audited, CommitteeDrawn, SeatSettled
+from morphware.protocol.chain_events import Appealed, AppealUnheard, Audited, CommitteeDrawn, SeatSettled
 from morphware.protocol.commitments import audit_word, keccak
 from morphware.protocol.job import NOBODY, Appellant
 from morphware.protocol.market import Market
@@ -130,13 +130,6 @@ def test_there_is_no_audit_without_three_free_seats() -> None:
         assert world.market.registry.free_seats == 11 - leaving
         await_chance(world, job_id)
         assert states(world.poke(job_id)) == [state]
-
-
-def test_a_job_without_fees_is_never_audited() -> None:
-    world, job_id = crowded(State.TALLIED, fee_wei=0)
-    world.do(STRANGER, calls.FundAudits(Wei(POOL_WEI)))
-    await_chance(world, job_id)
-    assert states(world.poke(job_id)) == [State.CLAIMABLE]
 
 
 @pytest.mark.parametrize("metrics", [(-(2**63),) * 5, (-(2**63) + 1,) * 5])
@@ -288,7 +281,13 @@ def test_an_audit_that_cannot_be_drawn_leaves_the_finding_standing() -> None:
     for number, seat in world.market.registry.seats.items():
         if seat.is_free:
             world.do(seat.owner, calls.RequestUnstake(number))
-    assert states(world.poke(job_id)) == [State.CLAIMABLE]
+    said = world.poke(job_id)
+    assert said[0] == AppealUnheard(job_id, NOBODY, Wei(BOND_WEI))
+    assert states(said) == [State.CLAIMABLE]
+    assert (world.market.ledger.audit_pool(), world.job(job_id).is_audited) == (POOL_WEI, False)
+    world.advance(job_id, State.INSPECT)
+    world.poke(job_id)
+    assert world.worth(USER) == 10_000 - 50, "as if there had been no audit"
 
 
 # --- the pool -------------------------------------------------------------------------------------------------------

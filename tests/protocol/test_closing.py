@@ -142,7 +142,7 @@ def test_a_poke_is_paid_out_of_what_burns_beyond_a_quarter_of_the_reserve(
     until: State, burned: int, reward: int
 ) -> None:
     world = large()
-    job_id = world.post(reserve_wei=1_000_000)
+    job_id = world.post(reserve_wei=1_000_000, fee_wei=7_000)
     world.advance(job_id, until, prices=(300_000, 400_000))
     said = world.poke(job_id)
     assert only(JobClosed, said).burned_wei == burned - reward
@@ -154,7 +154,7 @@ def test_a_poke_is_paid_out_of_what_burns_beyond_a_quarter_of_the_reserve(
 
 def test_a_poke_is_paid_for_the_slashes_of_a_silent_committee() -> None:
     world = large()
-    job_id = world.post(reserve_wei=1_000_000)
+    job_id = world.post(reserve_wei=1_000_000, fee_wei=7_000)
     world.advance(job_id, State.VCOMMIT, prices=(300_000, 400_000))
     world.report(job_id, (None,) * 5)
     world.poke(job_id)
@@ -169,7 +169,7 @@ def test_a_poke_is_paid_for_the_slashes_of_a_silent_committee() -> None:
 
 def test_only_pokes_are_rewarded_and_an_award_burns_the_unopened() -> None:
     world = large()
-    job_id = world.post(reserve_wei=1_000_000)
+    job_id = world.post(reserve_wei=1_000_000, fee_wei=7_000)
     world.advance(job_id, State.REVEALING, prices=(300_000, 400_000, 500_000))
     world.do(STRANGER, calls.RevealBids(job_id, (world.openings[job_id][0],)))
     said = world.poke(job_id)

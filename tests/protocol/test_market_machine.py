@@ -20,6 +20,7 @@ from morphware.protocol.settlement import SWEEP
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import Address
 from tests.protocol import market_traces
+from tests.protocol.market_coverage import SCARCITY, scarcity
 from tests.protocol.market_invariants import Watch, horizon_s
 from tests.protocol.market_scenarios import SCENARIOS
 from tests.protocol.market_world import World
@@ -81,6 +82,7 @@ class Lives:
         if not isinstance(result, list):
             return
         self.calls.add(type(call))
+        self.happened.update(scarcity(market, call, result))
         for event in result:
             self.happened[type(event).__name__] += 1
             if not isinstance(event, NodePublished) and market.jobs[event.job_id].is_split:
@@ -147,6 +149,26 @@ def test_random_lives_reach_what_is_rare(lives: Lives) -> None:
     wanted |= {f"verdict {verdict.name}" for verdict in Verdict}
     wanted |= {f"slash of {slash}" for slash in (35, 14)}
     assert {each for each in wanted if not lives.happened[each]} == set(), lives.happened
+
+
+def test_random_lives_reach_what_becomes_of_draws_while_seats_are_scarce(lives: Lives) -> None:
+    rare = {"a first committee is given up at once", "an audit is not heard", "an appeal after the claim is not heard"}
+    assert {each for each in SCARCITY - rare if not lives.happened[each]} == set(), lives.happened
+
+
+def test_scripted_lives_reach_all_that_becomes_of_draws_while_seats_are_scarce() -> None:
+    happened = Counter[str]()
+    for scenario in SCENARIOS:
+        world = World()
+
+        def count(_caller: Address, call: Call, result: object, market: Market = world.market) -> None:
+            if isinstance(result, list):
+                happened.update(scarcity(market, call, result))
+
+        world.observers.append(count)
+        scenario(world)
+        market_traces.run_out(world)
+    assert {each for each in SCARCITY if not happened[each]} == set(), happened
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)

@@ -78,18 +78,6 @@ def test_waiting_for_the_evm_to_forget_the_seed_block_offers_one_new_draw_in_256
     assert len(seeds) == 3
 
 
-def test_a_draw_without_any_eligible_seat_is_inconclusive_at_once() -> None:
-    world = World().found(validators=())
-    world.do(USER, calls.Stake(16))
-    world.wait(1)
-    job_id = world.post()
-    world.advance(job_id, State.SEED)
-    world.wait(1, blocks=3)
-    assert only(JobClosed, world.do(USER, world.seed(job_id))).outcome is Outcome.INCONCLUSIVE
-    assert world.market.registry.free_seats == 16
-    assert world.worth(USER) == world.worth(WORKERS[0]) == 10_000
-
-
 def test_a_later_committee_is_drawn_by_a_block_that_comes_after_the_appeal() -> None:
     world, job_id = crowded(State.TALLIED)
     world.do(STRANGER, calls.Appeal(job_id))
@@ -103,19 +91,6 @@ def test_a_later_committee_is_drawn_by_a_block_that_comes_after_the_appeal() -> 
     drawn = only(CommitteeDrawn, world.do(STRANGER, calls.Poke(job_id)))
     assert (drawn.round, len(drawn.validators)) == (1, 11)
     assert not set(drawn.validators) & set(job.rounds[0].validators), "I20"
-
-
-def test_no_later_committee_leaves_the_verdict_standing() -> None:
-    world, job_id = started(State.TALLIED)
-    world.do(STRANGER, calls.Appeal(job_id))
-    for each in VALIDATORS[:20]:
-        for number, seat in world.market.registry.seats.items():
-            if seat.owner == each and seat.is_free:
-                world.do(each, calls.RequestUnstake(number))
-    assert states(world.poke(job_id)) == [State.CLAIMABLE]
-    world.advance(job_id, State.CLOSED)
-    assert world.job(job_id).outcome is Outcome.PAID
-    assert world.worth(STRANGER) == 10_000 - 22
 
 
 # --- testing -----------------------------------------------------------------------------------------------------
