@@ -25,9 +25,9 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
     ///      seatStake >= 2 reserve / ((seats + 1) 50%).
     uint256 private constant STAKE_FACTOR = 4;
 
-    /// @dev The reserve is at least 1/16 of seatStake (seats + 1), a quarter of its most, and the fee at least 1/100 of a
+    /// @dev The reserve is at least 1/32 of seatStake (seats + 1), an eighth of its most, and the fee at least 1/100 of a
     ///      stake.
-    uint256 private constant LEAST_RESERVE = 16;
+    uint256 private constant LEAST_RESERVE = 32;
     uint256 private constant LEAST_FEE = 100;
 
     /// @dev The longest window that a job may set. Bonds and seats are held through all of them: 2^32 - 1 seconds would

@@ -11,7 +11,7 @@ abstract contract Committee is Appeals {
     uint256 private constant MOST_DRAWS = 1024;
 
     /// @dev Further draws after one that failed while other jobs hold seats, each after twice the time of the one before.
-    uint256 private constant MOST_WAITS = 12;
+    uint256 private constant MOST_WAITS = 10;
 
     /// @notice Draws the seed that picks a SPLIT job's testing chunks, after the block whose hash goes in. Anybody may:
     ///         a user that waits for another hash need not be waited for.

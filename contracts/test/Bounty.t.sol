@@ -143,7 +143,7 @@ contract BountyTest is Base {
     }
 
     function testFuzz_ABountyIsAThousandthRoundedDown(uint96 reserve_) public {
-        reserve_ = 26.25e18 + reserve_ % (105e18 - 26.25e18 + 1); // what the stakes allow
+        reserve_ = 13.125e18 + reserve_ % (105e18 - 13.125e18 + 1); // what the stakes allow
         Terms memory terms = _terms();
         terms.reserve = reserve_;
         vm.prank(user);

@@ -5,7 +5,7 @@ import {Base} from "./Base.sol";
 
 /// @notice Seats that sit in other jobs: what it costs to keep them there, how draws wait for them, and how that ends.
 contract ScarcityTest is Base {
-    uint256 private constant MOST_WAITS = 12;
+    uint256 private constant MOST_WAITS = 10;
     uint256 private constant DRAW_SECONDS = 21;
 
     bytes32[3] private _others; // jobs of eleven seats each
@@ -68,9 +68,9 @@ contract ScarcityTest is Base {
         Terms memory terms = _terms();
         terms.reserve = 1;
         _refuse(terms, "reserve");
-        terms.reserve = 26; // 16 * 26 < 70 * 6
+        terms.reserve = 13; // 32 * 13 < 70 * 6
         _refuse(terms, "reserve");
-        terms.reserve = 27;
+        terms.reserve = 14;
         terms.fee = 0; // 100 * 0 < 70
         _refuse(terms, "fee");
         terms.fee = 1;
