@@ -26,7 +26,7 @@ from morphware.protocol.turn import Result, Turn
 from morphware.protocol.units import Wei
 
 MOST_WAITS: Final = 10
-"""Further draws after one that failed: with a minute for the first, the last waits for three days."""
+"""Further draws after one that failed: with a minute for the first, the last waits for 17 hours."""
 
 
 def reveal_seed(turn: Turn, call: RevealSeed) -> Result:

@@ -63,7 +63,7 @@ RESERVE_MOST_SHARE: Final = 4
 """The reserve is at most a quarter of what a committee and one more seat stake: the rule of stakes below."""
 
 RESERVE_LEAST_SHARE: Final = 32
-"""The reserve is at least a 16th of what a committee and one more seat stake, which is a quarter of its most."""
+"""The reserve is at least a 32nd of what a committee and one more seat stake, which is an eighth of its most."""
 
 FEE_LEAST_SHARE: Final = 100
 """A validator's fee is at least a hundredth of its stake."""

@@ -275,7 +275,13 @@ def deploy(
     output: Annotated[Path, typer.Option(help="The file that every node of the market needs.")] = Path(
         "deployment.json"
     ),
-    seat_stake: Annotated[str, typer.Option(metavar="TOKENS", help="What one validator seat binds.")] = "1000",
+    seat_stake: Annotated[
+        str,
+        typer.Option(
+            metavar="TOKENS",
+            help="What one seat of a validator binds; jobs with five of them may offer 3/16 to 3/2 of it.",
+        ),
+    ] = "300",
     finality_blocks: Annotated[int, typer.Option(min=0, help="Blocks on top of one that make it final.")] = 2,
     audit_one_in: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, metavar="N", help="One finding in N is audited at random; 0 for none.")
