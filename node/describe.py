@@ -25,7 +25,7 @@ WAITS_FOR: dict[State, str] = {
     State.DISCLOSE: "keys are published that a validator could not open",
     State.VREVEAL: "the committee shows its reports",
     State.TALLIED: "the verdict becomes final at the deadline, unless somebody appeals or a random audit doubts it",
-    State.DRAWING: "another committee is drawn",
+    State.DRAWING: "a committee is drawn",
     State.CLAIMABLE: "the winner publishes the model's key, which pays it",
     State.INSPECT: "the end user looks at the model before it is paid for",
 }
@@ -36,9 +36,13 @@ REASONS: dict[Outcome, str] = {
     Outcome.CANCELLED: "the end user took the job back before anybody bid",
     Outcome.USER_FAULT: "the end user did not hand over the data's key; its bond is lost",
     Outcome.WORKER_FAULT: "the winner did not deliver; half of its bond went to the end user",
-    Outcome.MUTUAL_ABORT: "the data was refused, or both sides fell silent; both lost a little",
+    Outcome.MUTUAL_ABORT: "the data was refused, both sides fell silent, or no committee could be had; both lost some",
     Outcome.INCONCLUSIVE: "no committee came to a verdict; the reserve went back",
 }
+SCARCE: str = (
+    "no whole committee could be drawn, since too many validators sit in other jobs: it is drawn again later, after "
+    "twice the time each time"
+)
 UNTESTED: str = "the model could not be tested, which was the end user's part; the winner is paid"
 AUDITED: str = "a random audit: three validators are drawn, who test the model again"
 PAYING_OUT: str = "the job has ended, and its many validators are paid out step by step"
@@ -85,6 +89,10 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
             {"appellant": address_text(each.appellant), "seats": each.seats, "bond_wei": str(each.bond_wei)}
             for each in view.appeals
         ],
+        "unheard": [
+            {"appellant": address_text(each.appellant) if any(each.appellant) else None, "bond_wei": str(each.bond_wei)}
+            for each in view.unheard
+        ],
         "audit": {"seats": view.audit.seats, "bond_wei": str(view.audit.bond_wei)} if view.audit else None,
         "metric_value": _metric(view.tally.metric_e6) if view.tally else None,
         "burned_wei": str(view.closed.burned_wei) if view.closed else None,
@@ -95,6 +103,8 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
 def reason(view: JobView) -> str:
     """Why a job waits, or why it ended so."""
     if not view.is_over:
+        if view.failed_draws:
+            return SCARCE
         if view.audit is not None and view.round is view.audited and view.state is State.DRAWING:
             return AUDITED
         return PAYING_OUT if view.settled else WAITS_FOR.get(view.state, "")
@@ -118,6 +128,7 @@ def describe_unposted(job_id: JobId, *, is_given_up: bool, problem: str) -> dict
         "committee": [],
         "reports": [],
         "appeals": [],
+        "unheard": [],
         "audit": None,
         "model_path": None,
     }

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import trio
 
-from morphware.node.amounts import format_tokens
 from morphware.node.artifacts.torrents import LibtorrentArtifacts
 from morphware.node.chain.market import MarketChain
 from morphware.node.chain.market_reader import MarketParameters
@@ -17,6 +16,7 @@ from morphware.node.engine import Engine
 from morphware.node.errors import BadInput
 from morphware.node.gossip.service import Libp2pGossip
 from morphware.node.machines import USER
+from morphware.node.pricing import check_price, least_fee_wei
 from morphware.node.staging import stage
 from morphware.node.wishes import JobWish
 from morphware.protocol.states import Outcome
@@ -76,14 +76,10 @@ class Requests:
         if "user" not in self.config.node.roles:
             raise BadInput('This node is no end user: start it with the role "user" to submit jobs.')
         wish = JobWish.from_plain(request["wish"])
-        staged = await trio.to_thread.run_sync(lambda: stage(wish, self.parameters.timing))
-        stake, most = self.parameters.seat_stake_wei, self.parameters.seat_stake_wei * (wish.seats + 1) // 4
-        if wish.reserve_wei > most:
-            raise BadInput(
-                f"A committee of {wish.seats} with stakes of {format_tokens(stake)} tokens can vouch for a reserve "
-                f"of at most {format_tokens(most)} tokens: lower the reserve, or ask for more validators."
-            )
-        needed_seats = 2 * wish.seats + 1  # the market wants an appeal's committee to be there, too
+        timing, stake_wei = self.parameters.timing, self.parameters.seat_stake_wei
+        staged = await trio.to_thread.run_sync(lambda: stage(wish, timing, least_fee_wei(stake_wei)))
+        check_price(wish.reserve_wei, wish.fee_wei, wish.seats, stake_wei)
+        needed_seats = 3 * wish.seats + 1  # the market wants a first appeal's committee to be there beside it
         if (free := await self.chain.free_seats()) < needed_seats:
             raise BadInput(
                 f"{wish.seats} validators are wanted, for which {needed_seats} seats have to be free, and {free} are: "

@@ -24,7 +24,7 @@ from morphware.protocol.units import WEI_MAX, Wei
 from morphware.protocol.user import Submission
 
 FEE_SHARE: Final = 50
-"""The usual fee for one report: a fiftieth (2 %) of the reserve."""
+"""The usual fee for one report: a fiftieth (2 %) of the reserve, or the least that the market takes."""
 MARGIN: Final = 3
 """Training may take three times the estimate before it is a fault: other machines are slower, and busy."""
 LEAST_TRAINING_S: Final = 60
@@ -70,8 +70,12 @@ class Staged:
         return sources
 
 
-def stage(wish: JobWish, timing: Timing) -> Staged:
-    """Look at a wish and make a submission of it.
+def stage(wish: JobWish, timing: Timing, least_fee_wei: Wei) -> Staged:
+    """Look at a wish and make a submission of it, whose fee is the usual one unless the wish names it.
+
+    Args:
+        timing: the market's windows.
+        least_fee_wei: what the market wants a validator's fee to be.
 
     Raises:
         BadInput: with the sentence that says what to mend.
@@ -108,7 +112,7 @@ def stage(wish: JobWish, timing: Timing) -> Staged:
         metric=wish.metric,
         threshold_e6=threshold_e6,
         reserve_wei=wish.reserve_wei,
-        fee_wei=Wei(wish.reserve_wei // FEE_SHARE) if wish.fee_wei is None else wish.fee_wei,
+        fee_wei=max(Wei(wish.reserve_wei // FEE_SHARE), least_fee_wei) if wish.fee_wei is None else wish.fee_wei,
         seats=wish.seats,
         bidding_s=bidding_s,
         training_s=training_s,

@@ -156,6 +156,10 @@ class MarketReader:
         """Seats that could be drawn now."""
         return int((await self._read_market("freeSeats"))[0])
 
+    async def busy_seats(self) -> int:
+        """Seats that sit in jobs."""
+        return int((await self._read_market("busySeats"))[0])
+
     async def parameters(self) -> MarketParameters:
         """Seat stake and windows."""
         [stake] = await self._read_market("seatStake")

@@ -61,6 +61,27 @@ def _wrong_state(values: Values) -> str:
     return f"The {_job(values['jobId'])} is in state {_state(values)}, which has no such call: look at its state first."
 
 
+TERMS: Final = {
+    "reserve": (
+        "correct the reserve, which has to lie between a 32nd and a quarter of a seat's stake for each of the "
+        "committee's validators and one more"
+    ),
+    "fee": "raise the fee of a validator to a hundredth of a seat's stake at least",
+    "seats": "ask for an odd number of validators, 11 at most",
+    "biddingSeconds": "give the bidding a window of one second to 30 days",
+    "trainingSeconds": "give the training a window of one second to 30 days",
+    "testingSeconds": "give the testing a window of 30 days at most, and no less than the market's for opening reports",
+    "options": "correct the options, which do not go together",
+    "baseline": "choose a baseline below the threshold, or none where the price is all or nothing",
+}
+"""What to do about a field of a job's terms."""
+
+
+def _bad_terms(values: Values) -> str:
+    field = values["field"]
+    return f"The terms are not allowed: {TERMS.get(field, f'correct {field[:LONGEST_MESSAGE]}')}."
+
+
 SENTENCES: Final[dict[str, Callable[[Values], str]]] = {
     # the market's
     "WrongState": _wrong_state,
@@ -84,9 +105,9 @@ SENTENCES: Final[dict[str, Callable[[Values], str]]] = {
         f"0x{v['wanted'].hex()[:16]}."
     ),
     "JobExists": lambda v: f"The {_job(v['jobId'])} has been posted already: wait for it, or change the specification.",
-    "BadTerms": lambda v: f"The job's terms are not allowed: correct {v['field'][:LONGEST_MESSAGE]}.",
+    "BadTerms": _bad_terms,
     "NotEnoughSeats": lambda v: (
-        f"This needs {v['needed']} free validator seats and the market has {v['available']}: ask for a smaller "
+        f"This needs {v['needed']} validator seats and the market has {v['available']}: ask for a smaller "
         "committee, or wait for validators."
     ),
     "UserMayNotBid": lambda v: "An end user may not bid on its own job: bid from another account.",

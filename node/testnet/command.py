@@ -19,6 +19,7 @@ from morphware.node.cli.options import TestnetOptions
 from morphware.node.errors import BadInput, ExitStatus
 from morphware.node.log import configure_logging
 from morphware.node.ports import Limits
+from morphware.node.pricing import check_price
 from morphware.node.runner.examples import example_names, find_example, prepare_example
 from morphware.node.runner.inspect import check_data, check_metric, inspect_job
 from morphware.node.runner.job_config import JobConfig
@@ -177,6 +178,7 @@ def _wish(job: Job, validators: int) -> JobWish:
             f"A committee of {seats} can vouch for a reserve of at most {format_tokens(most)} tokens, and this job has "
             f"one of {format_tokens(reserve)}: ask for more --validators."
         )
+    check_price(reserve, None, seats, SEAT_STAKE_WEI)
     return JobWish(
         program=job.program,
         train=job.train,

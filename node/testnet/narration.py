@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from morphware.node.describe import WAITS_FOR, reason
+from morphware.node.describe import SCARCE, WAITS_FOR, reason
 from morphware.node.testnet.wording import natural, number, shown, tokens, with_symbol
 from morphware.protocol import chain_events as ce
 from morphware.protocol.messages import JobSpec
@@ -32,6 +32,8 @@ def sentence(event: ce.JobEvent, view: JobView, spec: JobSpec | None, name: Call
                 f"{goal(view, metric)}"
             )
         case ce.StateChanged():
+            if event.state is State.DRAWING and view.failed_draws:
+                return SCARCE
             return "" if event.state in _SILENT else WAITS_FOR.get(event.state, "")
         case ce.BidCommitted():
             return f"{name(event.bidder)} commits a sealed bid ({len(view.bids)} so far)"
@@ -73,6 +75,11 @@ def sentence(event: ce.JobEvent, view: JobView, spec: JobSpec | None, name: Call
         case ce.Appealed():
             bond = with_symbol(event.bond_wei)
             return f"{name(event.appellant)} appeals, and pays {bond} for {event.seats} more validators"
+        case ce.AppealUnheard():
+            bond = with_symbol(event.bond_wei)
+            if any(event.appellant):
+                return f"the appeal finds no validators, and {name(event.appellant)} gets its bond of {bond} back"
+            return f"the random audit finds no validators, and the audit pool gets its {bond} back"
         case ce.Audited():
             bond = with_symbol(event.bond_wei)
             return f"a random audit: the audit pool pays {bond} for {event.seats} validators who test again"

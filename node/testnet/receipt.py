@@ -8,7 +8,7 @@ not made.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.box import SIMPLE_HEAD
@@ -74,6 +74,7 @@ def build_receipt(
         "verdict": job.get("verdict"),
         "reports": _reports(job, names),
         "audit": job.get("audit"),
+        "unheard": job.get("unheard") or [],
         "burned_wei": job.get("burned_wei"),
         "seconds": _seconds(display, submitted_at),
         "model_path": job.get("model_path"),
@@ -210,6 +211,8 @@ def render_receipt(receipt: Receipt) -> RenderableType:
         parts.append(_reports_table(receipt))
     if receipt["audit"] is not None:
         parts.append(_audit(receipt["audit"]))
+    if receipt["unheard"]:
+        parts.append(_unheard(receipt["unheard"]))
     if "balances" in receipt:
         parts.append(_balances_table(receipt["balances"]))
     if "gas" in receipt:
@@ -287,6 +290,15 @@ def _audit(audit: Mapping[str, Any]) -> Text:
     return Text("Random audit", "bold").append(
         f"  {audit['seats']} more validators tested again, for {bond} of the audit pool", "not bold"
     )
+
+
+def _unheard(unheard: Sequence[Mapping[str, Any]]) -> Text:
+    text = Text("Unheard", "bold")
+    for each in unheard:
+        what = "an appeal" if each["appellant"] else "a random audit"
+        bond = with_symbol(int(each["bond_wei"]))
+        text.append(f"  {what}: no committee could be drawn for it, and its bond of {bond} went back", "not bold")
+    return text
 
 
 def _balances_table(balances: Mapping[str, Any]) -> Table:

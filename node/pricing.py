@@ -1,0 +1,49 @@
+"""What a job may cost in a market, by what a validator's seat holds there: said before anything is posted."""
+
+from morphware.node.amounts import format_tokens
+from morphware.node.errors import BadInput
+from morphware.protocol.market import FEE_LEAST_SHARE, RESERVE_LEAST_SHARE, RESERVE_MOST_SHARE
+from morphware.protocol.units import Wei
+
+
+def least_fee_wei(stake_wei: Wei) -> Wei:
+    """The smallest fee of one validator that the market takes."""
+    return Wei(-(-stake_wei // FEE_LEAST_SHARE))
+
+
+def least_reserve_wei(stake_wei: Wei, seats: int) -> Wei:
+    """The smallest reserve that the market takes for a committee."""
+    return Wei(-(-stake_wei * (seats + 1) // RESERVE_LEAST_SHARE))
+
+
+def most_reserve_wei(stake_wei: Wei, seats: int) -> Wei:
+    """The largest reserve that a committee can vouch for."""
+    return Wei(stake_wei * (seats + 1) // RESERVE_MOST_SHARE)
+
+
+def check_price(reserve_wei: Wei, fee_wei: Wei | None, seats: int, stake_wei: Wei) -> None:
+    """Make sure that the market takes these amounts.
+
+    Raises:
+        BadInput: with the amount that it would take.
+    """
+    stake, most = format_tokens(stake_wei), most_reserve_wei(stake_wei, seats)
+    if reserve_wei > most:
+        raise BadInput(
+            f"A committee of {seats} with stakes of {stake} tokens can vouch for a reserve of at most "
+            f"{format_tokens(most)} tokens: lower the reserve, or ask for more validators."
+        )
+    least = least_reserve_wei(stake_wei, seats)
+    if reserve_wei < least:
+        affordable = reserve_wei * RESERVE_LEAST_SHARE // stake_wei - 1
+        affordable -= affordable % 2 == 0
+        fewer = f", or ask for {affordable} of them" if affordable >= 1 else ""
+        raise BadInput(
+            f"A job that takes up {seats} validators with stakes of {stake} tokens has a reserve of at least "
+            f"{format_tokens(least)} tokens: raise the reserve{fewer}."
+        )
+    if fee_wei is not None and fee_wei < least_fee_wei(stake_wei):
+        raise BadInput(
+            f"A validator with a stake of {stake} tokens gets a fee of at least "
+            f"{format_tokens(least_fee_wei(stake_wei))} tokens: raise the fee, or leave it to the node."
+        )
