@@ -361,7 +361,7 @@ def a_late_first_committee(world: World) -> None:
 
 
 def a_first_committee_is_given_up(world: World) -> None:
-    """After twelve waits, both parties burn; and so they do out of SEED where nobody else holds a seat."""
+    """After the last wait, both parties burn; and so they do out of SEED where nobody else holds a seat."""
     job_id, fillers = scarce(world)
     world.close(job_id)
     assert world.job(job_id).outcome is Outcome.MUTUAL_ABORT

@@ -11,7 +11,7 @@ from morphware.protocol import calls
 from morphware.protocol.calls import ModelRoot, Opening, Option, Report, SignedBid, SignedReport
 from morphware.protocol.commitments import bid_commitment, keccak, report_commitment, salt_of
 from morphware.protocol.job import RULES, Job
-from morphware.protocol.market import WINDOW_MOST_S
+from morphware.protocol.market import RESERVE_LEAST_SHARE, WINDOW_MOST_S
 from morphware.protocol.states import State
 from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId, Wei
 from tests.protocol.market_world import (
@@ -122,7 +122,7 @@ def post(world: World, random: Random) -> None:
 
 def some_reserve(random: Random, stake: int, seats: int) -> int:
     """A reserve that such a committee can vouch for and that is worth it, at the ends, too; now and then it is not."""
-    least, most = -(-stake * (seats + 1) // 16), stake * (seats + 1) // 4
+    least, most = -(-stake * (seats + 1) // RESERVE_LEAST_SHARE), stake * (seats + 1) // 4
     usual = random.choice((100, 100, 99, 37)) * stake // SEAT_STAKE_WEI
     within = min(max(usual, least), most)
     return random.choice((within,) * 8 + (least, most, random.choice((least - 1, most + 1, 1, 2))))

@@ -98,10 +98,10 @@ def test_an_honest_job_is_paid_and_says_so_in_order() -> None:
         ("trainingSeconds", {"training_s": 0}),
         ("testingSeconds", {"testing_s": 0}),
         ("reserve", {"reserve_wei": 106}),
-        ("reserve", {"reserve_wei": 26}),
+        ("reserve", {"reserve_wei": 13}),
         ("reserve", {"reserve_wei": 1, "fee_wei": 0}),
-        ("reserve", {"seats": 11, "reserve_wei": 52}),
-        ("reserve", {"seats": 1, "reserve_wei": 8}),
+        ("reserve", {"seats": 11, "reserve_wei": 26}),
+        ("reserve", {"seats": 1, "reserve_wei": 4}),
         ("fee", {"fee_wei": 0}),
         ("fee", {"fee_wei": 0, "options": 8}),
         ("options", {"options": 5}),
@@ -138,7 +138,7 @@ def test_no_window_freezes_bonds_or_seats_for_years(field: str, name: str) -> No
     world.post("job", **{name: WINDOW_MOST_S})
 
 
-@pytest.mark.parametrize(("seats", "reserve"), [(5, 105), (5, 27), (1, 35), (1, 9)])
+@pytest.mark.parametrize(("seats", "reserve"), [(5, 105), (5, 14), (1, 35), (1, 5)])
 def test_the_largest_reserve_that_the_stakes_back_and_the_smallest_are_accepted(seats: int, reserve: int) -> None:
     world = World().found()
     assert isinstance(world.ask(USER, calls.Post(terms_of(seats=seats, reserve_wei=reserve), b"")), list)

@@ -64,10 +64,10 @@ def let_all_leave(world: World) -> None:
 @pytest.mark.parametrize("seats", [1, 3, 5, 7, 9, 11])
 def test_jobs_of_a_few_wei_cannot_take_other_peoples_seats(seats: int) -> None:
     world = World().found(VALIDATORS)
-    for reserve, fee in ((1, 0), (1, 1), (-(-70 * (seats + 1) // 16) - 1, 1)):
+    for reserve, fee in ((1, 0), (1, 1), (-(-70 * (seats + 1) // 32) - 1, 1)):
         refused = world.ask(USER, calls.Post(terms_of(seats=seats, reserve_wei=reserve, fee_wei=fee), b""))
         assert refused == refusals.BadTerms("reserve")
-    dear = -(-70 * (seats + 1) // 16)
+    dear = -(-70 * (seats + 1) // 32)
     assert world.ask(USER, calls.Post(terms_of(seats=seats, reserve_wei=dear, fee_wei=0), b"")) == refusals.BadTerms(
         "fee"
     )
@@ -75,13 +75,13 @@ def test_jobs_of_a_few_wei_cannot_take_other_peoples_seats(seats: int) -> None:
 
 
 def test_whoever_has_a_committee_drawn_and_abandons_it_burns_a_quarter_of_a_dear_reserve() -> None:
-    """At least a 64th of what as many seats, and one more, stake."""
-    world = World(prices=(10, 20)).found()
-    job_id = world.post(reserve_wei=28)
+    """At least a 128th of what as many seats, and one more, stake."""
+    world = World(prices=(5, 10)).found()
+    job_id = world.post(reserve_wei=16)
     world.advance(job_id, State.KEYING)
     closed = only(JobClosed, world.poke(job_id))
-    assert (closed.outcome, closed.burned_wei) == (Outcome.MUTUAL_ABORT, 6)
-    assert (closed.burned_wei + 1) * 64 > 70 * 6
+    assert (closed.outcome, closed.burned_wei) == (Outcome.MUTUAL_ABORT, 4)
+    assert closed.burned_wei * 128 > 70 * 6
 
 
 # --- the first committee -----------------------------------------------------------------------------------------
