@@ -95,7 +95,7 @@ async def test_a_node_that_dies_at_any_instant_ends_the_job_the_same(
         world = market_of(tmp_path / str(kill_at), validators=5)
         world.nodes[name].fuse.kill_at = kill_at
         job_id = await run_to_end(world)
-        assert world.nodes[name].starts == 2, instants[kill_at - 1]
+        assert_died(world.nodes[name], kill_at, instants)
         assert_paid(world, job_id)
 
 
@@ -111,9 +111,19 @@ async def test_a_node_that_dies_at_any_instant_of_a_split_job_ends_it_the_same(
         world = market_of(tmp_path / str(kill_at), validators=5)
         world.nodes[name].fuse.kill_at = kill_at
         job_id = await run_to_end(world, chunks=4, test_chunks=1)
-        assert world.nodes[name].starts == 2, instants[kill_at - 1]
+        assert_died(world.nodes[name], kill_at, instants)
         assert_paid(world, job_id)
         assert_split_in_two(world, job_id)
+
+
+def assert_died(node: Node, kill_at: int, instants: list[str]) -> None:
+    """It died at that instant, unless that was one of the last two and this life has not so many.
+
+    The answer to the call that ends the job comes with the block that says so: which of the two is seen first is chance,
+    and after the end an answer is not stored any more, which are two statements less.
+    """
+    is_over_before = len(instants) - 2 <= len(node.fuse.places) < kill_at
+    assert node.starts == 2 or is_over_before, instants[kill_at - 1]
 
 
 def assert_split_in_two(world: World, job_id: JobId) -> None:

@@ -22,9 +22,12 @@ from morphware.protocol.units import WEI_MAX, Wei
 SCRIPT = "def predict(model_dir, test_dir):\n    return [0, 1]\n"
 
 
+LEAST_FEE_WEI = Wei(7)
+
+
 def stage(wish: JobWish) -> Staged:
     """Stage for a test chain's market."""
-    return stage_for(wish, TEST_TIMING)
+    return stage_for(wish, TEST_TIMING, LEAST_FEE_WEI)
 
 
 @pytest.fixture
@@ -266,8 +269,9 @@ def test_windows_follow_from_the_estimate(job: Path) -> None:
     assert (given.training_s, given.testing_s, given.bidding_s) == (7, 18, 9)
 
 
-def test_the_usual_fee_is_a_fiftieth(job: Path) -> None:
+def test_the_usual_fee_is_a_fiftieth_or_the_least_that_the_market_takes(job: Path) -> None:
     assert stage(wish_for(job)).submission.fee_wei == 20
+    assert stage(wish_for(job, reserve_wei=Wei(349))).submission.fee_wei == LEAST_FEE_WEI
     assert stage(wish_for(job, fee_wei=Wei(0))).submission.fee_wei == 0
 
 
