@@ -119,8 +119,8 @@ async def test_a_node_that_dies_at_any_instant_of_a_split_job_ends_it_the_same(
 def assert_died(node: Node, kill_at: int, instants: list[str]) -> None:
     """It died at that instant, unless that was one of the last two and this life has not so many.
 
-    The answer to the call that ends the job comes with the block that says so: which of the two is seen first is chance,
-    and after the end an answer is not stored any more, which are two statements less.
+    The answer to the call that ends the job comes with the block that says so.  Which of the two is seen first is
+    chance, and after the end an answer is not stored any more: that is two statements less.
     """
     is_over_before = len(instants) - 2 <= len(node.fuse.places) < kill_at
     assert node.starts == 2 or is_over_before, instants[kill_at - 1]

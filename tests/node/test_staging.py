@@ -368,7 +368,7 @@ def test_what_is_no_wish_at_all_is_refused(plain: Any) -> None:
 
 
 def test_windows_follow_the_market_unless_the_wish_says_otherwise(job: Path) -> None:
-    usual = stage_for(wish_for(job, estimated_s=1), USUAL_TIMING).submission
+    usual = stage_for(wish_for(job, estimated_s=1), USUAL_TIMING, LEAST_FEE_WEI).submission
     assert usual.testing_s == USUAL_TIMING.report_reveal_s
     assert usual.bidding_s == USUAL_TIMING.revealing_s
     assert stage(wish_for(job, estimated_s=1)).submission.bidding_s == TEST_TIMING.revealing_s

@@ -452,9 +452,10 @@ FILLER = "filler"
 """How jobs are called that are there to keep seats busy."""
 
 
-def post_fillers(world: World) -> list[JobId]:
-    """Two jobs with a committee of eleven each, which is drawn as soon as ``occupy`` says so."""
-    fillers = [world.post(f"{FILLER} {number}", seats=11) for number in range(2)]
+def post_fillers(world: World, count: int = 2, seats: int = 11) -> list[JobId]:
+    """Jobs whose committees are drawn as soon as ``occupy`` says so."""
+    testing_s = max(15, world.market.parameters.timing.report_reveal_s)
+    fillers = [world.post(f"{FILLER} {number}", seats=seats, testing_s=testing_s) for number in range(count)]
     bid_for(world, fillers)
     for job_id in fillers:
         world.advance(job_id, State.TRAINING)
@@ -475,6 +476,27 @@ def occupy(world: World, fillers: Sequence[JobId]) -> None:
     world.wait(0, blocks=3)
     for job_id in fillers:
         world.do(USER, world.seed(job_id))
+
+
+class Crowd:
+    """Other people's jobs in a market that somebody else lives in, by a clock of their own.
+
+    Draws wait from when their committees ``come``, which are drawn one after another, until they ``leave``.
+    """
+
+    def __init__(self, market: Market, now: int, block: int, *, jobs: int, seats: int) -> None:
+        self._world = World(market, now, block)
+        for each in (USER, *WORKERS):
+            self._world.do(each, calls.Deposit(Wei(RICH_WEI * self._world.scale)))
+        self._jobs = post_fillers(self._world, jobs, seats)
+
+    def come(self) -> None:
+        occupy(self._world, self._jobs)
+        assert all(self._world.job(job_id).committee for job_id in self._jobs)
+
+    def leave(self) -> None:
+        for job_id in self._jobs:
+            self._world.close(job_id)
 
 
 def scarce(world: World, until: State = State.DRAWING) -> tuple[JobId, list[JobId]]:
