@@ -32,7 +32,7 @@ UNITS: Final[tuple[Unit, ...]] = (
 """What is compiled together: pairs of a contract and its file."""
 SETTINGS: Final[dict[str, Any]] = {
     "evmVersion": "cancun",
-    "optimizer": {"enabled": True, "runs": 200},
+    "optimizer": {"enabled": True, "runs": 300},
     # Without the intermediate representation the market does not fit the 24,576 bytes of EIP-170.
     "viaIR": True,
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},

@@ -107,16 +107,18 @@ abstract contract Committee is Appeals {
         unchecked {
             for (uint256 attempt = 0; attempt < MOST_DRAWS && count < wanted; ++attempt) {
                 uint32 number = uint32(uint256(keccak256(abi.encode(seed, round, attempt))) % span);
-                Seat storage seat_ = _seats[number];
-                address owner = seat_.owner;
-                if (owner == address(0) || !_isFree(seat_) || seat_.since >= postedAt) continue;
-                if (_isIn(barred, others + count, owner)) continue;
-                barred[others + count] = owner;
+                Seat memory seat_ = _seats[number];
+                if (seat_.owner == address(0) || !_isFree(seat_) || seat_.since >= postedAt) continue;
+                if (_isIn(barred, others + count, seat_.owner)) continue;
+                _seats[number].isBusy = true;
+                barred[others + count] = seat_.owner;
                 numbers[count++] = number;
             }
-            if (count != wanted) return false;
-            for (uint256 i = 0; i < count; ++i) {
-                _seats[numbers[i]].isBusy = true;
+            if (count != wanted) {
+                while (count != 0) {
+                    _seats[numbers[--count]].isBusy = false;
+                }
+                return false;
             }
         }
         _freeSeats -= uint24(count);

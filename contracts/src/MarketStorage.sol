@@ -128,9 +128,6 @@ abstract contract MarketStorage is IMarketTypes {
 
     mapping(address account => uint256 wei_) internal _free;
 
-    /// @dev Deposits minus withdrawals. As it fits 96 bits, every balance and every sum of balances does.
-    uint96 internal _total;
-    //
     /// @dev What random audits are paid from. With what else a job's end writes, in one word.
     uint96 internal _auditPool;
     uint96 internal _burned;
@@ -140,6 +137,9 @@ abstract contract MarketStorage is IMarketTypes {
     uint24 internal _freeSeats;
     /// @dev Seats that sit in jobs, be they leaving or not.
     uint16 internal _busySeats;
+    //
+    /// @dev Deposits minus withdrawals. As it fits 96 bits, every balance and every sum of balances does.
+    uint96 internal _total;
 
     mapping(uint32 seat => Seat) internal _seats;
     mapping(uint32 seat => Strikes) internal _strikes;

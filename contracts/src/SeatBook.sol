@@ -9,7 +9,7 @@ import {MarketRules} from "./MarketRules.sol";
 /// @dev Who changes a seat's condition keeps `_freeSeats` and `_busySeats` right, in one write for many seats: it is not done here.
 abstract contract SeatBook is MarketRules {
     /// @dev Whether a draw could take it, as far as the seat alone says.
-    function _isFree(Seat storage record) internal view returns (bool) {
+    function _isFree(Seat memory record) internal pure returns (bool) {
         return !record.isBusy && record.freeAt == 0;
     }
 
