@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from morphware.node.describe import PAYING_OUT, UNTESTED, WAITS_FOR, address_text, describe
+from morphware.node.describe import AUDITED, PAYING_OUT, SCARCE, UNTESTED, WAITS_FOR, address_text, describe
 from morphware.protocol import chain_events as ce
 from morphware.protocol import effects as fx
-from morphware.protocol.job import TABLE
+from morphware.protocol.job import NOBODY, TABLE
 from morphware.protocol.states import State
-from morphware.protocol.units import Wei
+from morphware.protocol.units import Timestamp, Wei
 from tests.protocol.marketplace import Marketplace
 from tests.protocol.marketplace_nodes import ALONE, SUBMISSION, account_of
 
@@ -58,3 +58,35 @@ def test_a_job_whose_seats_are_being_settled_says_so() -> None:
     place = Marketplace(1).run_to(State.INSPECT)
     place.view.apply(ce.SeatSettled(place.job_id, place.view.validators[0], Wei(2), Wei(0)))
     assert describe(place.view, account=account_of("user"), problem="", model=None)["reason"] == PAYING_OUT
+
+
+def test_a_draw_that_waits_for_seats_says_so_and_one_that_only_waits_for_its_block_does_not() -> None:
+    place = Marketplace(1).run_to(State.SEED)
+
+    def reason_in(state: State, deadline: int) -> str:
+        place.view.apply(ce.StateChanged(place.job_id, state, Timestamp(deadline)))
+        return str(describe(place.view, account=account_of("user"), problem="", model=None)["reason"])
+
+    assert reason_in(State.DRAWING, 10) == SCARCE, "out of SEED nobody wants another committee"
+    assert reason_in(State.DRAWING, 12) == SCARCE
+    assert reason_in(State.KEYING, 13) == WAITS_FOR[State.KEYING]
+    assert reason_in(State.TALLIED, 14) == WAITS_FOR[State.TALLIED]
+    assert reason_in(State.DRAWING, 15) == WAITS_FOR[State.DRAWING]
+    assert reason_in(State.DRAWING, 17) == SCARCE
+
+
+def test_an_appeal_and_an_audit_that_were_not_heard_are_shown_as_that_and_as_nothing_else() -> None:
+    place = Marketplace(1).run_to(State.TALLIED)
+    user = account_of("user")
+    place.view.apply(ce.Audited(place.job_id, 3, Wei(6)))
+    place.view.apply(ce.StateChanged(place.job_id, State.DRAWING, Timestamp(1)))
+    assert describe(place.view, account=user, problem="", model=None)["reason"] == AUDITED
+    place.view.apply(ce.AppealUnheard(place.job_id, NOBODY, Wei(6)))
+    place.view.apply(ce.Appealed(place.job_id, user, 11, Wei(22)))
+    place.view.apply(ce.AppealUnheard(place.job_id, user, Wei(22)))
+    shown = describe(place.view, account=user, problem="", model=None)
+    assert (shown["appeals"], shown["audit"]) == ([], None)
+    assert shown["unheard"] == [
+        {"appellant": None, "bond_wei": "6"},
+        {"appellant": address_text(user), "bond_wei": "22"},
+    ]

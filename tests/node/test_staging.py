@@ -373,4 +373,4 @@ def test_windows_follow_the_market_unless_the_wish_says_otherwise(job: Path) -> 
     assert usual.bidding_s == USUAL_TIMING.revealing_s
     assert stage(wish_for(job, estimated_s=1)).submission.bidding_s == TEST_TIMING.revealing_s
     with pytest.raises(BadInput, match="at least 1800 s to test"):
-        stage_for(wish_for(job, testing_s=60), USUAL_TIMING)
+        stage_for(wish_for(job, testing_s=60), USUAL_TIMING, LEAST_FEE_WEI)

@@ -8,7 +8,7 @@ from morphware.protocol.commitments import next_seed_of
 from morphware.protocol.drawing import MOST_WAITS
 from morphware.protocol.job import NOBODY
 from morphware.protocol.states import Outcome, State, Verdict
-from morphware.protocol.units import JobId, Wei
+from morphware.protocol.units import JobId, Timestamp, Wei
 from tests.protocol.market_scenarios import seats_of_one_owner
 from tests.protocol.market_world import (
     BAD,
@@ -111,7 +111,7 @@ def test_each_wait_is_twice_as_long_as_the_one_before_and_for_another_block() ->
     for waits in range(MOST_WAITS + 1):
         assert job.waits == waits
         assert job.deadline == world.now + (TIMING.draw_s << waits)
-        assert world.ask(STRANGER, calls.Poke(job_id)) == refusals.TooEarly(job_id, job.deadline, world.now)
+        assert world.ask(STRANGER, calls.Poke(job_id)) == refusals.TooEarly(job_id, job.deadline, Timestamp(world.now))
         world.now = job.deadline
         assert world.ask(STRANGER, calls.Poke(job_id)) == refusals.SeedBlockPending(job.draw_block, world.block)
         blocks.append(job.draw_block)

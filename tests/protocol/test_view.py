@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from morphware.protocol import chain_events as ce
 from morphware.protocol.calls import Opening
 from morphware.protocol.crypto import BID_PLAIN_BYTES
+from morphware.protocol.interests import appeal_seats, is_appeal_left
+from morphware.protocol.job import NOBODY
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import WEI_MAX, Address, JobId, Timestamp, Wei
 from morphware.protocol.view import JobView, opening_bytes, opening_from_bytes, view_of
@@ -51,6 +53,32 @@ def test_events_told_twice_change_nothing() -> None:
         if not isinstance(event, ce.StateChanged):
             view.apply(event)
     assert view == before
+
+
+def test_an_appeal_that_was_not_heard_takes_no_appeal_away_and_an_audit_counts_no_more() -> None:
+    place = Marketplace(1).run_to(State.TALLIED)
+    view, user = view_after(place), account_of("user")
+    assert (appeal_seats(view), is_appeal_left(view)) == (11, True)
+    view.apply(ce.Audited(place.job_id, 3, Wei(6)))
+    view.apply(ce.AppealUnheard(place.job_id, NOBODY, Wei(6)))
+    assert (view.audit, view.audited) == (None, None)
+    for _ in range(3):
+        view.apply(ce.Appealed(place.job_id, user, 11, Wei(22)))
+        view.apply(ce.AppealUnheard(place.job_id, user, Wei(22)))
+    assert (view.appeals, len(view.unheard)) == ([], 4)
+    assert (appeal_seats(view), is_appeal_left(view)) == (11, True)
+
+
+def test_draws_that_failed_are_counted_until_one_does_not() -> None:
+    place = Marketplace(1).run_to(State.SEED)
+    view = view_after(place)
+    counts = []
+    states = (State.DRAWING, State.DRAWING, State.KEYING, State.TALLIED, State.DRAWING, State.DRAWING, State.VCOMMIT)
+    for second, state in enumerate(states):
+        for _ in range(2):  # told twice, it is the same
+            view.apply(ce.StateChanged(place.job_id, state, Timestamp(second)))
+        counts.append(view.failed_draws)
+    assert counts == [1, 2, 0, 0, 0, 1, 0]
 
 
 def test_a_copied_commitment_does_not_hide_the_bid_that_it_copies() -> None:

@@ -106,6 +106,7 @@ async def test_money_goes_in_and_out_and_is_read_back(place: Place) -> None:
     assert await market.allowance(market.account) == 0
     assert await market.seats(market.account) == (0, 1)
     assert await market.free_seats() == 2
+    assert await market.busy_seats() == 0
     await carry_out(market, calls.Withdraw(Wei(100 * TOKEN)), "withdraw")
     assert await market.free_balance(market.account) == 0
     assert await market.wallet_balance(market.account) == 800 * TOKEN
@@ -122,7 +123,7 @@ async def test_money_goes_in_and_out_and_is_read_back(place: Place) -> None:
 
 async def test_a_job_is_posted_bid_on_and_heard_by_everybody(place: Place) -> None:
     user, worker, validator = [await place.join(key(number)) for number in range(3)]
-    await enter(validator, 300 * TOKEN, seats=3)
+    await enter(validator, 400 * TOKEN, seats=4)
     await enter(user, 100 * TOKEN)
     await enter(worker, 100 * TOKEN)
     await carry_out(worker, calls.PublishNode(b"\5" * 32, b"\6" * 32, ("/ip4/127.0.0.1/tcp/1",)), "publish")

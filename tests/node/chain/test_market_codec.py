@@ -109,6 +109,7 @@ EVENTS: dict[type[ChainEvent], st.SearchStrategy[ChainEvent]] = {
     chain_events.TestKeysDisclosed: st.builds(chain_events.TestKeysDisclosed, job_ids, boxed),
     chain_events.ModelKeysDisclosed: st.builds(chain_events.ModelKeysDisclosed, job_ids, words, words),
     chain_events.Appealed: st.builds(chain_events.Appealed, job_ids, addresses, uint8s, weis),
+    chain_events.AppealUnheard: st.builds(chain_events.AppealUnheard, job_ids, addresses, weis),
     chain_events.Audited: st.builds(chain_events.Audited, job_ids, uint8s, weis),
     chain_events.PokeRewarded: st.builds(chain_events.PokeRewarded, job_ids, addresses, weis),
     chain_events.Claimed: st.builds(chain_events.Claimed, job_ids, words),
@@ -264,6 +265,15 @@ def test_every_error_of_the_market_has_a_sentence_that_uses_only_its_values() ->
             continue
         values = {parameter.name: examples.get(parameter.type, 3) for parameter in parameters}
         assert SENTENCES[name](values).endswith((".", "seats")), name
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [("reserve", "between a 32nd and a quarter"), ("fee", "a hundredth of a seat's stake"), ("odd", "correct odd.")],
+)
+def test_terms_that_are_not_allowed_say_what_would_be(field: str, words: str) -> None:
+    refused = refuse(market_interface(), error_bytes("BadTerms", field))
+    assert words in refused.sentence
 
 
 def test_an_error_that_nobody_knows_is_named() -> None:

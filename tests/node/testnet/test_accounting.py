@@ -97,8 +97,8 @@ async def market(tmp_path: Path) -> AsyncIterator[Market]:
 
 
 async def open_a_job(market: Market) -> None:
-    """Stake eleven seats, post a job and bid on it."""
-    await market.do("validator-1", calls.Approve(Wei(1100 * TOKEN)), calls.Deposit(Wei(1100 * TOKEN)), calls.Stake(11))
+    """Stake sixteen seats, post a job and bid on it."""
+    await market.do("validator-1", calls.Approve(Wei(1600 * TOKEN)), calls.Deposit(Wei(1600 * TOKEN)), calls.Stake(16))
     await market.rpc.ask("anvil_mine", hex(1), answer=Any)
     await market.do("user-1", calls.Approve(Wei(300 * TOKEN)), calls.Deposit(Wei(300 * TOKEN)))
     await market.do("user-1", calls.Post(terms(), b"specification"))
@@ -119,12 +119,12 @@ async def test_every_token_is_found_wherever_it_goes(market: Market) -> None:
     await open_a_job(market)
     after = await balances(market.reader, market.accounts)
     check_conserved(before, after)
-    assert after.accounts["validator-1"] == Holdings(900 * TOKEN, 0, 1100 * TOKEN)
+    assert after.accounts["validator-1"] == Holdings(400 * TOKEN, 0, 1600 * TOKEN)
     # reserve 100, five fees of 2, and half of the reserve as the user's bond; then the bid's bond
     assert after.accounts["user-1"] == Holdings(1700 * TOKEN, 140 * TOKEN, 0)
     assert after.accounts["worker-1"] == Holdings(1940 * TOKEN, 10 * TOKEN, 0)
     assert after.jobs_wei == 210 * TOKEN
-    assert after.market_wei == (1100 + 140 + 10 + 210) * TOKEN
+    assert after.market_wei == (1600 + 140 + 10 + 210) * TOKEN
     plain = after.to_plain()
     assert list(plain) == ["user-1", "worker-1", "validator-1", "deployer", "contract", "audits", "burned"]
     assert sum(map(int, plain.values())) == SUPPLY
@@ -134,7 +134,7 @@ async def test_every_token_is_found_wherever_it_goes(market: Market) -> None:
 async def test_an_account_that_is_left_out_is_missed(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("morphware.node.testnet.accounting.PAUSE_S", 0.01)
     await open_a_job(market)
-    for left_out, sentence in (("deployer", "all balances add up to"), ("validator-1", "The market holds 1460 tokens")):
+    for left_out, sentence in (("deployer", "all balances add up to"), ("validator-1", "The market holds 1960 tokens")):
         others = {name: account for name, account in market.accounts.items() if name != left_out}
         with pytest.raises(NotConserved, match=sentence):
             await balances(market.reader, others)

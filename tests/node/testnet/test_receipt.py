@@ -155,6 +155,15 @@ def test_a_job_that_nobody_wanted_has_a_receipt_too() -> None:
     assert "NO_BIDS" in drawn(build_receipt(closed, names=NAMES, display=display))
 
 
+def test_an_appeal_that_was_not_heard_is_told_with_its_bond() -> None:
+    display = followed()
+    job = described(display) | {"unheard": [{"appellant": None, "bond_wei": str(6 * TOKEN)}]}
+    receipt = build_receipt(job, names=NAMES, display=display)
+    text = " ".join(drawn(receipt).split())
+    assert "a random audit: no committee could be drawn for it, and its bond of 6 MWT went back" in text
+    assert "Unheard" not in drawn(build_receipt(described(display), names=NAMES, display=display))
+
+
 def test_codes_and_missing_reports_are_words() -> None:
     display = followed()
     job = described(display)
