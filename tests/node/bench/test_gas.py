@@ -12,7 +12,7 @@ from morphware.node.errors import ExitStatus
 
 BIDS = ["2", "5"]
 DEAREST_JOB = 1_303_000
-"""1,299,000 gas by seats that have served before; a seat drawn in vain costs 900 more."""
+"""1,296,300 gas by seats that have served before; a seat drawn in vain costs 900 more."""
 
 
 @pytest.mark.adapter
