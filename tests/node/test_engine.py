@@ -499,7 +499,7 @@ async def test_a_worker_moves_only_the_tokens_that_its_bids_need(tmp_path: Path,
     Node(world, "user", "user").enrol()
     Node(world, "worker0", "worker").enrol(free_wei=0, wallet_wei=10_000)
     for index in range(5):
-        Node(world, f"validator{index}", "validator").enrol(seats=3)
+        Node(world, f"validator{index}", "validator").enrol(seats=4)
     await run_to_end(world)
     deposits = [sent.call.amount_wei for sent in world.sent if isinstance(sent.call, Deposit)]
     assert deposits == [4 * 50]  # the bid and at most three decoys, each with a bond of half the reserve
