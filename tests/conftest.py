@@ -16,6 +16,18 @@ with recursion_limit_kept():
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes, a file is one process's, for its fixtures' sake, and only one runs whole networks.
+
+    Those come first: they are the longest, and mostly wait.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    for item in items:
+        name = "networks" if item.get_closest_marker("e2e") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """What a test configures ends with it: else a command run in this process leaves logs bound to a closed stream."""
