@@ -81,9 +81,10 @@ class Requests:
         check_price(wish.reserve_wei, wish.fee_wei, wish.seats, stake_wei)
         needed_seats = 3 * wish.seats + 1  # the market wants a first appeal's committee to be there beside it
         if (free := await self.chain.free_seats()) < needed_seats:
+            busy = await self.chain.busy_seats()
             raise BadInput(
-                f"{wish.seats} validators are wanted, for which {needed_seats} seats have to be free, and {free} are: "
-                "ask for fewer, or wait."
+                f"{wish.seats} validators are wanted, for which {needed_seats} seats have to be free, and {free} are, "
+                f"while {busy} sit in jobs: ask for fewer, or wait."
             )
         async with self._one_by_one:  # two submissions must not count the same tokens
             needed = Wei(staged.submission.escrow_wei + self.engine.promised_wei())

@@ -66,7 +66,9 @@ async def _a_job_whose_model_misses_the_threshold_is_rejected(market: Market, da
 
 async def _a_reserve_below_every_cost_finds_no_bids(market: Market, data: Path) -> None:
     before = await market.tokens()
-    job = await market.until_over(await market.submit(clouds_wish(data, reserve_wei=Wei(TOKEN // 100))))
+    least = Wei(25 * TOKEN // 4)  # that a committee of one is worth; ten minutes cost every worker ten tokens at least
+    wish = clouds_wish(data, reserve_wei=least, seats=1, estimated_s=600, training_s=600)
+    job = await market.until_over(await market.submit(wish))
     assert job["outcome"] == "NO_BIDS"
     assert await market.tokens() == before, "everything went back"
 
@@ -87,6 +89,8 @@ async def _bad_input_is_answered_with_a_sentence(market: Market, folder: Path) -
         "needs 16500 tokens": {"reserve_wei": Wei(11_000 * TOKEN), "fee_wei": Wei(0)},
         "get more tokens": {"reserve_wei": Wei(SEAT_STAKE_WEI), "fee_wei": Wei(2_000 * TOKEN)},
         "odd number": {"seats": 4},
+        "at least 18.75 tokens": {"reserve_wei": Wei(TOKEN // 100)},
+        "at least 1 tokens": {"fee_wei": Wei(TOKEN - 1)},
     }
     for sentence, change in wrong.items():
         wish = type(good)(**({name: getattr(good, name) for name in good.__slots__} | change))

@@ -18,7 +18,6 @@ from morphware.protocol.effects import Effect, Evaluate, FetchBundle, Train
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import JobId
 from tests.node.world import BLOCK_S, Killed, Node, World, market_of, no_threads
-from tests.protocol.market_world import Crowd
 
 __all__ = ["no_threads"]
 pytestmark = pytest.mark.usefixtures("no_threads")
@@ -162,32 +161,6 @@ async def test_nodes_that_all_die_after_every_block_end_the_job_the_same(
         nursery.cancel_scope.cancel()
     assert world.nodes["user"].starts > 20
     assert_paid(world, job_id)
-
-
-async def test_a_job_whose_first_committee_waits_for_seats_is_poked_on_through_crashes_and_paid(
-    tmp_path: Path, autojump_clock: MockClock
-) -> None:
-    world = market_of(tmp_path, validators=5)
-    crowd = Crowd(world.market, world.now, world.number, jobs=3, seats=5)  # of five validators with four seats each
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(world.tick)
-        for node in world.nodes.values():
-            await node.start(nursery)
-        user = world.nodes["user"]
-        job_id = await user.submit()
-        await world.until(lambda: world.state(job_id) is State.TRAINING)
-        crowd.come()
-        await world.until(lambda: world.state(job_id) is State.DRAWING)
-        for failed in range(1, 4):
-            await world.until(lambda failed=failed: world.market.jobs[job_id].waits == failed)  # type: ignore[misc]
-            await user.kill()
-            await user.start(nursery)
-        crowd.leave()
-        await world.until(lambda: all_ended(world))
-        nursery.cancel_scope.cancel()
-    assert_paid(world, job_id)
-    pokes = {sent.effect_id for sent in world.sent if isinstance(sent.call, Poke) and "DRAWING" in sent.effect_id}
-    assert len({effect_id.split("DRAWING")[1] for effect_id in pokes}) == 4, "one for each time it waited"
 
 
 # --- catching up ----------------------------------------------------------------------------------------------------

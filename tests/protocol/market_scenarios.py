@@ -12,7 +12,6 @@ from tests.protocol.market_world import (
     BAD,
     CHUNKS,
     GOOD,
-    SCARCE_SEATS,
     STRANGER,
     TEST_CHUNKS,
     TIMING,
@@ -21,18 +20,14 @@ from tests.protocol.market_world import (
     WORKERS,
     World,
     await_chance,
-    bid_for,
     code_key,
     disclosure,
     exam_keys,
-    occupy,
     opening_of,
-    post_fillers,
     report_of,
-    scarce,
-    scarce_later,
     secret,
 )
+from tests.protocol.scarcity_scenarios import WITH_SCARCE_SEATS
 
 
 def all_appeals(world: World) -> None:
@@ -340,139 +335,6 @@ def an_audit_in_a_long_settlement(world: World) -> None:
     world.close(job_id)
 
 
-def a_late_first_committee(world: World) -> None:
-    """The first committee is drawn out of DRAWING, once another job has let go of its own; its appeal waits, too."""
-    job_id, fillers = scarce(world)
-    for _ in range(2):
-        world.poke(job_id)
-    world.ask(USER, calls.PostTestKeys(job_id, ()))
-    world.close(fillers[0])
-    world.poke(job_id)
-    assert world.job(job_id).state is State.KEYING
-    world.do(USER, calls.ComplainX(job_id))
-    world.do(WORKERS[0], world.disclose_x(job_id))
-    world.advance(job_id, State.VCOMMIT)
-    world.ask(USER, calls.PostTestKeys(job_id, world.boxes(job_id)))
-    world.advance(job_id, State.TALLIED)
-    world.do(STRANGER, calls.Appeal(job_id))
-    world.poke(job_id)
-    world.report(job_id, (GOOD,) * 11)
-    world.advance(job_id, State.CLOSED)
-
-
-def a_first_committee_is_given_up(world: World) -> None:
-    """After the last wait, both parties burn; and so they do out of SEED where nobody else holds a seat."""
-    job_id, fillers = scarce(world)
-    world.close(job_id)
-    assert world.job(job_id).outcome is Outcome.MUTUAL_ABORT
-    for each in fillers:
-        world.close(each)
-    seated = {seat.owner for seat in world.market.registry.seats.values()}
-    for number, seat in list(world.market.registry.seats.items()):
-        world.do(seat.owner, calls.RequestUnstake(number))
-    assert seated
-    world.do(USER, calls.Stake(16))
-    world.wait(1)
-    alone = world.post("alone")
-    world.advance(alone, State.SEED)
-    world.wait(1, blocks=3)
-    world.do(USER, world.seed(alone))
-    assert world.job(alone).outcome is Outcome.MUTUAL_ABORT
-
-
-def seats_of_one_owner(world: World) -> None:
-    """A draw of 1,024 attempts finds one owner only: it waits for others, and is given up once nobody else sits."""
-    world.found(VALIDATORS[:11])
-    world.do(STRANGER, calls.Stake(60))
-    world.wait(1)
-    fillers = post_fillers(world)
-    job_id = world.post()
-    world.advance(job_id, State.SEED)
-    occupy(world, fillers[:1])
-    world.do(USER, world.seed(job_id))
-    world.poke(job_id)
-    assert world.job(job_id).state is State.DRAWING
-    for number, seat in list(world.market.registry.seats.items()):
-        if seat.owner != STRANGER:
-            world.do(seat.owner, calls.RequestUnstake(number))
-    world.close(fillers[0])
-    world.close(fillers[1])
-    world.poke(job_id)
-    assert world.job(job_id).outcome is Outcome.MUTUAL_ABORT
-
-
-def unheard_appeals(world: World) -> None:
-    """An appeal that waits in vain is undone, and so is the next; the end user's own look is heard in the end."""
-    job_id, fillers = scarce_later(world)
-    job = world.job(job_id)
-    world.do(STRANGER, calls.Appeal(job_id))
-    while job.state is State.DRAWING:
-        world.poke(job_id)
-    world.do(STRANGER, world.claim(job_id))
-    world.do(USER, calls.InspectAppeal(job_id))
-    for _ in range(3):
-        world.poke(job_id)
-    world.close(fillers[1])
-    world.poke(job_id)
-    world.report(job_id, (BAD,) * 11)
-    world.do(WORKERS[0], calls.Appeal(job_id))
-    world.poke(job_id)
-    world.close(fillers[0])
-    world.poke(job_id)
-    world.report(job_id, (GOOD,) * 20 + (None,) * 3)
-    world.close(job_id)
-
-
-def an_unheard_last_look(world: World) -> None:
-    """Where y is public, an appeal that is not heard ends the job; a committee that was silent is not drawn anew."""
-    job_id, _ = scarce_later(world)
-    world.advance(job_id, State.INSPECT)
-    world.do(USER, calls.InspectAppeal(job_id))
-    world.close(job_id)
-    assert world.job(job_id).outcome is Outcome.PAID
-
-
-def a_silent_appeal_is_not_drawn_anew(world: World) -> None:
-    """Its committee was drawn, so its bond stays; for a second one there are no seats."""
-    world.found(VALIDATORS[:SCARCE_SEATS])
-    fillers = post_fillers(world)
-    job_id = world.post(bidding_s=4)
-    world.advance(job_id, State.TALLIED)
-    world.do(STRANGER, calls.Appeal(job_id))
-    world.poke(job_id)
-    occupy(world, fillers)
-    world.report(job_id, (GOOD,) * 5 + (None,) * 6)
-    while world.job(job_id).state is State.DRAWING:
-        world.poke(job_id)
-    assert len(world.job(job_id).appellants) == 1
-    world.close(job_id)
-
-
-def unheard_audits(world: World) -> None:
-    """An audit that waits in vain gives the pool its bond back, after a PASS and after a FAIL."""
-    world.found(VALIDATORS[:SCARCE_SEATS])
-    world.do(STRANGER, calls.FundAudits(Wei(12 * world.scale)))
-    fillers = post_fillers(world)
-    jobs = [world.post(name, bidding_s=4) for name in ("passes", "fails")]
-    bid_for(world, jobs)
-    for job_id, metric in zip(jobs, (GOOD, BAD), strict=True):
-        world.advance(job_id, State.VCOMMIT)
-        world.report(job_id, (metric,) * 5)
-    occupy(world, fillers)
-    for job_id in jobs:
-        await_chance(world, job_id)
-        world.poke(job_id)
-        assert world.job(job_id).is_audited
-    for job_id in reversed(jobs):
-        while world.job(job_id).state is State.DRAWING:
-            world.poke(job_id)
-        assert not world.job(job_id).is_audited
-    world.advance(jobs[0], State.INSPECT)
-    world.do(USER, calls.InspectAppeal(jobs[0]))
-    for each in (*fillers, *jobs):
-        world.close(each)
-
-
 def refusals(world: World) -> None:
     """What is refused on the way of an otherwise honest job, and leaves no trace in it."""
     world.found(VALIDATORS[:17])
@@ -528,12 +390,6 @@ SCENARIOS: Final[tuple[Callable[[World], None], ...]] = (
     split,
     random_audits,
     an_audit_in_a_long_settlement,
-    a_late_first_committee,
-    a_first_committee_is_given_up,
-    seats_of_one_owner,
-    unheard_appeals,
-    an_unheard_last_look,
-    a_silent_appeal_is_not_drawn_anew,
-    unheard_audits,
+    *WITH_SCARCE_SEATS,
     refusals,
 )

@@ -14,10 +14,9 @@ from morphware.protocol.job import RULES, Job
 from morphware.protocol.market import RESERVE_LEAST_SHARE, WINDOW_MOST_S
 from morphware.protocol.states import State
 from morphware.protocol.units import BAD_MODEL, NO_MODEL, NO_TEST, Address, JobId, Wei
+from tests.protocol.market_crowds import FILLER, SCARCE_SEATS, occupy, post_fillers
 from tests.protocol.market_world import (
     CHUNKS,
-    FILLER,
-    SCARCE_SEATS,
     SEAT_STAKE_WEI,
     STRANGER,
     TEST_CHUNKS,
@@ -27,8 +26,6 @@ from tests.protocol.market_world import (
     World,
     disclosure,
     exam_keys,
-    occupy,
-    post_fillers,
     secret,
     terms_of,
     train_keys,

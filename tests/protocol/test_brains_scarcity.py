@@ -9,7 +9,7 @@ from morphware.protocol import calls
 from morphware.protocol import chain_events as ce
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.turn import Parameters
-from tests.protocol.market_world import Crowd
+from tests.protocol.market_crowds import Crowd
 from tests.protocol.marketplace import Marketplace
 from tests.protocol.marketplace_nodes import SEAT_STAKE_WEI, TIMING, Faults
 from tests.protocol.test_brains_appeals import BAD, GOOD, MANY, gains_of, names_in

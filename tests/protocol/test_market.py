@@ -21,19 +21,16 @@ from morphware.protocol.chain_events import (
 from morphware.protocol.commitments import bid_commitment
 from morphware.protocol.digest import digest
 from morphware.protocol.job import TABLE, Party, Row
-from morphware.protocol.market import WINDOW_MOST_S, Market
+from morphware.protocol.market import WINDOW_MOST_S
 from morphware.protocol.states import Outcome, State, Verdict
-from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from tests.protocol.market_world import (
-    DOMAIN,
     STRANGER,
     TIMING,
     USER,
     VALIDATORS,
     WORKERS,
     World,
-    blockhash,
     opening_of,
     secret,
     started,
@@ -144,13 +141,6 @@ def test_the_largest_reserve_that_the_stakes_back_and_the_smallest_are_accepted(
     assert isinstance(world.ask(USER, calls.Post(terms_of(seats=seats, reserve_wei=reserve), b"")), list)
 
 
-@pytest.mark.parametrize(("fee", "is_accepted"), [(6_999, False), (7_000, True)])
-def test_the_smallest_fee_is_a_hundredth_of_a_seat(fee: int, is_accepted: bool) -> None:
-    world = World(Market(DOMAIN, Parameters(TIMING, Wei(700_000)), blockhash)).found()
-    posted = world.ask(USER, calls.Post(terms_of(reserve_wei=1_000_000, fee_wei=fee), b""))
-    assert (posted if isinstance(posted, list) else [posted]).count(refusals.BadTerms("fee")) == (not is_accepted)
-
-
 def test_post_needs_seats_for_a_committee_and_for_its_first_appeal() -> None:
     world = World().found(VALIDATORS[:15])
     assert world.ask(USER, calls.Post(terms_of(), b"")) == refusals.NotEnoughSeats(15, 16)
@@ -173,23 +163,6 @@ def test_post_needs_a_64th_of_all_seat_numbers_to_be_free() -> None:
     world.do(VALIDATORS[2], calls.Stake(1))
     assert world.market.registry.next_seat == 291
     world.post(seats=1, reserve_wei=35)
-
-
-def test_whoever_stakes_and_leaves_does_not_close_the_market_for_others() -> None:
-    """The count of numbers never shrinks: seven seats for an honest one, staked and taken back, once stopped all."""
-    world = World().found(VALIDATORS[:16])
-    registry = world.market.registry
-    world.do(STRANGER, calls.Stake(7 * 16 + 1))
-    mine = [number for number, seat in registry.seats.items() if seat.owner == STRANGER]
-    for number in mine:
-        world.do(STRANGER, calls.RequestUnstake(number))
-    world.wait(TIMING.unbonding_s)
-    for number in mine:
-        world.do(STRANGER, calls.Unstake(number))
-    assert (world.worth(STRANGER), registry.free_seats, registry.next_seat) == (10_000, 16, 129)
-    job_id = world.post()
-    world.advance(job_id, State.CLOSED)
-    assert world.job(job_id).outcome is Outcome.PAID
 
 
 def test_post_escrows_reserve_fees_and_bond_and_needs_them_free() -> None:

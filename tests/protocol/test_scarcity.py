@@ -7,13 +7,15 @@ from morphware.protocol.chain_events import Appealed, AppealUnheard, Audited, Co
 from morphware.protocol.commitments import next_seed_of
 from morphware.protocol.drawing import MOST_WAITS
 from morphware.protocol.job import NOBODY
+from morphware.protocol.market import Market
 from morphware.protocol.states import Outcome, State, Verdict
+from morphware.protocol.turn import Parameters
 from morphware.protocol.units import JobId, Timestamp, Wei
-from tests.protocol.market_scenarios import seats_of_one_owner
+from tests.protocol.market_crowds import SCARCE_SEATS, scarce, scarce_later
 from tests.protocol.market_world import (
     BAD,
+    DOMAIN,
     GOOD,
-    SCARCE_SEATS,
     STRANGER,
     TIMING,
     USER,
@@ -23,12 +25,11 @@ from tests.protocol.market_world import (
     await_chance,
     blockhash,
     only,
-    scarce,
-    scarce_later,
     started,
     states,
     terms_of,
 )
+from tests.protocol.scarcity_scenarios import seats_of_one_owner
 
 
 def waiting() -> tuple[World, JobId, list[JobId]]:
@@ -82,6 +83,30 @@ def test_whoever_has_a_committee_drawn_and_abandons_it_burns_a_quarter_of_a_dear
     closed = only(JobClosed, world.poke(job_id))
     assert (closed.outcome, closed.burned_wei) == (Outcome.MUTUAL_ABORT, 4)
     assert closed.burned_wei * 128 > 70 * 6
+
+
+@pytest.mark.parametrize(("fee", "is_accepted"), [(6_999, False), (7_000, True)])
+def test_the_smallest_fee_is_a_hundredth_of_a_seat(fee: int, is_accepted: bool) -> None:
+    world = World(Market(DOMAIN, Parameters(TIMING, Wei(700_000)), blockhash)).found()
+    posted = world.ask(USER, calls.Post(terms_of(reserve_wei=1_000_000, fee_wei=fee), b""))
+    assert (posted if isinstance(posted, list) else [posted]).count(refusals.BadTerms("fee")) == (not is_accepted)
+
+
+def test_whoever_stakes_and_leaves_does_not_close_the_market_for_others() -> None:
+    """The count of numbers never shrinks: seven seats for an honest one, staked and taken back, once stopped all."""
+    world = World().found(VALIDATORS[:16])
+    registry = world.market.registry
+    world.do(STRANGER, calls.Stake(7 * 16 + 1))
+    mine = [number for number, seat in registry.seats.items() if seat.owner == STRANGER]
+    for number in mine:
+        world.do(STRANGER, calls.RequestUnstake(number))
+    world.wait(TIMING.unbonding_s)
+    for number in mine:
+        world.do(STRANGER, calls.Unstake(number))
+    assert (world.worth(STRANGER), registry.free_seats, registry.next_seat) == (10_000, 16, 129)
+    job_id = world.post()
+    world.advance(job_id, State.CLOSED)
+    assert world.job(job_id).outcome is Outcome.PAID
 
 
 # --- the first committee -----------------------------------------------------------------------------------------
