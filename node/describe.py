@@ -90,7 +90,11 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
             for each in view.appeals
         ],
         "unheard": [
-            {"appellant": address_text(each.appellant) if any(each.appellant) else None, "bond_wei": str(each.bond_wei)}
+            {
+                "appellant": address_text(each.appellant) if any(each.appellant) else None,
+                "bond_wei": str(each.bond_wei),
+                "kept_wei": str(each.kept_wei),
+            }
             for each in view.unheard
         ],
         "audit": {"seats": view.audit.seats, "bond_wei": str(view.audit.bond_wei)} if view.audit else None,
