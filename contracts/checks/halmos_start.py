@@ -39,7 +39,7 @@ def divide(query: Any) -> Any:
 
 def _facts(quotient: Any, dividend: Any, divisor: Any) -> list[Any]:
     """What is true of a quotient, and enough to know it: of a product by its factor, which is how Solidity looks for an
-    overflow, and by a number. (By anything else it stays any function, which proves less, but nothing wrong.)"""
+    overflow, and by a number; by anything else, in bits."""
     facts = []
     for number, factor in _products(dividend):
         other = None
@@ -57,6 +57,8 @@ def _facts(quotient: Any, dividend: Any, divisor: Any) -> list[Any]:
         facts.append(z3.ULE(quotient, MOST // number))
         facts.append(z3.ULE(divisor * quotient, dividend))
         facts.append(z3.ULT(dividend - divisor * quotient, divisor))
+    else:
+        facts.append(quotient == z3.If(divisor == 0, divisor, z3.UDiv(dividend, divisor)))
     return facts
 
 
