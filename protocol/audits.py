@@ -36,7 +36,7 @@ def end_appeals(turn: Turn) -> Result:
 
 
 def _is_due(turn: Turn) -> bool:
-    """Chance says so, the finding is about a metric, nobody has doubted it yet, and means and validators are at hand."""
+    """Chance says so, the finding is about a metric, nobody has doubted it yet, means and validators are at hand."""
     job, one_in = turn.job, turn.timing.audit_one_in
     if one_in == 0 or audit_word(turn.past_blockhash(job.audit_block), job.job_id) % one_in:
         return False

@@ -5,8 +5,8 @@ decided that it should be drawn: else an attacker would attack only where it kne
 
 A committee is whole, or there is none.  A draw may have bad luck, and seats that sit in other jobs will be free again:
 so one that yields none is made again by another block, each time after four times the time of the one before, for
-``MOST_WAITS`` times.  In the end the verdict stands, and an appeal that was never heard has its bond back, less a fee for
-each seat that sat in the job meanwhile: else whoever appeals everything while seats are scarce keeps them so, for
+``MOST_WAITS`` times.  In the end the verdict stands, and an appeal that was never heard has its bond back, less a fee
+for each seat that sat in the job meanwhile: else whoever appeals everything while seats are scarce keeps them so, for
 nothing.  Without a first committee there is no verdict: both parties burn what they do when nobody can tell whose fault
 it is, or whoever keeps other people's seats busy would have a free way out.
 """
