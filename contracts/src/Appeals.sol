@@ -43,10 +43,9 @@ abstract contract Appeals is Settlement {
     ///      it takes its place.
     function _endAppeals(bytes32 jobId, Record storage record) internal {
         Verdict verdict = record.verdict;
-        uint256 free = _freeSeats;
         if (
-            _isChosen(jobId, record.count) && record.appeals == 0 && free >= AUDIT_SEATS
-                && free >= _busyElsewhere(jobId, record)
+            _isChosen(jobId, record.count) && record.appeals == 0 && _freeSeats >= AUDIT_SEATS
+                && _freeSeats >= _busyElsewhere(jobId, record)
         ) {
             uint256 bond = AUDIT_SEATS * record.fee;
             if (bond != 0 && bond <= _auditPool && (verdict == Verdict.PASS || verdict == Verdict.FAIL)) {
