@@ -73,9 +73,24 @@ abstract contract Ghosts is Calls {
             _audited[jobId] = true;
             ++feats[AUDITED];
         } else if (pool > _auditPool) {
-            _must(job.state == State.CLOSED, "only what is closed feeds the audit pool");
+            _must(
+                job.state == State.CLOSED || (job.state == State.CLAIMABLE && _isUnheard(job, pool - _auditPool)),
+                "only what is closed, and what nobody heard, feeds the audit pool"
+            );
         }
         _auditPool = pool;
+    }
+
+    /// @dev Of an appeal whose committee was never drawn a fee for each seat that sat meanwhile, at most the bond; of an
+    ///      audit all.
+    function _isUnheard(Job memory job, uint256 gain) private view returns (bool) {
+        uint256 sat;
+        for (uint8 r = 0; r <= job.round; ++r) {
+            sat += market.committee(jobId, r).length;
+        }
+        if (sat > job.nextSeats) sat = job.nextSeats;
+        bool isAudit = _audited[jobId] && job.nextSeats == 3 && market.appeals(jobId).length == 0;
+        return gain == sat * job.fee || (isAudit && gain == 3 * job.fee);
     }
 
     /// @dev I8, I12: the naive rule over all opened bids. I11: the bonds of the others are gone.
