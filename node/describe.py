@@ -40,8 +40,8 @@ REASONS: dict[Outcome, str] = {
     Outcome.INCONCLUSIVE: "no committee came to a verdict; the reserve went back",
 }
 SCARCE: str = (
-    "no whole committee could be drawn, since too many validators sit in other jobs: it is drawn again later, after "
-    "twice the time each time"
+    "no whole committee could be drawn, by bad luck or since too many validators sit in other jobs: it is drawn again "
+    "later, after four times the time each time"
 )
 UNTESTED: str = "the model could not be tested, which was the end user's part; the winner is paid"
 AUDITED: str = "a random audit: three validators are drawn, who test the model again"
@@ -90,7 +90,11 @@ def describe(view: JobView, *, account: Address, problem: str, model: Path | Non
             for each in view.appeals
         ],
         "unheard": [
-            {"appellant": address_text(each.appellant) if any(each.appellant) else None, "bond_wei": str(each.bond_wei)}
+            {
+                "appellant": address_text(each.appellant) if any(each.appellant) else None,
+                "bond_wei": str(each.bond_wei),
+                "kept_wei": str(each.kept_wei),
+            }
             for each in view.unheard
         ],
         "audit": {"seats": view.audit.seats, "bond_wei": str(view.audit.bond_wei)} if view.audit else None,

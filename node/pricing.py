@@ -1,4 +1,4 @@
-"""What a job may cost in a market, by what a validator's seat holds there: said before anything is posted."""
+"""What a market asks of a job, by what its validators' seats hold and do: said before anything is posted."""
 
 from morphware.node.amounts import format_tokens
 from morphware.node.errors import BadInput
@@ -46,4 +46,23 @@ def check_price(reserve_wei: Wei, fee_wei: Wei | None, seats: int, stake_wei: We
         raise BadInput(
             f"A validator with a stake of {stake} tokens gets a fee of at least "
             f"{format_tokens(least_fee_wei(stake_wei))} tokens: raise the fee, or leave it to the node."
+        )
+
+
+def check_seats(seats: int, *, free: int, busy: int) -> None:
+    """Make sure that the market lets in a job that wants so many seats, while so many are free and busy.
+
+    Raises:
+        BadInput: with what it waits for.
+    """
+    needed = 3 * seats + 1  # the market wants a first appeal's committee to be there beside the job's own
+    if free < needed:
+        raise BadInput(
+            f"{seats} validators are wanted, for which {needed} seats have to be free, and {free} are, while {busy} "
+            "sit in jobs: ask for fewer, or wait."
+        )
+    if free < busy:
+        raise BadInput(
+            f"{busy} seats of validators sit in jobs, and only {free} are free: the market lets in no job, however few "
+            "it asks for, until no more of them sit than are free. Wait for other jobs to end."
         )

@@ -16,7 +16,7 @@ from morphware.node.engine import Engine
 from morphware.node.errors import BadInput
 from morphware.node.gossip.service import Libp2pGossip
 from morphware.node.machines import USER
-from morphware.node.pricing import check_price, least_fee_wei
+from morphware.node.pricing import check_price, check_seats, least_fee_wei
 from morphware.node.staging import stage
 from morphware.node.wishes import JobWish
 from morphware.protocol.states import Outcome
@@ -79,13 +79,7 @@ class Requests:
         timing, stake_wei = self.parameters.timing, self.parameters.seat_stake_wei
         staged = await trio.to_thread.run_sync(lambda: stage(wish, timing, least_fee_wei(stake_wei)))
         check_price(wish.reserve_wei, wish.fee_wei, wish.seats, stake_wei)
-        needed_seats = 3 * wish.seats + 1  # the market wants a first appeal's committee to be there beside it
-        if (free := await self.chain.free_seats()) < needed_seats:
-            busy = await self.chain.busy_seats()
-            raise BadInput(
-                f"{wish.seats} validators are wanted, for which {needed_seats} seats have to be free, and {free} are, "
-                f"while {busy} sit in jobs: ask for fewer, or wait."
-            )
+        check_seats(wish.seats, free=await self.chain.free_seats(), busy=await self.chain.busy_seats())
         async with self._one_by_one:  # two submissions must not count the same tokens
             needed = Wei(staged.submission.escrow_wei + self.engine.promised_wei())
             await self.engine.treasury.ensure_free(needed, "Posting this job (and those that wait to be posted)")

@@ -18,7 +18,7 @@ from typing import Final
 
 from morphware.protocol.chain_events import Audited, JobEvent
 from morphware.protocol.commitments import audit_word
-from morphware.protocol.drawing import want_committee
+from morphware.protocol.drawing import busy_elsewhere, want_committee
 from morphware.protocol.job import NOBODY, Appellant
 from morphware.protocol.ledger import AuditPool, Escrow, Move, Part
 from morphware.protocol.resolution import resolve
@@ -36,7 +36,7 @@ def end_appeals(turn: Turn) -> Result:
 
 
 def _is_due(turn: Turn) -> bool:
-    """Chance says so, the finding is about a metric, nobody has doubted it yet, and there are means and validators."""
+    """Chance says so, the finding is about a metric, nobody has doubted it yet, means and validators are at hand."""
     job, one_in = turn.job, turn.timing.audit_one_in
     if one_in == 0 or audit_word(turn.past_blockhash(job.audit_block), job.job_id) % one_in:
         return False
@@ -44,7 +44,7 @@ def _is_due(turn: Turn) -> bool:
         not job.appellants
         and job.verdict in (Verdict.PASS, Verdict.FAIL)
         and turn.ledger.audit_pool() >= _bond(turn)
-        and turn.registry.free_seats >= AUDIT_SEATS
+        and turn.registry.free_seats >= max(AUDIT_SEATS, busy_elsewhere(turn))
     )
 
 

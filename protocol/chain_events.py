@@ -218,14 +218,15 @@ class Appealed:
 
 @dataclass(frozen=True, slots=True)
 class AppealUnheard:
-    """No committee could be drawn for the last appeal, which is undone: its bond went back.
+    """No committee could be drawn for the last appeal, which is undone: of its bond the audit pool has kept a part.
 
-    The market's own doubt has no appellant: the zero address stands for a random audit, whose bond the audit pool got.
+    The market's own doubt has no appellant: the zero address stands for a random audit, whose whole bond the pool got.
     """
 
     job_id: JobId
     appellant: Address
     bond_wei: Wei
+    kept_wei: Wei
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 Every committee is drawn after what it judges can no longer change, and by a block that was not there when somebody
 decided that it should be drawn: else an attacker would attack only where it knew that it owned all the rounds.
 
-A committee is whole, or there is none.  While seats sit in other jobs they will be free again, so a draw that yields
-none is made again by another block, each time after twice the time of the one before, for ``MOST_WAITS`` times.  In the
-end the verdict stands, and an appeal that was never heard has its bond back.  Without a first committee there is no
-verdict: both parties burn what they do when nobody can tell whose fault it is, or whoever keeps other people's seats
-busy would have a free way out.
+A committee is whole, or there is none.  A draw may have bad luck, and seats that sit in other jobs will be free again:
+so one that yields none is made again by another block, each time after four times the time of the one before, for
+``MOST_WAITS`` times.  In the end the verdict stands, and an appeal that was never heard has its bond back, less a fee
+for each seat that sat in the job meanwhile: else whoever appeals everything while seats are scarce keeps them so, for
+nothing.  Without a first committee there is no verdict: both parties burn what they do when nobody can tell whose fault
+it is, or whoever keeps other people's seats busy would have a free way out.
 """
 
 from collections.abc import Sequence
@@ -25,8 +26,11 @@ from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.turn import Result, Turn
 from morphware.protocol.units import Wei
 
-MOST_WAITS: Final = 10
-"""Further draws after one that failed: with a minute for the first, the last waits for 17 hours."""
+MOST_WAITS: Final = 5
+"""Further draws after one that failed: with a minute for the first, the last waits for 17 hours.
+
+Whoever makes seats scarce as it likes can choose among them, so they are few.
+"""
 
 
 def reveal_seed(turn: Turn, call: RevealSeed) -> Result:
@@ -48,7 +52,7 @@ def reveal_seed(turn: Turn, call: RevealSeed) -> Result:
     drawn = _draw(turn, seed, job.terms.seats)
     if drawn:
         return [*drawn, turn.enter(State.KEYING, turn.timing.keying_s)]
-    if busy_elsewhere(turn):
+    if _may_find(turn, job.terms.seats):
         return [want_committee(turn, job.terms.seats)]
     return turn.close(Outcome.MUTUAL_ABORT)
 
@@ -76,7 +80,7 @@ def end_drawing(turn: Turn) -> Result:
         return [*drawn, turn.enter(State.KEYING, turn.timing.keying_s)]
     if drawn:
         return [*drawn, turn.enter(State.VCOMMIT, job.terms.testing_s)]
-    if job.waits < MOST_WAITS and busy_elsewhere(turn):
+    if job.waits < MOST_WAITS and _may_find(turn, job.next_seats):
         return [_wait(turn, job.waits + 1)]
     if is_first:
         return turn.close(Outcome.MUTUAL_ABORT)
@@ -88,23 +92,32 @@ def busy_elsewhere(turn: Turn) -> int:
     return turn.registry.busy_seats - turn.job.seats_drawn
 
 
+def _may_find(turn: Turn, wanted: int) -> bool:
+    """Another draw could find what one has not: seats are there, and it had bad luck, or other jobs let some go."""
+    return turn.registry.free_seats >= wanted or busy_elsewhere(turn) > 0
+
+
 def _wait(turn: Turn, waits: int) -> JobEvent:
-    """The draw is by another block; each further one waits twice as long for it."""
+    """The draw is by another block; each further one waits four times as long for it."""
     turn.job.waits = waits
     turn.job.draw_block = turn.block + turn.timing.seed_blocks
-    return turn.enter(State.DRAWING, turn.timing.draw_s << waits)
+    return turn.enter(State.DRAWING, turn.timing.draw_s << 2 * waits)
 
 
 def _undo_unheard_appeal(turn: Turn) -> list[JobEvent]:
-    """What was paid for and could not be had is paid back: to the appellant, or an audit's bond to the audit pool."""
+    """What was paid for and could not be had is paid back, less what the seats cost that sat and waited.
+
+    The audit pool has that, and all of an audit's bond, which came out of it.
+    """
     job = turn.job
     if not job.is_appeal_pending:
         return []
     appellant = job.appellants.pop()
     bond = Wei(appellant.seats * job.terms.fee_wei)
-    target = AuditPool() if appellant.is_audit else Free(appellant.account)
-    turn.ledger.apply([Move(Escrow(job.job_id, Part.POOL), target, bond)])
-    return [AppealUnheard(job.job_id, appellant.account, bond)]
+    kept = bond if appellant.is_audit else Wei(min(bond, job.seats_drawn * job.terms.fee_wei))
+    pool = Escrow(job.job_id, Part.POOL)
+    turn.ledger.apply([Move(pool, AuditPool(), kept), Move(pool, Free(appellant.account), bond - kept)])
+    return [AppealUnheard(job.job_id, appellant.account, bond, kept)]
 
 
 def _draw(turn: Turn, seed: bytes, wanted: int) -> list[JobEvent]:

@@ -200,7 +200,7 @@ class Market:
         if job_id in self.jobs:
             return JobExists(job_id)
         free, numbers = self.registry.free_seats, self.registry.next_seat
-        for needed in (3 * terms.seats + 1, -(-numbers // SPARSEST)):
+        for needed in (3 * terms.seats + 1, -(-numbers // SPARSEST), self.registry.busy_seats):
             if free < needed:
                 return NotEnoughSeats(free, needed)
         job = Job(job_id, caller, terms, posted_at=now, seat_span=numbers)

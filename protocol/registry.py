@@ -27,7 +27,7 @@ MOST_DRAWS: Final = 1024
 MOST_BUSY: Final = 2**16 - 1
 """Seats that may sit at the same time: the contract counts them in 16 bits."""
 
-SPARSEST: Final = 64
+SPARSEST: Final = 8
 """At least one number in so many has to be a free seat, or a draw would mostly miss."""
 
 STRIKES_MOST: Final = 3

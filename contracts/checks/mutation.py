@@ -86,26 +86,47 @@ def run(mutants: Iterable[Mutant]) -> Iterator[Result]:
         BadMutant: one does not fit the sources; nothing has been run then.
         RuntimeError: the tests fail on the sources as they are, so that they could not tell a mutant.
     """
-    sources = workbench.sources()
-    mutated = [(mutant, mutant.apply(sources)) for mutant in mutants]
-    if not mutated:
+    chosen = tuple(mutants)
+    if not chosen:
         return
-    bench = workbench.lay("mutation", FOLDERS)
-    sound = _compile_into(bench, sources, QUICK)
-    _expect_sound(bench, "|".join(sorted({mutant.tests for mutant, _ in mutated})))
-    is_all_sound = False
-    for mutant, text in mutated:
+    laboratory = Laboratory(0, chosen)
+    for mutant in chosen:
+        yield laboratory.run(mutant)
+
+
+class Laboratory:
+    """A folder in which one mutant after the other is tried; several may be at work side by side, by their numbers."""
+
+    def __init__(self, number: int, mutants: Iterable[Mutant]) -> None:
+        """Lay it out, and see that the tests that these mutants name hold without a fault.
+
+        Raises:
+            BadMutant: one of them does not fit the sources.
+            RuntimeError: the tests fail on the sources as they are.
+        """
+        self.sources = workbench.sources()
+        mutants = tuple(mutants)
+        for mutant in mutants:
+            mutant.apply(self.sources)
+        self.bench = workbench.lay(f"mutation-{number}", FOLDERS)
+        self.sound = _compile_into(self.bench, self.sources, QUICK)
+        self.is_all_sound = False
+        _expect_sound(self.bench, "|".join(sorted({mutant.tests for mutant in mutants})))
+
+    def run(self, mutant: Mutant) -> Result:
+        """What becomes of one mutant."""
         started = time.monotonic()
-        fate, by = _try(bench, mutant, text)
+        text = mutant.apply(self.sources)
+        fate, by = _try(self.bench, mutant, text)
         if fate == "survived":
-            if not is_all_sound:
-                faulty = _artifact(bench).read_text("utf-8")
-                _artifact(bench).write_text(sound, "utf-8")
-                _expect_sound(bench, "")
-                _artifact(bench).write_text(faulty, "utf-8")
-                is_all_sound = True
-            fate, by = _try_long(bench, text)
-        yield Result(mutant.name, fate, by, round(time.monotonic() - started, 1))
+            if not self.is_all_sound:
+                faulty = _artifact(self.bench).read_text("utf-8")
+                _artifact(self.bench).write_text(self.sound, "utf-8")
+                _expect_sound(self.bench, "")
+                _artifact(self.bench).write_text(faulty, "utf-8")
+                self.is_all_sound = True
+            fate, by = _try_long(self.bench, text)
+        return Result(mutant.name, fate, by, round(time.monotonic() - started, 1))
 
 
 def _expect_sound(bench: Path, pattern: str) -> None:

@@ -1,6 +1,7 @@
 """The campaign's figures, in ``contracts/campaign.json``, and their table in ``contracts/README.md``."""
 
 import json
+from collections import Counter
 from typing import Any, Final
 
 from morphware.contracts import build
@@ -49,7 +50,10 @@ def table() -> str:
             continue
         figures = steps[name]
         text = row.format(**figures)
+        if len(figures["parts"]) < figures["of"]:
+            text += f" (not finished: {len(figures['parts'])} of {figures['of']} parts)"
         lines.append(f"| {text} | {figures['violations']} | {figures['seconds']:,.0f} | `{figures['sources'][:12]}` |")
+    lines += _unproved(steps.get("proofs"))
     lines += _survivors(steps.get("mutants"))
     if len(versions) > 1:
         lines += ["", f"The steps ran on {len(versions)} versions of the sources; the last column tells them apart."]
@@ -73,14 +77,19 @@ def write_table() -> None:
 def _survivors(figures: dict[str, Any] | None) -> list[str]:
     if figures is None:
         return []
-    details = figures["details"]
-    killers: dict[str, int] = {}
-    for each in details.values():
-        if each["fate"] == "killed":
-            killers[each["by"].split(":")[0]] = killers.get(each["by"].split(":")[0], 0) + 1
+    fates = {name: part["details"] for name, part in figures["parts"].items()}
+    killers = Counter(each["by"].split(":")[0] for each in fates.values() if each["fate"] == "killed")
     counts = ", ".join(f"{count} by {killer}" for killer, count in sorted(killers.items()))
-    alive = [f"- {name}: {each['fate']}" for name, each in details.items() if each["fate"] != "killed"]
-    return ["", f"Mutants killed: {sum(killers.values())} of {len(details)} ({counts}).", *alive]
+    alive = [f"- {name}: {each['fate']}" for name, each in fates.items() if each["fate"] != "killed"]
+    return ["", f"Mutants killed: {killers.total()} of {len(fates)} ({counts}).", *alive]
+
+
+def _unproved(figures: dict[str, Any] | None) -> list[str]:
+    if figures is None:
+        return []
+    fates = {name: part["details"]["fate"] for name, part in figures["parts"].items()}
+    left = [f"- `{name}`: {fate}" for name, fate in fates.items() if fate != "proved"]
+    return ["", f"Proved: {len(fates) - len(left)} of {len(fates)}.", *left]
 
 
 def _write(steps: dict[str, Any]) -> None:

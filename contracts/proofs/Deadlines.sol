@@ -6,19 +6,86 @@ import {Proof} from "./Proof.sol";
 /// @notice The clock rule: in every state, with any deadline and at any time, a job's actions are open iff
 ///         `now < deadline`, and `poke` iff `now >= deadline`. Never both, never neither, and a poke that is due succeeds.
 abstract contract Deadlines is Proof {
-    /// @notice Too early: refused as such, in every state. Due: it works, in every state; but the draw waits for its block.
-    function check_poke_works_iff_it_is_due(uint8 state, uint40 deadline, uint40 time, uint32 number, uint32 drawBlock)
-        external
-    {
-        vm.assume(state > uint8(State.NONE) && state < uint8(State.CLOSED));
-        vm.assume(number > 256);
-        _put(State(state), deadline, time);
-        vm.roll(number);
-        Record storage record = _records[JOB];
-        record.drawBlock = drawBlock;
+    struct Clock {
+        uint40 deadline;
+        uint40 time;
+        uint32 number; // the block's
+        uint32 drawBlock;
+    }
+
+    function check_poke_in_bidding_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.BIDDING, clock);
+    }
+
+    function check_poke_in_revealing_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.REVEALING, clock);
+    }
+
+    function check_poke_in_awarded_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.AWARDED, clock);
+    }
+
+    function check_poke_in_keyed_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.KEYED, clock);
+    }
+
+    function check_poke_in_key_dispute_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.KEY_DISPUTE, clock);
+    }
+
+    function check_poke_in_training_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.TRAINING, clock);
+    }
+
+    function check_poke_in_seed_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.SEED, clock);
+    }
+
+    function check_poke_in_keying_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.KEYING, clock);
+    }
+
+    function check_poke_in_x_dispute_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.X_DISPUTE, clock);
+    }
+
+    function check_poke_in_vcommit_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.VCOMMIT, clock);
+    }
+
+    function check_poke_in_disclose_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.DISCLOSE, clock);
+    }
+
+    function check_poke_in_vreveal_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.VREVEAL, clock);
+    }
+
+    function check_poke_in_tallied_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.TALLIED, clock);
+    }
+
+    function check_poke_in_drawing_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.DRAWING, clock);
+    }
+
+    function check_poke_in_claimable_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.CLAIMABLE, clock);
+    }
+
+    function check_poke_in_inspect_works_iff_it_is_due(Clock calldata clock) external {
+        _provePoke(State.INSPECT, clock);
+    }
+
+    /// @dev Too early: refused as such, in every state. Due: it works, in every state; but the draw waits for its block.
+    function _provePoke(State state, Clock calldata clock) private {
+        vm.assume(clock.number > 256);
+        _put(state, clock.deadline, clock.time);
+        vm.roll(clock.number);
+        _records[JOB].drawBlock = clock.drawBlock;
         (bool isDone, bytes4 refusal) = _try(abi.encodeCall(_market().poke, (JOB)));
-        if (time < deadline) assert(!isDone && refusal == TooEarly.selector);
-        else if (State(state) == State.DRAWING && number <= drawBlock) assert(refusal == SeedBlockPending.selector);
+        if (clock.time < clock.deadline) assert(!isDone && refusal == TooEarly.selector);
+        else if (state == State.DRAWING && clock.number <= clock.drawBlock) assert(refusal == SeedBlockPending.selector);
         else assert(isDone);
     }
 

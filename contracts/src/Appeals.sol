@@ -38,12 +38,15 @@ abstract contract Appeals is Settlement {
     }
 
     /// @dev TALLIED is over, and nobody has appealed. One finding in so many is tested again, if it is about a metric
-    ///      and the first of its job, if the pool can pay three fees and if there are three validators. The block that
+    ///      and the first of its job, if the pool can pay three fees and if there are three validators without waiting. The block that
     ///      decides came after the last report was opened; once it is forgotten, the newest at a multiple of 256 from
     ///      it takes its place.
     function _endAppeals(bytes32 jobId, Record storage record) internal {
         Verdict verdict = record.verdict;
-        if (_isChosen(jobId, record.count) && record.appeals == 0 && _freeSeats >= AUDIT_SEATS) {
+        if (
+            _isChosen(jobId, record.count) && record.appeals == 0 && _freeSeats >= AUDIT_SEATS
+                && _freeSeats >= _busyElsewhere(jobId, record)
+        ) {
             uint256 bond = AUDIT_SEATS * record.fee;
             if (bond != 0 && bond <= _auditPool && (verdict == Verdict.PASS || verdict == Verdict.FAIL)) {
                 _auditPool -= uint96(bond);
@@ -87,11 +90,11 @@ abstract contract Appeals is Settlement {
         _retryDraw(jobId, record, 0);
     }
 
-    /// @dev The draw, be it the first or not, is by another block; each time it waits twice as long for that.
+    /// @dev The draw, be it the first or not, is by another block; each time it waits four times as long for that.
     function _retryDraw(bytes32 jobId, Record storage record, uint256 failed) internal {
         record.drawBlock = uint48(block.number + _seedBlocks);
         record.count = uint8(failed);
-        _enter(jobId, record, State.DRAWING, uint256(_drawSeconds) << failed);
+        _enter(jobId, record, State.DRAWING, uint256(_drawSeconds) << (2 * failed));
     }
 
     /// @dev Seats that sit in other jobs.
@@ -102,18 +105,22 @@ abstract contract Appeals is Settlement {
         }
     }
 
-    /// @dev No committee could be drawn. If it was an appeal's own, that one is undone: its bond goes back.
+    /// @dev No committee could be drawn. If it was an appeal's own, that one is undone: its bond goes back, but for a fee
+    ///      of each seat that sat in the job while it waited, which the audit pool gets. Else whoever appeals everything
+    ///      while seats are scarce keeps them so, for nothing.
     function _undoAppeal(bytes32 jobId, Record storage record) internal {
         uint256 last = record.appeals;
         if (last == 0) return;
         Appeal storage appeal_ = _appeals[jobId][--last];
         if (appeal_.round != record.round) return;
         address appellant = appeal_.appellant;
-        uint96 bond = uint96(appeal_.seats * record.fee);
+        uint256 bond = appeal_.seats * record.fee;
+        uint256 kept = appellant == address(0) ? bond : (_busySeats - _busyElsewhere(jobId, record)) * record.fee;
+        if (kept > bond) kept = bond;
         record.appeals = uint8(last);
-        if (appellant == address(0)) _auditPool += bond;
-        else _credit(appellant, bond);
-        emit AppealUnheard(jobId, appellant, bond);
+        _auditPool += uint96(kept);
+        _credit(appellant, bond - kept);
+        emit AppealUnheard(jobId, appellant, uint96(bond), uint96(kept));
     }
 
     function _appeal(bytes32 jobId, Record storage record) private {

@@ -19,7 +19,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
     uint256 private constant MOST_SEATS = 11;
 
     /// @dev At least one number in so many has to be a free seat, or a draw would mostly miss.
-    uint256 private constant SPARSEST = 64;
+    uint256 private constant SPARSEST = 8;
 
     /// @dev A slashed majority of a committee (at 50% of the stake) must not be cheaper than the reserve, so that
     ///      seatStake >= 2 reserve / ((seats + 1) 50%).
@@ -285,6 +285,7 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         if (free < needed) revert NotEnoughSeats(free, needed);
         needed = (uint256(_nextSeat) + SPARSEST - 1) / SPARSEST;
         if (free < needed) revert NotEnoughSeats(free, needed);
+        if (free < _busySeats) revert NotEnoughSeats(free, _busySeats);
     }
 
     function _isWindow(uint32 duration) private pure returns (bool) {

@@ -10,8 +10,9 @@ abstract contract Committee is Appeals {
     /// @dev Attempts of one draw, at a hash and a word of storage each: bounds its gas.
     uint256 private constant MOST_DRAWS = 1024;
 
-    /// @dev Further draws after one that failed while other jobs hold seats, each after twice the time of the one before.
-    uint256 private constant MOST_WAITS = 10;
+    /// @dev Further draws after one that failed, each after four times the time of the one before. Whoever makes seats
+    ///      scarce as it likes can choose among them, so they are few.
+    uint256 private constant MOST_WAITS = 5;
 
     /// @notice Draws the seed that picks a SPLIT job's testing chunks, after the block whose hash goes in. Anybody may:
     ///         a user that waits for another hash need not be waited for.
@@ -43,7 +44,7 @@ abstract contract Committee is Appeals {
         bytes32 seed = keccak256(abi.encode(userSeed, model.workerSeed, _drawHash(record), jobId));
         if (_draw(jobId, record, 0, record.seats, seed)) {
             _enter(jobId, record, State.KEYING, _keyingSeconds);
-        } else if (_busyElsewhere(jobId, record) != 0) {
+        } else if (_mayFind(jobId, record, record.seats)) {
             record.flags |= UNSEATED;
             _awaitDraw(jobId, record, record.seats);
         } else {
@@ -52,8 +53,8 @@ abstract contract Committee is Appeals {
     }
 
     /// @dev DRAWING is over. The first committee, if it is only drawn now, gets its keys as ever; a later round starts
-    ///      with its commitments, as whoever holds keys can hand them on. While other jobs hold seats, a draw that fails
-    ///      is made again. In the end both parties are fined if there is no first committee, or who keeps seats busy
+    ///      with its commitments, as whoever holds keys can hand them on. A draw that fails where a later one may not is
+    ///      made again. In the end both parties are fined if there is no first committee, or who keeps seats busy
     ///      would have a way out; and the verdict stands if there is no later one.
     function _drawNext(bytes32 jobId, Record storage record) internal {
         bytes32 seed = _seedOf(jobId, record);
@@ -65,7 +66,7 @@ abstract contract Committee is Appeals {
             record.flags &= ~(USER_REKEYED | WORKER_REKEYED | UNSEATED);
             if (isFirst) _enter(jobId, record, State.KEYING, _keyingSeconds);
             else _enter(jobId, record, State.VCOMMIT, record.testingSeconds);
-        } else if (failed < MOST_WAITS && _busyElsewhere(jobId, record) != 0) {
+        } else if (failed < MOST_WAITS && _mayFind(jobId, record, record.nextSeats)) {
             _retryDraw(jobId, record, failed + 1);
         } else if (isFirst) {
             _closeAs(jobId, record, Outcome.MUTUAL_ABORT);
@@ -73,6 +74,12 @@ abstract contract Committee is Appeals {
             _undoAppeal(jobId, record);
             _resolve(jobId, record);
         }
+    }
+
+    /// @dev Whether another draw could find what one has not: there are seats enough, and it had bad luck, or other jobs
+    ///      will let some go.
+    function _mayFind(bytes32 jobId, Record storage record, uint256 wanted) private view returns (bool) {
+        return _freeSeats >= wanted || _busyElsewhere(jobId, record) != 0;
     }
 
     /// @dev What draws a later committee, or a split: nobody's share goes in, and the block is one after the decision.

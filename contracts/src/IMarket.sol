@@ -216,7 +216,7 @@ interface IMarketTypes {
     );
     event RoundTallied(bytes32 indexed jobId, uint8 round, Verdict verdict, int64 metric, int64 fingerprint);
     event Appealed(bytes32 indexed jobId, address indexed appellant, uint8 seats, uint96 bond);
-    event AppealUnheard(bytes32 indexed jobId, address indexed appellant, uint96 bond);
+    event AppealUnheard(bytes32 indexed jobId, address indexed appellant, uint96 bond, uint96 kept);
     event Audited(bytes32 indexed jobId, uint8 seats, uint96 bond);
     event Claimed(bytes32 indexed jobId, bytes32 y);
     event SeatSettled(bytes32 indexed jobId, address indexed validator, uint96 fee, uint96 slash);

@@ -278,10 +278,11 @@ contract AppealsTest is Base {
         vm.warp(market.job(jobId).deadline);
         vm.roll(block.number + 3);
         vm.expectEmit(true, true, false, true, address(market));
-        emit AppealUnheard(jobId, workers[0], 22);
+        emit AppealUnheard(jobId, workers[0], 22, 10);
         market.poke(jobId);
         _checkClosed(Outcome.REJECTED);
-        _checkNet(-10, -15, 15);
+        _checkNet(-10, -15 - 10, 15);
+        vm.assertEq(market.auditPool(), 10, "five seats sat and waited");
         vm.assertEq(market.appeals(jobId).length, 0);
     }
 
@@ -299,7 +300,7 @@ contract AppealsTest is Base {
         _poke();
         _checkState(State.CLAIMABLE);
         vm.assertEq(market.freeSeats(), 10, "none of them was taken");
-        vm.assertEq(_net(stranger), 0, "nobody heard the appeal");
+        vm.assertEq(_net(stranger), -10, "nobody heard the appeal, and five seats waited");
     }
 
     /// @dev The bond paid for a committee, though it did not report.

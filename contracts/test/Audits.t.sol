@@ -62,6 +62,30 @@ contract AuditsTest is Base {
         vm.assertEq(_size(), 3);
     }
 
+    /// @dev It would keep its job's seats for as long as it waited.
+    function test_NoAuditWaitsForSeatsThatSitInOtherJobs() public {
+        userSeed = "another";
+        _toKeying();
+        userSeed = USER_SEED;
+        _toAudit(GOOD, true);
+        for (uint32 i = 0; market.freeSeats() > 5; ++i) {
+            if (market.seat(i).isBusy) continue;
+            vm.prank(validators[i]);
+            market.requestUnstake(i);
+        }
+        uint256 before = vm.snapshotState();
+        _poke();
+        _checkState(State.DRAWING);
+        vm.revertToState(before);
+        for (uint32 i = 0; market.freeSeats() > 4; ++i) {
+            if (market.seat(i).isBusy || market.seat(i).freeAt != 0) continue;
+            vm.prank(validators[i]);
+            market.requestUnstake(i);
+        }
+        _poke();
+        _checkState(State.CLAIMABLE);
+    }
+
     function test_AnAuditThatFindsNoSeatsCostsThePoolNothing() public {
         _toAudit(GOOD, true);
         _poke();

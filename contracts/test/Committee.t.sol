@@ -182,13 +182,28 @@ contract CommitteeTest is Base {
 
     /// @dev I22: who owns the seats, and takes them away, must not have a way out of its job for nothing.
     function test_WithoutAnyEligibleSeatBothPartiesAreFined() public {
-        _stake(user, 16);
-        _leave(0, 16);
         _toSeed();
+        _leave(0, 16);
         _revealSeed();
         _checkClosed(Outcome.MUTUAL_ABORT);
         _checkNet(-12, -12, 24);
-        vm.assertEq(market.freeSeats(), 16);
+        vm.assertEq(market.freeSeats(), 0);
+    }
+
+    /// @dev A draw that misses says nothing about the next.
+    function test_WhereSeatsAreFreeADrawIsMadeAgain() public {
+        _stake(user, 16); // which may not sit
+        _leave(0, 16);
+        _toSeed();
+        _revealSeed();
+        for (uint256 i = 1; i <= 5; ++i) {
+            _checkState(State.DRAWING);
+            _poke();
+        }
+        _checkState(State.DRAWING);
+        _poke();
+        _checkClosed(Outcome.MUTUAL_ABORT);
+        _checkNet(-12, -12, 24);
     }
 
     function test_ABusySeatIsNotDrawnAgain() public {

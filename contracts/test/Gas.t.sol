@@ -100,7 +100,7 @@ contract GasTest is Base {
         market.revealSeed(jobId, USER_SEED, keccak256(TRAIN_KEYS), keccak256(TEST_KEYS), _model());
         emit Spent("the dearest draw: 1,024 attempts", 1, _last());
         vm.assertTrue(_last() < 4_000_000, "draw");
-        _checkClosed(Outcome.MUTUAL_ABORT);
+        _checkState(State.DRAWING);
     }
 
     /// @dev The most that one call settles: 24 seats, all of them slashed and dissolved.

@@ -5,7 +5,7 @@ import {Base} from "./Base.sol";
 
 /// @notice Seats that sit in other jobs: what it costs to keep them there, how draws wait for them, and how that ends.
 contract ScarcityTest is Base {
-    uint256 private constant MOST_WAITS = 10;
+    uint256 private constant MOST_WAITS = 5;
     uint256 private constant DRAW_SECONDS = 21;
 
     bytes32[3] private _others; // jobs of eleven seats each
@@ -84,6 +84,24 @@ contract ScarcityTest is Base {
         market.post(terms, "");
     }
 
+    function test_NobodyPostsIntoAMarketWhoseSeatsAreBusy() public {
+        _prepare();
+        _occupy(2);
+        (userSeed, seats) = ("late", 5);
+        vm.assertEq(market.freeSeats(), 23); // 22 are busy
+        vm.prank(user);
+        market.post(_terms(), "");
+        for (uint32 i = 0; market.freeSeats() > 21; ++i) {
+            if (market.seat(i).isBusy) continue;
+            vm.prank(validators[i]);
+            market.requestUnstake(i);
+        }
+        userSeed = "later";
+        vm.prank(user);
+        vm.expectRevert(abi.encodeWithSelector(NotEnoughSeats.selector, 21, 22));
+        market.post(_terms(), "");
+    }
+
     // ---- the first committee
 
     function test_ADrawWaitsWhileMostSeatsSitInOtherJobs() public {
@@ -92,7 +110,7 @@ contract ScarcityTest is Base {
         vm.assertEq(market.job(jobId).drawBlock, block.number + 2, "a block that nobody knows");
         _poke();
         _checkState(State.DRAWING);
-        vm.assertEq(market.job(jobId).deadline, block.timestamp + 2 * DRAW_SECONDS, "twice as long");
+        vm.assertEq(market.job(jobId).deadline, block.timestamp + 4 * DRAW_SECONDS, "four times as long");
         vm.assertEq(market.job(jobId).drawBlock, block.number + 2);
 
         _end(0);
@@ -137,7 +155,7 @@ contract ScarcityTest is Base {
         for (uint256 i = 1; i <= MOST_WAITS; ++i) {
             _poke();
             _checkState(State.DRAWING);
-            vm.assertEq(market.job(jobId).deadline, block.timestamp + (DRAW_SECONDS << i));
+            vm.assertEq(market.job(jobId).deadline, block.timestamp + (DRAW_SECONDS << (2 * i)));
         }
         uint256 burned = market.burned();
         uint256 free = market.freeBalance(user);
@@ -164,7 +182,8 @@ contract ScarcityTest is Base {
         vm.assertEq(_size(), 11);
     }
 
-    function test_AnAppealThatFindsNoSeatsGetsItsBondBack() public {
+    /// @dev Appeals of everything would keep all seats busy for as long as they wait, and so be heard by nobody.
+    function test_AnAppealThatFindsNoSeatsGetsItsBondBackButForTheSeatsThatWaited() public {
         _prepare();
         _toTallied(BAD);
         _occupy(2);
@@ -176,7 +195,8 @@ contract ScarcityTest is Base {
         vm.assertEq(_net(stranger), -22, "it waits");
         _poke();
         _checkClosed(Outcome.REJECTED);
-        vm.assertEq(_net(stranger), 0, "nobody heard it");
+        vm.assertEq(_net(stranger), -10, "nobody heard it, and five seats sat and waited");
+        vm.assertEq(market.auditPool(), 10);
         vm.assertEq(market.appeals(jobId).length, 0);
     }
 

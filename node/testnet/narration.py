@@ -78,7 +78,8 @@ def sentence(event: ce.JobEvent, view: JobView, spec: JobSpec | None, name: Call
         case ce.AppealUnheard():
             bond = with_symbol(event.bond_wei)
             if any(event.appellant):
-                return f"the appeal finds no validators, and {name(event.appellant)} gets its bond of {bond} back"
+                back = with_symbol(event.bond_wei - event.kept_wei)
+                return f"the appeal finds no validators: {name(event.appellant)} gets {back} of its bond of {bond} back"
             return f"the random audit finds no validators, and the audit pool gets its {bond} back"
         case ce.Audited():
             bond = with_symbol(event.bond_wei)

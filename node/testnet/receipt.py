@@ -296,8 +296,10 @@ def _unheard(unheard: Sequence[Mapping[str, Any]]) -> Text:
     text = Text("Unheard", "bold")
     for each in unheard:
         what = "an appeal" if each["appellant"] else "a random audit"
-        bond = with_symbol(int(each["bond_wei"]))
-        text.append(f"  {what}: no committee could be drawn for it, and its bond of {bond} went back", "not bold")
+        bond, kept = (with_symbol(int(each[key])) for key in ("bond_wei", "kept_wei"))
+        text.append(
+            f"  {what}: no committee could be drawn for it; of its bond of {bond} the audit pool got {kept}", "not bold"
+        )
     return text
 
 

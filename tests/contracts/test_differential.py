@@ -44,6 +44,7 @@ from tests.protocol.test_who_loses_what import TABLE as WHO_LOSES_WHAT
 from tests.protocol.test_who_loses_what import Row
 
 TRACES = int(os.environ.get("MORPHWARE_DIFFERENTIAL_TRACES", "60"))
+FIRST = int(os.environ.get("MORPHWARE_DIFFERENTIAL_FIRST", "0"))
 STEPS = 90
 WALLET_WEI = 10**20
 
@@ -228,7 +229,7 @@ class Reached:
 def reached() -> Reached:
     """All traces and scripts, compared on the way: which states, outcomes, refusals and copies they reached."""
     reached = Reached()
-    for seed in range(TRACES):
+    for seed in range(FIRST, FIRST + TRACES):
         random = Random(f"differential {seed}")
         comparison = both(random.choice((1, 1, 10_000)))
         world = comparison.world

@@ -81,12 +81,12 @@ def test_an_appeal_and_an_audit_that_were_not_heard_are_shown_as_that_and_as_not
     place.view.apply(ce.Audited(place.job_id, 3, Wei(6)))
     place.view.apply(ce.StateChanged(place.job_id, State.DRAWING, Timestamp(1)))
     assert describe(place.view, account=user, problem="", model=None)["reason"] == AUDITED
-    place.view.apply(ce.AppealUnheard(place.job_id, NOBODY, Wei(6)))
+    place.view.apply(ce.AppealUnheard(place.job_id, NOBODY, Wei(6), Wei(6)))
     place.view.apply(ce.Appealed(place.job_id, user, 11, Wei(22)))
-    place.view.apply(ce.AppealUnheard(place.job_id, user, Wei(22)))
+    place.view.apply(ce.AppealUnheard(place.job_id, user, Wei(22), Wei(10)))
     shown = describe(place.view, account=user, problem="", model=None)
     assert (shown["appeals"], shown["audit"]) == ([], None)
     assert shown["unheard"] == [
-        {"appellant": None, "bond_wei": "6"},
-        {"appellant": address_text(user), "bond_wei": "22"},
+        {"appellant": None, "bond_wei": "6", "kept_wei": "6"},
+        {"appellant": address_text(user), "bond_wei": "22", "kept_wei": "10"},
     ]

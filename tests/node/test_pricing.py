@@ -1,4 +1,4 @@
-"""What a person is told of a price that the market would not take, with the price that it would."""
+"""What a person is told before a job is posted that the market would not take, with what it would."""
 
 from dataclasses import replace
 
@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from morphware.node.errors import BadInput
-from morphware.node.pricing import check_price, least_fee_wei, least_reserve_wei, most_reserve_wei
+from morphware.node.pricing import check_price, check_seats, least_fee_wei, least_reserve_wei, most_reserve_wei
 from morphware.protocol import calls
 from morphware.protocol.market import Market
-from morphware.protocol.refusals import BadTerms
+from morphware.protocol.refusals import BadTerms, NotEnoughSeats
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import TOKEN, Wei
 from tests.protocol.market_world import DOMAIN, TIMING, USER, World, blockhash, terms_of
@@ -64,3 +64,33 @@ def test_the_bounds_are_those_of_the_market(stake: int, seats: int) -> None:
     if least <= most:
         cheap = replace(terms, fee_wei=Wei(fee - 1))
         assert world.ask(USER, calls.Post(cheap, b"")) == BadTerms("fee")
+
+
+@pytest.mark.parametrize(
+    ("free", "busy", "sentence"),
+    [
+        (15, 0, "16 seats have to be free, and 15 are, while 0 sit in jobs: ask for fewer, or wait."),
+        (16, 17, "17 seats of validators sit in jobs, and only 16 are free: the market lets in no job"),
+    ],
+)
+def test_a_job_that_the_market_has_no_seats_for_is_refused_with_how_many_are_free_and_busy(
+    free: int, busy: int, sentence: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        check_seats(5, free=free, busy=busy)
+    assert sentence in str(caught.value)
+
+
+@given(seats=st.sampled_from((1, 3, 5)), free=st.integers(0, 30), busy=st.integers(0, 30))
+def test_the_seats_that_a_person_is_told_of_are_those_that_the_market_wants(seats: int, free: int, busy: int) -> None:
+    """Where every free seat was staked, so that there are not too many numbers without one."""
+    world = World().found(validators=())
+    world.market.registry.busy_seats = busy
+    world.market.registry.free_seats = world.market.registry.next_seat = free
+    posted = world.ask(USER, calls.Post(terms_of(seats=seats, reserve_wei=35), b""))
+    try:
+        check_seats(seats, free=free, busy=busy)
+    except BadInput:
+        assert isinstance(posted, NotEnoughSeats)
+    else:
+        assert isinstance(posted, list)

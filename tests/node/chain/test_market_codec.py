@@ -109,7 +109,7 @@ EVENTS: dict[type[ChainEvent], st.SearchStrategy[ChainEvent]] = {
     chain_events.TestKeysDisclosed: st.builds(chain_events.TestKeysDisclosed, job_ids, boxed),
     chain_events.ModelKeysDisclosed: st.builds(chain_events.ModelKeysDisclosed, job_ids, words, words),
     chain_events.Appealed: st.builds(chain_events.Appealed, job_ids, addresses, uint8s, weis),
-    chain_events.AppealUnheard: st.builds(chain_events.AppealUnheard, job_ids, addresses, weis),
+    chain_events.AppealUnheard: st.builds(chain_events.AppealUnheard, job_ids, addresses, weis, weis),
     chain_events.Audited: st.builds(chain_events.Audited, job_ids, uint8s, weis),
     chain_events.PokeRewarded: st.builds(chain_events.PokeRewarded, job_ids, addresses, weis),
     chain_events.Claimed: st.builds(chain_events.Claimed, job_ids, words),

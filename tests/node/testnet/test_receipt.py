@@ -155,12 +155,20 @@ def test_a_job_that_nobody_wanted_has_a_receipt_too() -> None:
     assert "NO_BIDS" in drawn(build_receipt(closed, names=NAMES, display=display))
 
 
-def test_an_appeal_that_was_not_heard_is_told_with_its_bond() -> None:
+def test_appeals_that_were_not_heard_are_told_with_what_they_cost() -> None:
     display = followed()
-    job = described(display) | {"unheard": [{"appellant": None, "bond_wei": str(6 * TOKEN)}]}
+    unheard = [
+        {"appellant": None, "bond_wei": str(6 * TOKEN), "kept_wei": str(6 * TOKEN)},
+        {"appellant": "0x" + "11" * 20, "bond_wei": str(22 * TOKEN), "kept_wei": str(10 * TOKEN)},
+    ]
+    job = described(display) | {"unheard": unheard}
     receipt = build_receipt(job, names=NAMES, display=display)
     text = " ".join(drawn(receipt).split())
-    assert "a random audit: no committee could be drawn for it, and its bond of 6 MWT went back" in text
+    for what, bond, kept in (("a random audit", 6, 6), ("an appeal", 22, 10)):
+        sentence = (
+            f"{what}: no committee could be drawn for it; of its bond of {bond} MWT the audit pool got {kept} MWT"
+        )
+        assert sentence in text
     assert "Unheard" not in drawn(build_receipt(described(display), names=NAMES, display=display))
 
 

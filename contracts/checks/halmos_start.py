@@ -1,0 +1,97 @@
+"""Halmos 0.3.3, with two things mended: run by the Python of halmos' own environment, in the place of its program.
+
+``blockhash``: halmos hands its own kind of number to the z3 function that stands for all block hashes, and z3 fails.
+
+Division: halmos first tries with a function that is any function, and if that does not prove it, writes the division
+out in bits, a hundred subtractions one after the other, which no solver gets through with our amounts.  For a divisor
+that is a number, Euclid says the same of the quotient with one multiplication: q * c <= x, x - q * c < c, and q * c
+does not overflow.  That is no more and no less than division.
+"""
+
+import sys
+from typing import Any
+
+import z3  # type: ignore[import-not-found]
+from halmos import __main__, sevm, solve  # type: ignore[import-not-found]
+
+DIVISION = "f_evm_bvudiv_256"
+MOST = 2**256 - 1
+f_blockhash = sevm.f_blockhash
+refine = solve.refine
+
+
+def blockhash(number: Any) -> Any:
+    """The hash of a block, any at all."""
+    return f_blockhash(number.as_z3())
+
+
+def divide(query: Any) -> Any:
+    """The query, with what division is."""
+    context = z3.Context()  # halmos asks from several threads, and goes on in its own meanwhile
+    solver = z3.Solver(ctx=context)
+    solver.add(z3.parse_smt2_string(query.smtlib, ctx=context))
+    for quotient in _divisions(solver.assertions()):
+        solver.add(*_facts(quotient, *quotient.children()))
+    # By another name, as halmos takes its own for a function that is any function.
+    text = solver.to_smt2().replace("(check-sat)", "").replace(DIVISION, "quotient_256")
+    return refine(solve.SMTQuery(text, query.assertions))
+
+
+def _facts(quotient: Any, dividend: Any, divisor: Any) -> list[Any]:
+    """What is true of a quotient, and enough to know it: of a product by its factor, which is how Solidity looks for an
+    overflow, and by a number; by anything else, in bits."""
+    facts = []
+    for number, factor in _products(dividend):
+        other = None
+        if z3.is_true(z3.simplify(factor == divisor)) or _is_zero(dividend - number * divisor):
+            factor, other = divisor, number
+        elif z3.is_bv_value(divisor) and divisor.as_long() == number:
+            other = factor
+        if other is not None:
+            is_small = z3.ULE(factor, MOST // number)
+            facts.append(z3.Implies(z3.And(is_small, divisor != 0), quotient == other))
+            facts.append(z3.Implies(z3.And(z3.Not(is_small), divisor != 0), z3.ULT(quotient, other)))
+            return facts
+    if z3.is_bv_value(divisor) and divisor.as_long():
+        number = divisor.as_long()
+        facts.append(z3.ULE(quotient, MOST // number))
+        facts.append(z3.ULE(divisor * quotient, dividend))
+        facts.append(z3.ULT(dividend - divisor * quotient, divisor))
+    else:
+        facts.append(quotient == z3.If(divisor == 0, divisor, z3.UDiv(dividend, divisor)))
+    return facts
+
+
+def _products(term: Any) -> list[tuple[int, Any]]:
+    """Numbers that the term may be a multiple of, with what they are multiplied by where that is a part of it."""
+    found = []
+    for each in [term, *(term.children() if z3.is_app_of(term, z3.Z3_OP_BADD) else [])]:
+        if z3.is_app_of(each, z3.Z3_OP_BMUL) and each.num_args() == 2 and z3.is_bv_value(each.arg(0)):
+            number = each.arg(0).as_long()
+            if 1 < number < MOST // 2:
+                found.append((number, each.arg(1)))
+    return found
+
+
+def _is_zero(term: Any) -> bool:
+    simple = z3.simplify(term, som=True)
+    return bool(z3.is_bv_value(simple) and simple.as_long() == 0)
+
+
+def _divisions(terms: Any) -> list[Any]:
+    found, seen, pending = [], set(), list(terms)
+    while pending:
+        term = pending.pop()
+        if term.get_id() in seen:
+            continue
+        seen.add(term.get_id())
+        pending.extend(term.children())
+        if z3.is_app(term) and term.decl().name() == DIVISION:
+            found.append(term)
+    return found
+
+
+if __name__ == "__main__":
+    sevm.f_blockhash = blockhash
+    solve.refine = divide
+    sys.exit(__main__.main())
