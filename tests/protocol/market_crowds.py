@@ -64,25 +64,30 @@ class Crowd:
 
 
 def scarce(world: World, until: State = State.DRAWING) -> tuple[JobId, list[JobId]]:
-    """A job whose first committee waits, or is about to, and two others in which most seats sit."""
+    """A job whose first committee waits, or is about to, and two others in which most seats sit for a little while."""
     world.found(VALIDATORS[:SCARCE_SEATS])
     fillers = post_fillers(world)
-    occupy(world, fillers)
-    job_id = world.post()
+    job_id = world.post(bidding_s=4)
     world.advance(job_id, State.SEED)
+    occupy(world, fillers)
     if until is State.DRAWING:
-        world.wait(1, blocks=3)
         world.do(USER, world.seed(job_id))
     assert world.job(job_id).state is until
     return job_id, fillers
 
 
-def scarce_later(world: World, metrics: Sequence[int | None] = (GOOD,) * 5) -> tuple[JobId, list[JobId]]:
-    """A job whose committee has reported, and two others in which most seats sit since then."""
+def reported(world: World, metrics: Sequence[int | None] = (GOOD,) * 5) -> tuple[JobId, list[JobId]]:
+    """A job whose committee has reported, and two others that may ``occupy`` most seats whenever they like."""
     world.found(VALIDATORS[:SCARCE_SEATS])
     fillers = post_fillers(world)
     job_id = world.post(bidding_s=4)
     world.advance(job_id, State.VCOMMIT)
     world.report(job_id, metrics)
+    return job_id, fillers
+
+
+def scarce_later(world: World, metrics: Sequence[int | None] = (GOOD,) * 5) -> tuple[JobId, list[JobId]]:
+    """A job whose committee has reported, and two others in which most seats sit since then."""
+    job_id, fillers = reported(world, metrics)
     occupy(world, fillers)
     return job_id, fillers

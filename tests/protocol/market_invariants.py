@@ -16,6 +16,7 @@ from morphware.protocol.chain_events import (
     CommitteeDrawn,
     JobAwarded,
     JobClosed,
+    JobPosted,
     PokeRewarded,
     RoundTallied,
     SeatSettled,
@@ -50,7 +51,7 @@ def snapshot(world: World) -> object:
 def horizon_s(job: Job) -> int:
     """The most seconds from posting to closing if somebody pokes at every deadline (PROTOCOL.md 5.2)."""
     terms, timing = job.terms, TIMING
-    draw_s = sum(timing.draw_s << waits for waits in range(MOST_WAITS + 1))
+    draw_s = sum(timing.draw_s << 2 * waits for waits in range(MOST_WAITS + 1))
     commit_and_reveal = draw_s + terms.testing_s + timing.report_reveal_s
     return (
         terms.bidding_s
@@ -120,12 +121,11 @@ class Watch:
     def _audit_pool(self, call: Call, result: list[object]) -> None:
         """The audit pool is fed by gifts and closing jobs, and pays for audits alone: three fees each, once a job.
 
-        An audit that no committee could be drawn for is paid back at once.
+        An audit that no committee could be drawn for is paid back at once, and an appeal pays for what it kept busy.
         """
         before, now = self.audit_pool_wei, self.world.market.ledger.audit_pool()
         self.audit_pool_wei = now
-        unheard = [event for event in result if isinstance(event, AppealUnheard)]
-        before += sum(event.bond_wei for event in unheard if event.appellant == NOBODY)
+        before += sum(event.kept_wei for event in result if isinstance(event, AppealUnheard))
         match call, [event for event in result if isinstance(event, Audited | JobClosed)]:
             case calls.FundAudits(), []:
                 assert now == before + call.amount_wei
@@ -189,6 +189,10 @@ class Watch:
     def _event(self, event: object, caller: Address, call: Call) -> None:
         ledger = self.world.market.ledger
         match event:
+            case JobPosted():
+                free = self.world.market.registry.free_seats
+                assert free >= self.world.market.registry.busy_seats, "nobody is let in while most seats sit"
+                assert free > 3 * event.terms.seats
             case BidOpened():
                 job = self.world.job(event.job_id)
                 sequence = job.bids[event.bidder, event.commitment].sequence
@@ -228,6 +232,8 @@ class Watch:
                 assert found[-1] is job.verdict, "what is audited is the first finding"
                 assert job.verdict in (Verdict.PASS, Verdict.FAIL)
                 assert set(found[:-1]) <= {Verdict.NONE}
+                free = self.world.market.registry.free_seats
+                assert free >= max(3, self._elsewhere(job)), "no audit is made that would have to wait"
             case PokeRewarded():
                 assert isinstance(call, calls.Poke)
                 assert event.poker == caller
@@ -244,15 +250,19 @@ class Watch:
         assert event.round == job.round
         wanted = job.next_seats if event.round else job.terms.seats
         assert len(set(event.validators)) == len(event.validators) == wanted, "a committee is whole"
-        elsewhere = registry.busy_seats - job.seats_drawn
-        assert registry.free_seats + wanted >= elsewhere, "none is drawn while most seats sit in other jobs"
+        assert registry.free_seats + wanted >= self._elsewhere(job), "none is drawn while most seats sit in other jobs"
+
+    def _elsewhere(self, job: Job) -> int:
+        return self.world.market.registry.busy_seats - job.seats_drawn
 
     def _unheard(self, event: AppealUnheard, call: Call) -> None:
-        """What is undone was the last doubt of the finding that stands, and nobody has heard it."""
+        """What is undone was the last doubt of the finding that stands; who doubted pays for the seats that waited."""
         job = self.world.job(event.job_id)
         assert isinstance(call, calls.Poke)
         assert job.rounds, "without a first committee there is nothing to doubt"
         assert event.bond_wei == job.next_seats * job.terms.fee_wei
+        sat = sum(len(each.seats) for each in job.rounds) * job.terms.fee_wei
+        assert event.kept_wei == (event.bond_wei if event.appellant == NOBODY else min(event.bond_wei, sat))
         assert all(each.round < job.round for each in job.appellants)
         assert job.outcome is not Outcome.NONE or job.state is State.CLAIMABLE, "the verdict stands"
 

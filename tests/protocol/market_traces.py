@@ -83,7 +83,7 @@ def step(world: World, random: Random) -> None:
 def _cared_for(world: World, random: Random, living: list[Job]) -> Job:
     """Whoever keeps seats busy takes its time: those jobs move seldom."""
     wanted = [job for job in living if not world.names[job.job_id].startswith(FILLER)]
-    return random.choice(wanted if wanted and random.random() < 0.97 else living)
+    return random.choice(wanted if wanted and random.random() < 0.92 else living)
 
 
 def post(world: World, random: Random) -> None:

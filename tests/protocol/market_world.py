@@ -373,7 +373,7 @@ class World:
     def close(self, job_id: JobId) -> list[ChainEvent]:
         """Nobody does anything any more but poke; all that is said until the job is closed."""
         said: list[ChainEvent] = []
-        for _ in range(60):  # a draw may wait ten times
+        for _ in range(60):  # a draw may wait six times
             if self.job(job_id).state is State.CLOSED:
                 return said
             said += self.poke(job_id)

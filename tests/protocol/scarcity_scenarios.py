@@ -4,10 +4,25 @@ from collections.abc import Callable
 from typing import Final
 
 from morphware.protocol import calls
+from morphware.protocol.commitments import next_seed_of, seed_of
+from morphware.protocol.registry import draw
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import Wei
 from tests.protocol.market_crowds import SCARCE_SEATS, bid_for, occupy, post_fillers, scarce, scarce_later
-from tests.protocol.market_world import BAD, GOOD, STRANGER, USER, VALIDATORS, WORKERS, World, await_chance
+from tests.protocol.market_world import (
+    BAD,
+    GOOD,
+    STRANGER,
+    TIMING,
+    USER,
+    VALIDATORS,
+    WORKERS,
+    World,
+    await_chance,
+    blockhash,
+    user_seed,
+    worker_seed,
+)
 
 
 def a_late_first_committee(world: World) -> None:
@@ -31,7 +46,7 @@ def a_late_first_committee(world: World) -> None:
 
 
 def a_first_committee_is_given_up(world: World) -> None:
-    """After the last wait, both parties burn; and so they do out of SEED where nobody else holds a seat."""
+    """After the last wait, both parties burn; and so they do out of SEED where there are no seats, free or busy."""
     job_id, fillers = scarce(world)
     world.close(job_id)
     assert world.job(job_id).outcome is Outcome.MUTUAL_ABORT
@@ -45,13 +60,16 @@ def a_first_committee_is_given_up(world: World) -> None:
     world.wait(1)
     alone = world.post("alone")
     world.advance(alone, State.SEED)
+    mine = [number for number, seat in world.market.registry.seats.items() if seat.is_free]
+    for number in mine[4:]:
+        world.do(USER, calls.RequestUnstake(number))
     world.wait(1, blocks=3)
     world.do(USER, world.seed(alone))
     assert world.job(alone).outcome is Outcome.MUTUAL_ABORT
 
 
 def seats_of_one_owner(world: World) -> None:
-    """A draw of 1,024 attempts finds one owner only: it waits for others, and is given up once nobody else sits."""
+    """A draw of 1,024 attempts finds one owner only: it waits for others, and is given up though seats are free."""
     world.found(VALIDATORS[:11])
     world.do(STRANGER, calls.Stake(60))
     world.wait(1)
@@ -67,8 +85,45 @@ def seats_of_one_owner(world: World) -> None:
             world.do(seat.owner, calls.RequestUnstake(number))
     world.close(fillers[0])
     world.close(fillers[1])
-    world.poke(job_id)
+    while world.job(job_id).state is State.DRAWING:
+        world.poke(job_id)
     assert world.job(job_id).outcome is Outcome.MUTUAL_ABORT
+
+
+def an_unlucky_draw(world: World) -> None:
+    """No other job holds a seat, but of 411 seats only eleven may serve, and all are wanted: most draws miss one."""
+    world.found(VALIDATORS[:11])
+    world.do(USER, calls.Deposit(Wei(40_000 * world.scale)))
+    for _ in range(4):
+        world.do(USER, calls.Stake(100))
+    world.wait(1)
+    job_id = world.post(seats=11)
+    world.advance(job_id, State.TRAINING)
+
+    def finds(seed: bytes) -> bool:
+        """Whether a draw finds all of them."""
+        return bool(draw(411, lambda number, picked: number < 11 and number not in picked, seed, 0, 11))
+
+    def await_luck(*, is_lucky: bool) -> None:
+        """Let blocks pass until the draw that comes after the next call is a lucky one, or an unlucky one."""
+        while finds(next_seed_of(blockhash(world.block + TIMING.seed_blocks), job_id)) is not is_lucky:
+            world.block += 1
+
+    shares = user_seed(world.names[job_id]), worker_seed(world.job(job_id).winner)
+    while finds(seed_of(*shares, blockhash(world.block + TIMING.seed_blocks), job_id)):
+        world.block += 1
+    world.do(world.job(job_id).winner, world.submission(job_id))
+    world.wait(1, blocks=3)
+    await_luck(is_lucky=False)
+    world.do(USER, world.seed(job_id))
+    assert world.job(job_id).state is State.DRAWING
+    world.block = world.job(job_id).draw_block + 1
+    await_luck(is_lucky=True)
+    world.poke(job_id)
+    assert world.job(job_id).state is State.DRAWING
+    world.poke(job_id)
+    assert world.job(job_id).state is State.KEYING
+    world.advance(job_id, State.CLOSED)
 
 
 def unheard_appeals(world: World) -> None:
@@ -90,6 +145,28 @@ def unheard_appeals(world: World) -> None:
     world.close(fillers[0])
     world.poke(job_id)
     world.report(job_id, (GOOD,) * 20 + (None,) * 3)
+    world.close(job_id)
+
+
+def an_unheard_appeal_that_costs_its_bond(world: World) -> None:
+    """Two committees of five and an audit's three sat in the job: more than the eleven that the appeal pays for."""
+    world.found(VALIDATORS[: SCARCE_SEATS + 8])
+    world.do(STRANGER, calls.FundAudits(Wei(6 * world.scale)))
+    fillers = post_fillers(world)
+    job_id = world.post(bidding_s=4)
+    world.advance(job_id, State.VCOMMIT)
+    world.report(job_id, (None,) * 5)
+    world.poke(job_id)
+    world.report(job_id, (GOOD,) * 5)
+    await_chance(world, job_id)
+    world.poke(job_id)
+    world.poke(job_id)
+    world.report(job_id, (GOOD,) * 3)
+    occupy(world, fillers)
+    world.do(STRANGER, calls.Appeal(job_id))
+    while world.job(job_id).state is State.DRAWING:
+        world.poke(job_id)
+    assert world.job(job_id).appeals_made == 0
     world.close(job_id)
 
 
@@ -119,7 +196,7 @@ def a_silent_appeal_is_not_drawn_anew(world: World) -> None:
 
 
 def unheard_audits(world: World) -> None:
-    """An audit that waits in vain gives the pool its bond back, after a PASS and after a FAIL."""
+    """An audit whose seats are taken before its draw gives the pool its bond back, after a PASS and after a FAIL."""
     world.found(VALIDATORS[:SCARCE_SEATS])
     world.do(STRANGER, calls.FundAudits(Wei(12 * world.scale)))
     fillers = post_fillers(world)
@@ -128,11 +205,11 @@ def unheard_audits(world: World) -> None:
     for job_id, metric in zip(jobs, (GOOD, BAD), strict=True):
         world.advance(job_id, State.VCOMMIT)
         world.report(job_id, (metric,) * 5)
-    occupy(world, fillers)
     for job_id in jobs:
         await_chance(world, job_id)
         world.poke(job_id)
         assert world.job(job_id).is_audited
+    occupy(world, fillers)
     for job_id in reversed(jobs):
         while world.job(job_id).state is State.DRAWING:
             world.poke(job_id)
@@ -147,7 +224,9 @@ WITH_SCARCE_SEATS: Final[tuple[Callable[[World], None], ...]] = (
     a_late_first_committee,
     a_first_committee_is_given_up,
     seats_of_one_owner,
+    an_unlucky_draw,
     unheard_appeals,
+    an_unheard_appeal_that_costs_its_bond,
     an_unheard_last_look,
     a_silent_appeal_is_not_drawn_anew,
     unheard_audits,

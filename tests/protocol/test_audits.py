@@ -282,7 +282,7 @@ def test_an_audit_that_cannot_be_drawn_leaves_the_finding_standing() -> None:
         if seat.is_free:
             world.do(seat.owner, calls.RequestUnstake(number))
     said = world.poke(job_id)
-    assert said[0] == AppealUnheard(job_id, NOBODY, Wei(BOND_WEI))
+    assert said[0] == AppealUnheard(job_id, NOBODY, Wei(BOND_WEI), Wei(BOND_WEI))
     assert states(said) == [State.CLAIMABLE]
     assert (world.market.ledger.audit_pool(), world.job(job_id).is_audited) == (POOL_WEI, False)
     world.advance(job_id, State.INSPECT)

@@ -7,6 +7,7 @@ import pytest
 
 from morphware.protocol import calls
 from morphware.protocol import chain_events as ce
+from morphware.protocol.drawing import MOST_WAITS
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.turn import Parameters
 from tests.protocol.market_crowds import Crowd
@@ -34,7 +35,7 @@ def waiting(seed: int, failed_draws: int, faults: Faults | None = None) -> tuple
 
 
 def hurried(place: Marketplace) -> Marketplace:
-    """Waits begin with a second, so that all of them take half an hour."""
+    """Waits begin with a second, so that all of them take 23 minutes."""
     place.market.parameters = Parameters(replace(TIMING, draw_s=1), SEAT_STAKE_WEI)
     return place
 
@@ -100,7 +101,7 @@ def test_a_first_committee_that_never_comes_ends_the_job_and_costs_both_the_same
     crowd.come()
     place.run(horizon_s=4_000)
     assert (place.is_over, place.outcome, place.view.rounds) == (True, Outcome.MUTUAL_ABORT, [])
-    assert entered(place).count(State.DRAWING) == 11
+    assert entered(place).count(State.DRAWING) == MOST_WAITS + 1
     assert place.gains() == {"user": -12, "worker 0": -12}
 
 
@@ -143,10 +144,10 @@ def test_an_end_user_whose_appeal_was_not_heard_doubts_the_finding_again_when_it
     place.run()
     assert (place.is_over, place.outcome) == (True, Outcome.REJECTED)
     assert place.calls_of("user").count("InspectAppeal") == 1
-    assert loses(place) == {"user": -10, "worker 0": -15}
+    assert loses(place) == {"user": -10 - 10, "worker 0": -15}, "five seats waited for the appeal that was not heard"
 
 
-def test_a_validator_whose_appeal_was_not_heard_has_its_bond_back_and_the_end_users_look_is_heard() -> None:
+def test_a_validator_whose_appeal_was_not_heard_pays_for_what_waited_and_the_end_users_look_is_heard() -> None:
     place = hurried(Marketplace(1, validators=MANY, metric_e6=BAD))
     crowd = crowd_in(place)
     place.run_to(State.KEYING)
@@ -162,5 +163,5 @@ def test_a_validator_whose_appeal_was_not_heard_has_its_bond_back_and_the_end_us
     place.run()
     assert (place.is_over, place.outcome) == (True, Outcome.REJECTED)
     assert gains_of(place, liars) == [-35] * 3
-    assert gains_of(place, [appellant]) == [2]
+    assert gains_of(place, [appellant]) == [2 - 10]
     assert [each.appellant for each in place.view.appeals] == [place.nodes["user"].account]

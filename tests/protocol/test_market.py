@@ -151,15 +151,15 @@ def test_post_needs_seats_for_a_committee_and_for_its_first_appeal() -> None:
     world.do(STRANGER, calls.Appeal(job_id))
 
 
-def test_post_needs_a_64th_of_all_seat_numbers_to_be_free() -> None:
+def test_post_needs_an_eighth_of_all_seat_numbers_to_be_free() -> None:
     world = World().found(VALIDATORS)
     for validator in VALIDATORS[:2]:
         world.do(validator, calls.Stake(100))
-    for seat in range(290 - 4):
+    for seat in range(290 - 36):
         owner = world.market.registry.seats[seat].owner
         world.do(owner, calls.RequestUnstake(seat))
     terms = terms_of(seats=1, reserve_wei=35)
-    assert world.ask(USER, calls.Post(terms, b"")) == refusals.NotEnoughSeats(4, 5)
+    assert world.ask(USER, calls.Post(terms, b"")) == refusals.NotEnoughSeats(36, 37)
     world.do(VALIDATORS[2], calls.Stake(1))
     assert world.market.registry.next_seat == 291
     world.post(seats=1, reserve_wei=35)

@@ -11,7 +11,7 @@ from morphware.protocol.market import Market
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import JobId, Timestamp, Wei
-from tests.protocol.market_crowds import SCARCE_SEATS, scarce, scarce_later
+from tests.protocol.market_crowds import SCARCE_SEATS, occupy, reported, scarce, scarce_later
 from tests.protocol.market_world import (
     BAD,
     DOMAIN,
@@ -29,7 +29,11 @@ from tests.protocol.market_world import (
     states,
     terms_of,
 )
-from tests.protocol.scarcity_scenarios import seats_of_one_owner
+from tests.protocol.scarcity_scenarios import (
+    an_unheard_appeal_that_costs_its_bond,
+    an_unlucky_draw,
+    seats_of_one_owner,
+)
 
 
 def waiting() -> tuple[World, JobId, list[JobId]]:
@@ -92,8 +96,8 @@ def test_the_smallest_fee_is_a_hundredth_of_a_seat(fee: int, is_accepted: bool) 
     assert (posted if isinstance(posted, list) else [posted]).count(refusals.BadTerms("fee")) == (not is_accepted)
 
 
-def test_whoever_stakes_and_leaves_does_not_close_the_market_for_others() -> None:
-    """The count of numbers never shrinks: seven seats for an honest one, staked and taken back, once stopped all."""
+def test_whoever_stakes_and_leaves_closes_the_market_only_until_one_more_stakes() -> None:
+    """The count of numbers never shrinks, but it takes seven seats for an honest one, and each new one counts."""
     world = World().found(VALIDATORS[:16])
     registry = world.market.registry
     world.do(STRANGER, calls.Stake(7 * 16 + 1))
@@ -104,9 +108,27 @@ def test_whoever_stakes_and_leaves_does_not_close_the_market_for_others() -> Non
     for number in mine:
         world.do(STRANGER, calls.Unstake(number))
     assert (world.worth(STRANGER), registry.free_seats, registry.next_seat) == (10_000, 16, 129)
+    assert world.ask(USER, calls.Post(terms_of(), b"")) == refusals.NotEnoughSeats(16, 17)
+    world.do(VALIDATORS[0], calls.Stake(1))
+    world.wait(1)
+    assert registry.next_seat == 129
     job_id = world.post()
     world.advance(job_id, State.CLOSED)
     assert world.job(job_id).outcome is Outcome.PAID
+
+
+def test_nobody_posts_while_more_seats_are_busy_than_free() -> None:
+    world = World()
+    _, fillers = scarce(world)
+    registry = world.market.registry
+    assert (registry.free_seats, registry.busy_seats) == (SCARCE_SEATS - 22, 22)
+    small = calls.Post(terms_of("small", seats=1, reserve_wei=35), b"")
+    assert world.ask(USER, small) == refusals.NotEnoughSeats(21, 22)
+    world.do(STRANGER, calls.Stake(1))
+    assert registry.free_seats == registry.busy_seats
+    world.do(USER, small)
+    world.close(fillers[0])
+    assert world.job(world.post("large", seats=9)).state is State.BIDDING
 
 
 # --- the first committee -----------------------------------------------------------------------------------------
@@ -130,12 +152,13 @@ def test_a_draw_waits_while_most_seats_sit_in_other_jobs_and_takes_none_of_them(
     assert (registry.busy_seats, len(world.job(job_id).committee)) == (16, 5)
 
 
-def test_each_wait_is_twice_as_long_as_the_one_before_and_for_another_block() -> None:
+def test_there_are_five_waits_each_four_times_as_long_as_the_one_before_and_for_another_block() -> None:
+    assert MOST_WAITS == 5
     world, job_id, _ = waiting()
     job, blocks = world.job(job_id), []
     for waits in range(MOST_WAITS + 1):
         assert job.waits == waits
-        assert job.deadline == world.now + (TIMING.draw_s << waits)
+        assert job.deadline == world.now + TIMING.draw_s * 4**waits
         assert world.ask(STRANGER, calls.Poke(job_id)) == refusals.TooEarly(job_id, job.deadline, Timestamp(world.now))
         world.now = job.deadline
         assert world.ask(STRANGER, calls.Poke(job_id)) == refusals.SeedBlockPending(job.draw_block, world.block)
@@ -200,11 +223,50 @@ def test_a_job_for_whose_committee_nobody_is_there_ends_at_once_and_costs_both_p
     world.wait(1)
     job_id = world.post()
     world.advance(job_id, State.SEED)
+    for number in range(12):
+        world.do(USER, calls.RequestUnstake(number))
     world.wait(1, blocks=3)
     closed = only(JobClosed, world.do(USER, world.seed(job_id)))
     assert (closed.outcome, closed.burned_wei) == (Outcome.MUTUAL_ABORT, 24)
-    assert world.market.registry.free_seats == 16
+    assert world.market.registry.free_seats == 4
     assert world.worth(USER) == world.worth(WORKERS[0]) == 10_000 - 12
+
+
+def test_an_unlucky_draw_is_made_again_though_no_other_job_holds_a_seat() -> None:
+    world = World()
+    said: list[object] = []
+    world.observers.append(lambda _caller, _call, result: said.extend(result if isinstance(result, list) else ()))
+    an_unlucky_draw(world)
+    [job_id] = world.market.jobs
+    assert states(said).count(State.DRAWING) == 2
+    assert only(CommitteeDrawn, said).round == 0
+    assert (len(world.job(job_id).committee), world.job(job_id).outcome) == (11, Outcome.PAID)
+
+
+def test_an_unlucky_draw_is_given_up_after_as_many_waits_as_any_other() -> None:
+    """Sixteen seats are free, but all are the end user's own."""
+    world = World().found(validators=())
+    world.do(USER, calls.Stake(16))
+    world.wait(1)
+    job_id = world.post()
+    world.advance(job_id, State.SEED)
+    world.wait(1, blocks=3)
+    said = [*world.do(USER, world.seed(job_id)), *poke_on(world, job_id)]
+    assert states(said) == [State.DRAWING] * (MOST_WAITS + 1) + [State.CLOSED]
+    assert only(JobClosed, said).outcome is Outcome.MUTUAL_ABORT
+    assert world.worth(USER) == world.worth(WORKERS[0]) == 10_000 - 12
+
+
+def test_an_appeals_unlucky_draw_is_made_again_though_no_other_job_holds_a_seat() -> None:
+    """Eleven seats are free, but all of them were staked after the job was posted."""
+    world, job_id = started(State.TALLIED)
+    world.do(STRANGER, calls.Appeal(job_id))
+    let_all_leave(world)
+    world.do(VALIDATORS[30], calls.Stake(11))
+    assert (world.market.registry.free_seats, world.market.registry.busy_seats) == (11, 5)
+    said = poke_on(world, job_id)
+    assert states(said) == [State.DRAWING] * MOST_WAITS + [State.CLAIMABLE]
+    assert only(AppealUnheard, said).kept_wei == 10
 
 
 def test_a_draw_that_finds_too_few_owners_takes_no_short_committee_but_waits_for_those_who_sit_elsewhere() -> None:
@@ -265,15 +327,17 @@ def test_an_appeal_is_refused_only_if_seats_that_sit_elsewhere_are_too_few_as_we
     assert world.ask(STRANGER, calls.Appeal(job_id)) == refusals.NotEnoughSeats(0, 11)
 
 
-def test_an_appeal_that_finds_no_seats_gives_its_bond_back_and_takes_no_appeal_away() -> None:
+def test_an_unheard_appeal_pays_a_fee_for_each_seat_that_waited_and_takes_no_appeal_away() -> None:
     world, job_id, fillers = doubted()
+    world.do(STRANGER, calls.FundAudits(Wei(5)))
     job = world.job(job_id)
     world.do(STRANGER, calls.Appeal(job_id))
-    assert world.free(STRANGER) == 10_000 - 22
+    assert world.free(STRANGER) == 10_000 - 5 - 22
     said = poke_on(world, job_id)
     assert states(said) == [State.DRAWING] * MOST_WAITS + [State.CLAIMABLE], "the verdict stands"
-    assert only(AppealUnheard, said) == AppealUnheard(job_id, STRANGER, Wei(22))
-    assert (world.free(STRANGER), job.appeals_made, job.verdict) == (10_000, 0, Verdict.PASS)
+    assert only(AppealUnheard, said) == AppealUnheard(job_id, STRANGER, Wei(22), Wei(10))
+    assert (world.free(STRANGER), job.appeals_made, job.verdict) == (10_000 - 5 - 10, 0, Verdict.PASS)
+    assert world.market.ledger.audit_pool() == 5 + 10
     world.do(STRANGER, world.claim(job_id))
     world.close(fillers[0])
     assert only(Appealed, world.do(USER, calls.InspectAppeal(job_id))).seats == 11
@@ -288,21 +352,51 @@ def test_an_appeal_for_whose_committee_nobody_is_there_is_undone_at_once() -> No
     world.do(STRANGER, calls.Appeal(job_id))
     let_all_leave(world)
     said = world.poke(job_id)
-    assert said[0] == AppealUnheard(job_id, STRANGER, Wei(22))
+    assert said[0] == AppealUnheard(job_id, STRANGER, Wei(22), Wei(10))
     assert states(said) == [State.CLAIMABLE]
     world.advance(job_id, State.CLOSED)
     assert world.job(job_id).outcome is Outcome.PAID
-    assert world.worth(STRANGER) == 10_000
+    assert world.worth(STRANGER) == 10_000 - 10
 
 
-def test_an_end_users_last_look_that_finds_no_seats_ends_the_job_and_costs_it_nothing_more() -> None:
+def test_an_unheard_appeal_never_costs_more_than_its_bond() -> None:
+    """Thirteen seats sat in the job, of two committees and of an audit; the appeal pays for eleven."""
+    world = World()
+    said: list[object] = []
+    world.observers.append(lambda _caller, _call, result: said.extend(result if isinstance(result, list) else ()))
+    an_unheard_appeal_that_costs_its_bond(world)
+    unheard = only(AppealUnheard, said)
+    assert (unheard.bond_wei, unheard.kept_wei) == (22, 22)
+    assert world.worth(STRANGER) == 10_000 - 6 - 22
+
+
+def test_appealing_everything_while_seats_are_scarce_is_not_free() -> None:
+    """Whoever holds a committee's seats by an appeal that nobody hears pays for them, and does so each time anew."""
+    world, job_id, _ = doubted()
+    before, times = world.worth(USER), 0
+    world.do(USER, calls.Appeal(job_id))
+    poke_on(world, job_id)
+    world.do(STRANGER, world.claim(job_id))
+    held = world.market.registry.busy_seats
+    world.do(USER, calls.InspectAppeal(job_id))
+    while world.job(job_id).state is State.DRAWING:
+        assert world.market.registry.busy_seats == held, "its five seats sit and wait"
+        world.poke(job_id)
+        times += 1
+    assert times == MOST_WAITS + 1
+    assert world.job(job_id).outcome is Outcome.PAID
+    escrow_left = 100 + 10 + 50 - 40 - 10
+    assert world.worth(USER) - before == escrow_left - 2 * 5 * 2
+
+
+def test_an_end_users_last_look_that_finds_no_seats_ends_the_job_and_costs_it_what_waited() -> None:
     world, job_id = started(State.INSPECT)
     world.do(USER, calls.InspectAppeal(job_id))
     let_all_leave(world)
     said = world.poke(job_id)
-    assert said[0] == AppealUnheard(job_id, USER, Wei(22))
+    assert said[0] == AppealUnheard(job_id, USER, Wei(22), Wei(10))
     assert only(JobClosed, said).outcome is Outcome.PAID
-    assert world.worth(USER) == 10_000 - 50
+    assert world.worth(USER) == 10_000 - 50 - 10
 
 
 def test_an_appeal_whose_own_committee_was_silent_was_heard_even_if_there_is_no_second_one() -> None:
@@ -340,15 +434,34 @@ def test_every_committee_that_is_wanted_waits_anew_from_the_shortest_time_on() -
 # --- audits ------------------------------------------------------------------------------------------------------
 
 
-def test_an_audit_waits_for_seats_and_the_pool_has_its_bond_back_if_none_come() -> None:
-    world, job_id, _ = doubted()
+@pytest.mark.parametrize(("leaving", "is_audited"), [(11, True), (12, False)])
+def test_no_audit_is_made_while_it_would_have_to_wait(leaving: int, is_audited: bool) -> None:
+    """Eleven seats sit in another job, whose end the audit would have to wait for if fewer were free."""
+    world = World()
+    job_id, fillers = reported(world)
+    world.do(STRANGER, calls.FundAudits(Wei(100)))
+    occupy(world, fillers[:1])
+    registry = world.market.registry
+    free = [number for number, seat in registry.seats.items() if seat.is_free]
+    for number in free[: len(free) - 22 + leaving]:
+        world.do(registry.seats[number].owner, calls.RequestUnstake(number))
+    assert (registry.free_seats, registry.busy_seats) == (22 - leaving, 11 + 5)
+    await_chance(world, job_id)
+    assert states(world.poke(job_id)) == [State.DRAWING if is_audited else State.CLAIMABLE]
+    assert world.market.ledger.audit_pool() == (94 if is_audited else 100)
+
+
+def test_an_audit_whose_seats_are_taken_before_its_draw_waits_and_the_pool_has_its_bond_back_if_none_come() -> None:
+    world = World()
+    job_id, fillers = reported(world)
     world.do(STRANGER, calls.FundAudits(Wei(100)))
     await_chance(world, job_id)
     assert only(Audited, world.poke(job_id)).seats == 3
     assert world.market.ledger.audit_pool() == 94
+    occupy(world, fillers)
     said = poke_on(world, job_id)
     assert states(said) == [State.DRAWING] * MOST_WAITS + [State.CLAIMABLE]
-    assert only(AppealUnheard, said) == AppealUnheard(job_id, NOBODY, Wei(6))
+    assert only(AppealUnheard, said) == AppealUnheard(job_id, NOBODY, Wei(6), Wei(6))
     assert (world.market.ledger.audit_pool(), world.job(job_id).is_audited) == (100, False)
     world.advance(job_id, State.INSPECT)
     assert only(Appealed, world.do(USER, calls.InspectAppeal(job_id))).seats == 11

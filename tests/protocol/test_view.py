@@ -60,11 +60,11 @@ def test_an_appeal_that_was_not_heard_takes_no_appeal_away_and_an_audit_counts_n
     view, user = view_after(place), account_of("user")
     assert (appeal_seats(view), is_appeal_left(view)) == (11, True)
     view.apply(ce.Audited(place.job_id, 3, Wei(6)))
-    view.apply(ce.AppealUnheard(place.job_id, NOBODY, Wei(6)))
+    view.apply(ce.AppealUnheard(place.job_id, NOBODY, Wei(6), Wei(6)))
     assert (view.audit, view.audited) == (None, None)
     for _ in range(3):
         view.apply(ce.Appealed(place.job_id, user, 11, Wei(22)))
-        view.apply(ce.AppealUnheard(place.job_id, user, Wei(22)))
+        view.apply(ce.AppealUnheard(place.job_id, user, Wei(22), Wei(10)))
     assert (view.appeals, len(view.unheard)) == ([], 4)
     assert (appeal_seats(view), is_appeal_left(view)) == (11, True)
 
