@@ -17,7 +17,8 @@ from morphware.protocol.calls import Deposit, Poke
 from morphware.protocol.effects import Effect, Evaluate, FetchBundle, Train
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import JobId
-from tests.node.world import BLOCK_S, Killed, Node, World, market_of, no_threads
+from tests.node.fuse import Killed
+from tests.node.world import BLOCK_S, Node, World, market_of, no_threads
 
 __all__ = ["no_threads"]
 pytestmark = pytest.mark.usefixtures("no_threads")

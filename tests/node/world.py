@@ -8,10 +8,9 @@ No thread may run under a clock that jumps: ``no_threads`` makes the few calls t
 """
 
 import shutil
-import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,42 +19,28 @@ import pytest
 import trio
 from eth_keys.datatypes import PrivateKey
 
-from morphware.node.artifacts.errors import ArtifactUnavailable
-from morphware.node.artifacts.metainfo import sealed_name
 from morphware.node.chain.calldata import name_of
-from morphware.node.chain.errors import ChainUnreachable
-from morphware.node.curve import PROTOCOL as PROGRESS
 from morphware.node.curve import ProgressReceiver
 from morphware.node.directory import Directory
 from morphware.node.engine import Engine, Roles
 from morphware.node.feed import Feed
-from morphware.node.gossip.errors import PeerUnreachable
 from morphware.node.gossip.pubsub import GossipMessage
 from morphware.node.journal import Journal
 from morphware.node.machines import Machine, Sources
-from morphware.node.performer import Performer
 from morphware.node.ports import (
     Block,
-    Limits,
-    MetricPoint,
-    PeerAddress,
     Receipt,
     Refused,
-    RunResult,
-    Score,
-    Transfer,
 )
 from morphware.node.speech import Listener, Speaker
 from morphware.node.treasury import Treasury
 from morphware.protocol import calls
 from morphware.protocol import chain_events as ce
-from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.brain import Identity, Relaying
 from morphware.protocol.calls import Call
 from morphware.protocol.commitments import Domain, keccak
-from morphware.protocol.crypto import encryption_public_key, peer_public_key, sha256_of
+from morphware.protocol.crypto import encryption_public_key, peer_public_key
 from morphware.protocol.effects import Effect
-from morphware.protocol.events import LocalEvent
 from morphware.protocol.gossip import Knowledge, net_of
 from morphware.protocol.market import Market
 from morphware.protocol.parameters import Timing
@@ -65,11 +50,18 @@ from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from morphware.protocol.user import Submission
 from morphware.protocol.verdicts import Accept
-from morphware.protocol.view import JobView
 from morphware.protocol.worker import WorkerPolicy
+from tests.node.fuse import Fuse, FusedConnection, FusedPerformer, Killed, SequentialEntropy
+from tests.node.memory_ports import (
+    FIRST_BLOCK,
+    MemoryArtifacts,
+    MemoryChain,
+    MemoryGossip,
+    MemoryRunner,
+    Transaction,
+)
 
 START_S = 1_800_000_000
-FIRST_BLOCK = 100
 BLOCK_S = 1.0
 RICH_WEI = 10_000
 SEAT_STAKE_WEI = Wei(70)
@@ -108,10 +100,6 @@ SUBMISSION = Submission(
 HORIZON_S = 1_000
 
 
-class Killed(BaseException):
-    """The process is gone, here and now; nothing may catch it and go on."""
-
-
 @pytest.fixture
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that wants a thread is done at once: the clock would jump over a running thread."""
@@ -125,13 +113,6 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- the chain ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Transaction:
-    account: Address
-    effect_id: str
-    call: Call | calls.Multicall
 
 
 class World:
@@ -223,306 +204,7 @@ class World:
         ]
 
 
-class MemoryChain:
-    """One account on the world's market: the Chain port, and what the treasury asks."""
-
-    def __init__(self, world: World, account: Address, fuse: "Fuse") -> None:
-        self.world = world
-        self._account = account
-        self._fuse = fuse
-
-    @property
-    def account(self) -> Address:
-        return self._account
-
-    async def send(self, call: Call | calls.Multicall, *, effect_id: str) -> Receipt | Refused:
-        await trio.lowlevel.checkpoint()
-        self._require_up()
-        self._fuse.burn("before a call is sent")
-        world, key = self.world, (self._account, effect_id)
-        transaction = Transaction(self._account, effect_id, call)
-        if transaction not in world.sent:
-            assert all((sent.account, sent.effect_id) != key for sent in world.sent), f"{effect_id} has two meanings"
-            world.sent.append(transaction)
-            world.waiting.append(transaction)
-        self._fuse.burn("after a call is sent")
-        while key not in world.receipts:
-            await world.mined.wait()
-        return world.receipts[key]
-
-    async def follow(self, after_block: int, *, after_hash: bytes | None = None) -> AsyncGenerator[Block, None]:
-        position = max(0, after_block + 1 - FIRST_BLOCK)
-        if after_hash is not None:
-            assert self.world.blocks[position - 1].hash == after_hash
-        while True:
-            while position < len(self.world.blocks):
-                yield self.world.blocks[position]
-                position += 1
-                await trio.lowlevel.checkpoint()
-            await self.world.mined.wait()
-
-    async def free_balance(self, account: Address) -> Wei:
-        await trio.lowlevel.checkpoint()
-        self._require_up()
-        if self.world.balance_reads_fail > 0:
-            self.world.balance_reads_fail -= 1
-            raise ChainUnreachable("no answer")
-        return Wei(self.world.market.ledger.free(account))
-
-    async def wallet_balance(self, account: Address) -> Wei:
-        await trio.lowlevel.checkpoint()
-        self._require_up()
-        return Wei(self.world.wallets.get(account, 0))
-
-    async def allowance(self, account: Address) -> Wei:
-        await trio.lowlevel.checkpoint()
-        self._require_up()
-        return Wei(self.world.allowances.get(account, 0))
-
-    def _require_up(self) -> None:
-        if self.world.is_chain_down:
-            raise ChainUnreachable("no answer")
-
-
-# --- gossip, artifacts, runner --------------------------------------------------------------------------------------
-
-
-class MemoryFrames:
-    def __init__(self, channel: trio.MemorySendChannel[bytes]) -> None:
-        self._channel = channel
-
-    async def send(self, frame: bytes) -> None:
-        try:
-            await self._channel.send(frame)
-        except trio.BrokenResourceError:
-            raise PeerUnreachable("the peer hung up") from None
-
-
-class MemoryGossip:
-    """Everybody is everybody's neighbour; each judges with its own knowledge, and hears nothing of itself."""
-
-    def __init__(self, node: "Node") -> None:
-        self._node = node
-        self.known: list[str] = []
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        return (f"/ip4/127.0.0.1/tcp/4001/p2p/{self._node.name}",)
-
-    async def publish(self, topic: str, data: bytes) -> None:
-        await trio.lowlevel.checkpoint()
-        for other in self._node.world.nodes.values():
-            if other is not self._node and other.is_up and not other.is_deaf:
-                other.hear(topic, data, self._node.peer_key)
-
-    async def request(self, peer_key: bytes, protocol: str, data: bytes, *, timeout_s: float = 10) -> bytes:
-        raise PeerUnreachable("nobody answers requests here")
-
-    @asynccontextmanager
-    async def stream_to(self, peer_key: bytes, protocol: str) -> AsyncIterator[MemoryFrames]:
-        other = next((node for node in self._node.world.nodes.values() if node.peer_key == peer_key), None)
-        if other is None or not other.is_up or other.nursery is None or protocol != PROGRESS:
-            raise PeerUnreachable("the peer is not there")
-        send, receive = trio.open_memory_channel[bytes](8)
-        try:
-            other.nursery.start_soon(self._receive, other, receive)
-        except RuntimeError:
-            raise PeerUnreachable("the peer is just dying") from None
-        with send:
-            yield MemoryFrames(send)
-
-    async def _receive(self, other: "Node", frames: trio.MemoryReceiveChannel[bytes]) -> None:
-        with frames:
-            await other.receiver.receive(self._node.peer_key, frames)
-
-    async def connect(self, addresses: Sequence[str]) -> None:
-        await trio.lowlevel.checkpoint()
-        self.known += addresses
-
-
-class MemoryArtifacts:
-    """One swarm for all: a file can be had while some node that serves it is up."""
-
-    def __init__(self, node: "Node") -> None:
-        self._node = node
-        self.served: dict[bytes, Path] = {}
-
-    @property
-    def address(self) -> PeerAddress:
-        return ("127.0.0.1", 4102)
-
-    async def seed(self, path: Path) -> SealedFile:
-        await trio.lowlevel.checkpoint()
-        content = path.read_bytes()
-        sha256 = sha256_of(content)
-        self.served[sha256] = path
-        return SealedFile(f"magnet:?xt=urn:btih:{sha256[:20].hex()}", len(content), sha256)
-
-    async def fetch(
-        self,
-        file: SealedFile,
-        destination: Path,
-        *,
-        peers: Sequence[PeerAddress] = (),
-        progress: Callable[[Transfer], None] | None = None,
-    ) -> Path:
-        await trio.sleep(0.1)
-        final = destination / sealed_name(file.sha256)
-        if not final.exists():
-            others = [node for node in self._node.world.nodes.values() if node.is_up]
-            source = next((node.artifacts.served.get(file.sha256) for node in others if self._has(node, file)), None)
-            if source is None:
-                raise ArtifactUnavailable("nobody has it")
-            final.write_bytes(source.read_bytes())
-        self.served[file.sha256] = final
-        if progress is not None:
-            progress(Transfer(file.size_bytes, file.size_bytes, 1.0, 1))
-        return final
-
-    @staticmethod
-    def _has(node: "Node", file: SealedFile) -> bool:
-        return file.sha256 in node.artifacts.served
-
-    def add_peers(self, file: SealedFile, peers: Sequence[PeerAddress]) -> None:
-        pass
-
-    async def unseed(self, file: SealedFile) -> None:
-        await trio.lowlevel.checkpoint()
-        self.served.pop(file.sha256, None)
-
-
-@dataclass
-class MemoryRunner:
-    """Canned results; ``runs`` counts what was run at the same time."""
-
-    train_s: float = 0.3
-    metric_e6: int = 950_000
-    failures: list[Exception] = field(default_factory=list)
-    running: int = 0
-    most_running: int = 0
-    trainings: int = 0
-
-    async def train(
-        self,
-        *,
-        code: Path,
-        entry: str,
-        train: Path,
-        model: Path,
-        limits: Limits,
-        on_metric: Callable[[MetricPoint], None],
-        on_log: Callable[[str], None],
-    ) -> RunResult:
-        if self.failures:
-            raise self.failures.pop(0)
-        assert (code / entry).is_file()
-        assert (train / "inputs.csv").is_file()
-        self.running += 1
-        self.trainings += 1
-        self.most_running = max(self.running, self.most_running)
-        try:
-            for step in range(3):
-                on_metric(MetricPoint(step, float(step), {"loss": 1.0 / (step + 1)}))
-                on_log(f"step {step}\n")
-                await trio.sleep(self.train_s / 3)
-        finally:
-            self.running -= 1
-        (model / "model.txt").write_text("a model")
-        return RunResult(0, "", self.train_s, 1 << 20, "")
-
-    async def evaluate(
-        self,
-        *,
-        code: Path,
-        entry: str,
-        model: Path,
-        test: Path,
-        metric: str,
-        validator: Address,
-        limits: Limits,
-    ) -> Score:
-        if self.failures:
-            raise self.failures.pop(0)
-        assert (code / entry).is_file()
-        assert (test / "labels.csv").is_file()
-        assert (model / "model.txt").is_file()
-        await trio.sleep(0.3)
-        return Score(self.metric_e6, 123_456_789, keccak(validator))
-
-
 # --- a node ---------------------------------------------------------------------------------------------------------
-
-
-class Fuse:
-    """Counts the instants at which a process may die, and kills it at the chosen one."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.kill_at: int | None = None
-        self.places: list[str] = []
-
-    def burn(self, place: str) -> None:
-        self.count += 1
-        self.places.append(place)
-        if self.kill_at is not None and self.count >= self.kill_at:
-            self.kill_at = None
-            raise Killed(place)
-
-
-class FusedConnection:
-    """A database connection whose every statement may be the last thing that the process did."""
-
-    def __init__(self, connection: sqlite3.Connection, fuse: Fuse) -> None:
-        self._connection = connection
-        self._fuse = fuse
-
-    @property
-    def in_transaction(self) -> bool:
-        return self._connection.in_transaction
-
-    def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
-        is_write = not statement.startswith(("SELECT", "PRAGMA", "ROLLBACK"))
-        if is_write:
-            self._fuse.burn(f"before {statement.split(maxsplit=3)[:3]}")
-        cursor = self._connection.execute(statement, *arguments)
-        if statement == "COMMIT":
-            self._fuse.burn("after COMMIT")
-        return cursor
-
-    def executemany(self, statement: str, rows: Any) -> sqlite3.Cursor:
-        self._fuse.burn(f"before {statement.split(maxsplit=3)[:3]}")
-        return self._connection.executemany(statement, rows)
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-class FusedPerformer(Performer):
-    """The real performer, that may die before and after every effect, or be told to fail."""
-
-    fuse: Fuse
-    bug: Callable[[Machine, Effect], None]
-
-    async def perform(
-        self, machine: Machine, effect: Effect, view: JobView | None, chain_time: Callable[[], Timestamp]
-    ) -> LocalEvent | None:
-        self.bug(machine, effect)
-        self.fuse.burn(f"before {effect.id}")
-        answer = await super().perform(machine, effect, view, chain_time)
-        self.fuse.burn(f"after {effect.id}")
-        return answer
-
-
-class SequentialEntropy:
-    """Chance that differs between calls and nodes, and can be told apart in a journal."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._count = 0
-
-    def token(self, size_bytes: int) -> bytes:
-        self._count += 1
-        return keccak(f"{self._name} {self._count}".encode())[:size_bytes]
 
 
 class Node:
