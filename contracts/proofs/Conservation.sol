@@ -143,7 +143,8 @@ abstract contract Conservation is Proof {
         }
         _strikes[0] = Strikes(strikes_ % 3, uint40(NOW));
         _rounds[JOB][0].seats[0] = COMMITTEE | marks | (0 << 64) | (1 << 96) | (2 << 128);
-        _nextSeat = uint32(COMMITTEE);
+        _nextSeat = uint24(COMMITTEE);
+        _busySeats = uint16(COMMITTEE);
         int256 before = _market().job(JOB).held + int256(COMMITTEE * STAKE);
         _poke();
         int256 paid = _credited();
