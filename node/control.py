@@ -50,11 +50,14 @@ async def serve_control(
     """Answer requests until cancelled."""
     path = folder / SOCKET_NAME
     with _short_path(folder) as short:
-        path.unlink(missing_ok=True)  # the last node's, which was killed: the folder's lock says that it is gone
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
         listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        await listening.bind(short)
-        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        await listening.bind(str(Path(short).with_suffix(".new")))
+        fresh.chmod(stat.S_IRUSR | stat.S_IWUSR)
         listening.listen(64)
+        # Whoever sees it is heard. One that lies there is a killed node's: the folder's lock says that it is gone.
+        fresh.rename(path)
 
     async def serve(stream: trio.SocketStream) -> None:
         try:
