@@ -38,9 +38,9 @@ abstract contract Appeals is Settlement {
     }
 
     /// @dev TALLIED is over, and nobody has appealed. One finding in so many is tested again, if it is about a metric
-    ///      and the first of its job, if the pool can pay three fees and if there are three validators without waiting. The block that
-    ///      decides came after the last report was opened; once it is forgotten, the newest at a multiple of 256 from
-    ///      it takes its place.
+    ///      and the first of its job, if the pool can pay three fees and if there are three validators without waiting.
+    ///      The block that decides came after the last report was opened; once it is forgotten, the newest at a
+    ///      multiple of 256 from it takes its place.
     function _endAppeals(bytes32 jobId, Record storage record) internal {
         Verdict verdict = record.verdict;
         if (
@@ -48,7 +48,7 @@ abstract contract Appeals is Settlement {
                 && _freeSeats >= _busyElsewhere(jobId, record)
         ) {
             uint256 bond = AUDIT_SEATS * record.fee;
-            if (bond != 0 && bond <= _auditPool && (verdict == Verdict.PASS || verdict == Verdict.FAIL)) {
+            if (bond <= _auditPool && (verdict == Verdict.PASS || verdict == Verdict.FAIL)) {
                 _auditPool -= uint96(bond);
                 emit Audited(jobId, uint8(AUDIT_SEATS), uint96(bond));
                 _want(jobId, record, address(0), AUDIT_SEATS);
@@ -98,16 +98,20 @@ abstract contract Appeals is Settlement {
     }
 
     /// @dev Seats that sit in other jobs.
-    function _busyElsewhere(bytes32 jobId, Record storage record) internal view returns (uint256 busy) {
-        busy = _busySeats;
+    function _busyElsewhere(bytes32 jobId, Record storage record) internal view returns (uint256) {
+        return _busySeats - _seatsDrawn(jobId, record);
+    }
+
+    /// @dev Seats that sit in this one, of all its rounds.
+    function _seatsDrawn(bytes32 jobId, Record storage record) private view returns (uint256 count) {
         for (uint256 r = 0; r <= record.round; ++r) {
-            busy -= _sizeOf(_rounds[jobId][r]);
+            count += _sizeOf(_rounds[jobId][r]);
         }
     }
 
-    /// @dev No committee could be drawn. If it was an appeal's own, that one is undone: its bond goes back, but for a fee
-    ///      of each seat that sat in the job while it waited, which the audit pool gets. Else whoever appeals everything
-    ///      while seats are scarce keeps them so, for nothing.
+    /// @dev No committee could be drawn. If it was an appeal's own, that one is undone: its bond goes back, but for a
+    ///      fee of each seat that sat in the job while it waited, which the audit pool gets. Else whoever appeals
+    ///      everything while seats are scarce keeps them so, for nothing.
     function _undoAppeal(bytes32 jobId, Record storage record) internal {
         uint256 last = record.appeals;
         if (last == 0) return;
@@ -115,7 +119,7 @@ abstract contract Appeals is Settlement {
         if (appeal_.round != record.round) return;
         address appellant = appeal_.appellant;
         uint256 bond = appeal_.seats * record.fee;
-        uint256 kept = appellant == address(0) ? bond : (_busySeats - _busyElsewhere(jobId, record)) * record.fee;
+        uint256 kept = appellant == address(0) ? bond : _seatsDrawn(jobId, record) * record.fee;
         if (kept > bond) kept = bond;
         record.appeals = uint8(last);
         _auditPool += uint96(kept);

@@ -25,8 +25,8 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
     ///      seatStake >= 2 reserve / ((seats + 1) 50%).
     uint256 private constant STAKE_FACTOR = 4;
 
-    /// @dev The reserve is at least 1/32 of seatStake (seats + 1), an eighth of its most, and the fee at least 1/100 of a
-    ///      stake.
+    /// @dev Whoever has a committee drawn keeps other people's seats busy: that is to cost fees, at least 1/100 of a
+    ///      stake each, or what an exit burns, of a reserve of at least 1/32 of seatStake (seats + 1).
     uint256 private constant LEAST_RESERVE = 32;
     uint256 private constant LEAST_FEE = 100;
 
@@ -258,27 +258,23 @@ abstract contract Auction is IDesk, MarketRules, EIP712 {
         if (terms.seats % 2 == 0 || terms.seats > MOST_SEATS) revert BadTerms("seats");
         if (!_isWindow(terms.biddingSeconds)) revert BadTerms("biddingSeconds");
         if (!_isWindow(terms.trainingSeconds)) revert BadTerms("trainingSeconds");
-        // A committee that cannot even report in time is slashed, and the winner is paid its slashes: its time
-        // is no shorter than what the market itself finds enough for sending one transaction.
+        // A committee that cannot even report in time is slashed, and the winner is paid its slashes: its time is no
+        // shorter than what the market itself finds enough for sending one transaction.
         if (!_isWindow(terms.testingSeconds) || terms.testingSeconds < _reportRevealSeconds) {
             revert BadTerms("testingSeconds");
         }
-        if (uint256(_seatStake) * (uint256(terms.seats) + 1) < STAKE_FACTOR * uint256(terms.reserve)) {
-            revert BadTerms("reserve");
-        }
-        // Whoever has a committee drawn keeps other people's seats busy: it is to cost fees, or what an exit burns.
-        if (LEAST_RESERVE * uint256(terms.reserve) < uint256(_seatStake) * (uint256(terms.seats) + 1)) {
-            revert BadTerms("reserve");
-        }
+        uint256 reserve = terms.reserve;
+        uint256 stakes = uint256(_seatStake) * (uint256(terms.seats) + 1);
+        if (stakes < STAKE_FACTOR * reserve || LEAST_RESERVE * reserve < stakes) revert BadTerms("reserve");
         if (LEAST_FEE * uint256(terms.fee) < _seatStake) revert BadTerms("fee");
         if ((ALLOWED_OPTIONS >> terms.options) & 1 == 0) revert BadTerms("options");
         bool isBaseline = terms.options & LINEAR == 0 ? terms.baseline == 0 : terms.baseline < terms.threshold;
         if (!isBaseline) revert BadTerms("baseline");
     }
 
-    /// @dev Without a committee both parties are fined, and a committee that nobody can appeal from is the last. So there
-    ///      have to be seats for the first one of k and, beside it, for a first appeal of
-    ///      2k + 1, and the numbers must not be too sparse for a draw. Other jobs may still take them before.
+    /// @dev Without a committee both parties are fined, and a committee that nobody can appeal from is the last. So
+    ///      there have to be seats for the first one of k and, beside it, for a first appeal of 2k + 1; the numbers must
+    ///      not be too sparse for a draw; and no more may be busy than free. Other jobs may still take them before.
     function _checkSeats(uint256 seats) private view {
         uint256 free = _freeSeats;
         uint256 needed = 3 * seats + 1;

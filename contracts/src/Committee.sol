@@ -53,8 +53,8 @@ abstract contract Committee is Appeals {
     }
 
     /// @dev DRAWING is over. The first committee, if it is only drawn now, gets its keys as ever; a later round starts
-    ///      with its commitments, as whoever holds keys can hand them on. A draw that fails where a later one may not is
-    ///      made again. In the end both parties are fined if there is no first committee, or who keeps seats busy
+    ///      with its commitments, as whoever holds keys can hand them on. A draw that fails where a later one may not
+    ///      is made again. In the end both parties are fined if there is no first committee, or who keeps seats busy
     ///      would have a way out; and the verdict stands if there is no later one.
     function _drawNext(bytes32 jobId, Record storage record) internal {
         bytes32 seed = _seedOf(jobId, record);
@@ -76,8 +76,8 @@ abstract contract Committee is Appeals {
         }
     }
 
-    /// @dev Whether another draw could find what one has not: there are seats enough, and it had bad luck, or other jobs
-    ///      will let some go.
+    /// @dev Whether another draw could find what one has not: there are seats enough, and it had bad luck, or other
+    ///      jobs will let some go.
     function _mayFind(bytes32 jobId, Record storage record, uint256 wanted) private view returns (bool) {
         return _freeSeats >= wanted || _busyElsewhere(jobId, record) != 0;
     }

@@ -6,7 +6,8 @@ import {MarketRules} from "./MarketRules.sol";
 /// @title What becomes of a seat: taken by a draw, let go by its job, or dissolved.
 /// @notice A seat is free (committees are drawn from those), busy (held by a job), or leaving (never drawn, and paid
 ///         out after the unbonding time). A busy seat may ask to leave, and leaves when its job lets go of it.
-/// @dev Who changes a seat's condition keeps `_freeSeats` and `_busySeats` right, in one write for many seats: it is not done here.
+/// @dev Who changes a seat's condition keeps `_freeSeats` and `_busySeats` right, in one write for many seats: it is
+///      not done here.
 abstract contract SeatBook is MarketRules {
     /// @dev Whether a draw could take it, as far as the seat alone says.
     function _isFree(Seat memory record) internal pure returns (bool) {

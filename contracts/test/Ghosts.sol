@@ -238,6 +238,7 @@ abstract contract Ghosts is Calls {
             else if (open[i].state != State.CLOSED) isSweeping = true;
         }
         if (isSweeping ? drawn > busy : drawn != busy) _fail("I19: busy seats are those of open jobs");
+        if (market.busySeats() != busy) _fail("I19: the count of busy seats");
     }
 
     function _checkRounds(bytes32 id, Job memory job, bool[] memory areBusy) private view returns (uint256 drawn) {
