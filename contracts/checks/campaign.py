@@ -18,9 +18,10 @@ from typing import Any, Final
 
 from morphware.contracts import build
 from morphware.contracts.checks import proofs, report, workbench
-from morphware.contracts.checks.steps import STEPS, Figures, Part
+from morphware.contracts.checks.steps import PURE, STEPS, Figures, Part
 
 ROOT: Final = build.FOLDER.parent
+PROTOCOL: Final = ROOT / "protocol"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -31,18 +32,25 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="parts at the same time")
     parser.add_argument("--parts", type=int, help="end after so many parts of each step, to see how long they take")
     options = parser.parse_args(arguments)
-    sources = build.hash_of(workbench.sources())
     violated = []
     try:
         for name in options.only or STEPS:
             if options.again:
                 report.drop(name)
-            if run(name, sources, options.jobs, options.parts)["violations"]:
+            if run(name, sources_of(name), options.jobs, options.parts)["violations"]:
                 violated.append(name)
     finally:
         report.write_table()
     if violated:
         sys.exit(f"Violated: {', '.join(violated)}. The details are in {relative(report.FILE)}.")
+
+
+def sources_of(name: str) -> str:
+    """The hash of what a step's figures are of: the contracts, and the pure market where it runs beside them."""
+    sources = workbench.sources()
+    if name in PURE:
+        sources |= {f"protocol/{file.name}": file.read_text("utf-8") for file in sorted(PROTOCOL.glob("*.py"))}
+    return build.hash_of(sources)
 
 
 def run(name: str, sources: str, jobs: int, most: int | None = None) -> dict[str, Any]:
@@ -56,8 +64,8 @@ def run(name: str, sources: str, jobs: int, most: int | None = None) -> dict[str
     spent_s = known["seconds"] if parts else 0.0
     step = STEPS[name](sources)
     parts = {part: figures for part, figures in parts.items() if part in step.names and not figures["violations"]}
-    todo = [part for part in step.names if part not in parts][:most]
-    if not todo:
+    missing = [part for part in step.names if part not in parts][:most]
+    if not missing:
         say(f"{name}: done already")
         return _together(parts, sources, spent_s, len(step.names))
     say(f"{name} …")
@@ -65,7 +73,7 @@ def run(name: str, sources: str, jobs: int, most: int | None = None) -> dict[str
     step.prepare()
     faults: list[BaseException] = []
     pool = ThreadPoolExecutor(jobs)
-    waiting = {pool.submit(_timed, step.run, part): part for part in todo}
+    waiting = {pool.submit(_timed, step.run, part): part for part in missing}
     try:
         for done in as_completed(waiting):
             if done.cancelled():

@@ -206,3 +206,4 @@ STEPS: Final[dict[str, Callable[[str], Step]]] = {
     "invariants": invariants,
     "mutants": mutants,
 }
+PURE: Final = ("machine", "differential")  # they run protocol/ too

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from morphware.contracts.checks import campaign, report
-from morphware.contracts.checks.steps import STEPS, Figures, Step
+from morphware.contracts.checks.steps import PURE, STEPS, Figures, Step
 
 STEP: dict[str, Any] = {"runs": 12_000, "calls": 1_000_000, "violations": 0, "seconds": 61.4, "sources": "ab" * 32}
 STEP |= {"of": 1, "parts": {"walk 1": {"violations": 0, "details": {}}}}
@@ -48,11 +48,10 @@ def test_a_readme_without_marks_is_refused(folder: Path) -> None:
         report.write_table()
 
 
-def test_figures_of_two_versions_of_the_sources_are_told_apart(folder: Path) -> None:
-    report.save("machine", STEP)
-    report.save("slither", STEP | {"sources": "cd" * 32})
-    assert "2 versions of the sources" in report.table()
-    assert set(report.load()) == {"machine", "slither"}
+def test_figures_are_of_the_sources_that_the_step_runs() -> None:
+    compiled = {campaign.sources_of(name) for name in STEPS if name not in PURE}
+    pure = {campaign.sources_of(name) for name in PURE}
+    assert len(compiled) == len(pure) == len(compiled ^ pure) - 1 == 1
 
 
 def test_surviving_mutants_are_named(folder: Path) -> None:
