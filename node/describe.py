@@ -40,8 +40,8 @@ REASONS: dict[Outcome, str] = {
     Outcome.INCONCLUSIVE: "no committee came to a verdict; the reserve went back",
 }
 SCARCE: str = (
-    "no whole committee could be drawn, by bad luck or since too many validators sit in other jobs: it is drawn again "
-    "later, after four times the time each time"
+    "no whole committee could be drawn, by bad luck or as too many validators sit in other jobs: the next draw follows "
+    "at the deadline, and each one after it waits four times as long"
 )
 UNTESTED: str = "the model could not be tested, which was the end user's part; the winner is paid"
 AUDITED: str = "a random audit: three validators are drawn, who test the model again"

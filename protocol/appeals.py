@@ -1,9 +1,10 @@
 """The rules of appeals: whoever doubts a finding pays for a committee of more than twice the size.
 
 The bond is exactly the next committee's fees, so that an appeal never costs anybody else anything.  It comes back, as
-far as there is money left, iff the last verdict is another one than the doubted, and at once if no committee can be
-drawn (``drawing.py``).  The seats need not be free yet: the draw waits for those that sit in other jobs.  A random
-audit (``audits.py``) counts neither as an appeal nor in the sizes of committees: all is as if it had not been.
+far as there is money left, iff the last verdict is another one than the doubted; where no committee can be drawn, all
+but the fees of those who sat and waited (``drawing.py``).  The seats need not be free yet: the draw waits for those
+that sit in other jobs.  A random audit (``audits.py``) counts neither as an appeal nor in the sizes of committees: all
+is as if it had not been.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """What it is worth to doubt a finding: what an appeal costs, what it saves, and whether it pays.
 
 An appeal costs the fees of a committee of twice the size and one more, (2k + 1) F, which come back only if the verdict
-changes, or if there is nobody to hear it.  What it saves is the appellant's own:
+changes, and in part if there is nobody to hear it.  What it saves is the appellant's own:
 
 - a validator whose measurement the newest finding contradicts is slashed for it, and not paid;
 - the winner of a rejected model loses a part of its bond, and the price;

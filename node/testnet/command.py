@@ -14,12 +14,12 @@ from typing import Any, Final
 import trio
 from rich.console import Console
 
-from morphware.node.amounts import format_tokens, parse_tokens
+from morphware.node.amounts import parse_tokens
 from morphware.node.cli.options import TestnetOptions
 from morphware.node.errors import BadInput, ExitStatus
 from morphware.node.log import configure_logging
 from morphware.node.ports import Limits
-from morphware.node.pricing import check_price
+from morphware.node.pricing import check_price, most_reserve_wei
 from morphware.node.runner.examples import example_names, find_example, prepare_example
 from morphware.node.runner.inspect import check_data, check_metric, inspect_job
 from morphware.node.runner.job_config import JobConfig
@@ -171,13 +171,8 @@ def _wish(job: Job, validators: int) -> JobWish:
     check_metric(inspection, config.metric, config.threshold)
     check_data(inspection, job.train, job.test)
     seats = min(SEATS, validators - 1 + validators % 2)
-    most = Wei(SEAT_STAKE_WEI * (seats + 1) // 4)
-    reserve = min(RESERVE_WEI, most) if config.reserve is None else parse_tokens(str(config.reserve))
-    if reserve > most:
-        raise BadInput(
-            f"A committee of {seats} can vouch for a reserve of at most {format_tokens(most)} tokens, and this job has "
-            f"one of {format_tokens(reserve)}: ask for more --validators."
-        )
+    usual = min(RESERVE_WEI, most_reserve_wei(SEAT_STAKE_WEI, seats))
+    reserve = usual if config.reserve is None else parse_tokens(str(config.reserve))
     check_price(reserve, None, seats, SEAT_STAKE_WEI)
     return JobWish(
         program=job.program,
