@@ -40,7 +40,7 @@ from morphware.protocol.messages import (
     signed,
 )
 from morphware.protocol.signatures import sign_digest
-from morphware.protocol.states import Outcome, State
+from morphware.protocol.states import State
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from morphware.protocol.user import Submission, UserBrain
@@ -64,9 +64,10 @@ from tests.protocol.marketplace_nodes import (
     account_of,
     private_key_of,
 )
+from tests.protocol.marketplace_observed import Observed
 
 
-class Marketplace:
+class Marketplace(Observed):
     """One job, from its submission to its end."""
 
     def __init__(
@@ -140,7 +141,7 @@ class Marketplace:
         self._add("user")
         self._handle(self.nodes["user"], ev.TimePassed())
 
-    # --- what tests look at -----------------------------------------------------------------------------------------
+    # --- who is who -------------------------------------------------------------------------------------------------
 
     def identity(self, name: str) -> Identity:
         return Identity(
@@ -157,53 +158,6 @@ class Marketplace:
     def does_relay(self, name: str) -> bool:
         """Whether a node shares transactions: everybody, unless the test names who does."""
         return self.relaying is None or name in self.relaying
-
-    @property
-    def outcome(self) -> Outcome:
-        return self.market.jobs[self.job_id].outcome if self.job_id in self.market.jobs else Outcome.NONE
-
-    @property
-    def state(self) -> State:
-        return self.market.jobs[self.job_id].state if self.job_id in self.market.jobs else State.NONE
-
-    @property
-    def view(self) -> JobView:
-        return self.views[self.job_id]
-
-    def worth(self, name: str) -> int:
-        seats = sum(seat.owner == account_of(name) for seat in self.market.registry.seats.values())
-        return self.market.ledger.free(account_of(name)) + seats * SEAT_STAKE_WEI
-
-    def gains(self) -> dict[str, int]:
-        """What each account gained or lost; only what is not 0."""
-        change = {name: self.worth(name) - self.before[name] for name in self.names}
-        return {name: gain for name, gain in change.items() if gain}
-
-    @property
-    def burned(self) -> int:
-        return self.market.ledger.burned()
-
-    @property
-    def committee(self) -> list[str]:
-        by_account = {account_of(name): name for name in self.names}
-        return [by_account[account] for account in self.view.validators]
-
-    @property
-    def winner(self) -> str:
-        return next(name for name in self.names if account_of(name) == self.view.winner)
-
-    def calls_of(self, name: str) -> list[str]:
-        """The calls that a node sent, in the order in which they were carried out."""
-        return [
-            type(call).__name__
-            for sender, send, _ in self.sent
-            if sender == name
-            for call in (send.call.calls if isinstance(send.call, calls.Multicall) else (send.call,))
-        ]
-
-    def transactions_of(self, name: str) -> list[str]:
-        """What a node paid gas for: calls that share a transaction are one."""
-        return [type(send.call).__name__ for sender, send, _ in self.sent if sender == name]
 
     # --- time -------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from morphware.protocol.messages import BidsSigned, ReportSigned, SignedCommitme
 from morphware.protocol.signatures import commit_digest, commit_report_digest, is_signed_by, sign_digest
 from morphware.protocol.states import State
 from morphware.protocol.verdicts import Accept, Ignore, Reject
-from tests.protocol.test_gossip import (
+from tests.protocol.gossip_world import (
     ACCOUNTS,
     BIDS,
     COMMITMENT,
