@@ -33,6 +33,7 @@ abstract contract Ghosts is Calls {
     mapping(bytes32 jobId => bytes32) private _models;
     mapping(bytes32 jobId => bytes32) private _records; // of closed jobs
     mapping(bytes32 jobId => bool) private _audited;
+    mapping(bytes32 jobId => uint256) private _sat; // seats of all its committees, while there are any
     uint256 internal _auditPool; // wei, after the last move
     mapping(address account => uint256) internal _marks; // a bit of its own for each of `accounts`
     mapping(address worker => uint256) internal _own; // free money and what open jobs hold of it
@@ -56,6 +57,10 @@ abstract contract Ghosts is Calls {
             if (_models[jobId] == 0) _models[jobId] = job.model;
             _must(_models[jobId] == job.model, "I14: the model's root changed");
             _noteCommittee();
+            _sat[jobId] = 0;
+            for (uint8 r = 0; r <= job.round; ++r) {
+                _sat[jobId] += market.committee(jobId, r).length;
+            }
         }
         _notePool(job);
         if (job.state == State.CLOSED && _records[jobId] == 0) _noteClosed(job);
@@ -73,8 +78,10 @@ abstract contract Ghosts is Calls {
             _audited[jobId] = true;
             ++feats[AUDITED];
         } else if (pool > _auditPool) {
+            // Whoever was not heard leaves a verdict that stands: it pays at once, or is settled in batches.
+            bool isResolved = job.state == State.CLAIMABLE || job.outcome != Outcome.NONE;
             _must(
-                job.state == State.CLOSED || (job.state == State.CLAIMABLE && _isUnheard(job, pool - _auditPool)),
+                job.state == State.CLOSED || (isResolved && _isUnheard(job, pool - _auditPool)),
                 "only what is closed, and what nobody heard, feeds the audit pool"
             );
         }
@@ -84,10 +91,7 @@ abstract contract Ghosts is Calls {
     /// @dev Of an appeal whose committee was never drawn a fee for each seat that sat meanwhile, at most the bond; of an
     ///      audit all.
     function _isUnheard(Job memory job, uint256 gain) private view returns (bool) {
-        uint256 sat;
-        for (uint8 r = 0; r <= job.round; ++r) {
-            sat += market.committee(jobId, r).length;
-        }
+        uint256 sat = _sat[jobId];
         if (sat > job.nextSeats) sat = job.nextSeats;
         bool isAudit = _audited[jobId] && job.nextSeats == 3 && market.appeals(jobId).length == 0;
         return gain == sat * job.fee || (isAudit && gain == 3 * job.fee);
