@@ -43,8 +43,10 @@ def _facts(quotient: Any, dividend: Any, divisor: Any) -> list[Any]:
     facts = []
     for number, factor in _products(dividend):
         other = None
-        if z3.is_true(z3.simplify(factor == divisor)) or _is_zero(dividend - number * divisor):
-            factor, other = divisor, number
+        parts = [number // each for each, _ in _products(divisor) if number % each == 0]
+        multiple = next((each for each in (number, *parts) if _is_zero(dividend - each * divisor)), None)
+        if multiple is not None:
+            factor, other, number = divisor, multiple, multiple
         elif z3.is_bv_value(divisor) and divisor.as_long() == number:
             other = factor
         if other is not None:

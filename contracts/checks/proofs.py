@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ BRANCH_MILLISECONDS: Final = 200  # to find out that a branch cannot be taken; t
 ASSERTION_SECONDS: Final = 120
 BUILD: Final = ("--ast", "--extra-output", "storageLayout", "metadata")  # as halmos asks for it
 START: Final = Path(__file__).resolve().with_name("halmos_start.py")
+SOLVER: Final = Path(__file__).resolve().with_name("halmos_solver.py")
 _CHECK: Final = re.compile(r"^    function (check_\w+)\(", re.MULTILINE)
 _running: set[int] = set()
 _FATES: Final = {0: "proved", 1: "refuted", 2: "out of time", 3: "stuck", 4: "no path succeeds", 5: "failed"}
@@ -81,12 +83,14 @@ def prove(name: str, limit_s: float) -> Proof:
     bench = workbench.folder("proofs")
     report = bench / f"{name}.json"
     report.unlink(missing_ok=True)
+    python = str(toolbox.ensure("halmos") / "python")
     process = subprocess.Popen(
         [
-            *(str(toolbox.ensure("halmos") / "python"), "-P", str(START)),
+            *(python, "-P", str(START)),
             *("--match-test", f"^{name}\\(", "--json-output", report.name),
             *("--loop", str(LOOP), "--solver-timeout-branching", str(BRANCH_MILLISECONDS)),
             *("--solver-timeout-assertion", f"{ASSERTION_SECONDS}s", "--solver-threads", "1", "--no-status"),
+            *("--solver-command", shlex.join((python, "-P", str(SOLVER)))),
         ],
         cwd=bench,
         env=workbench.environment(bench, FORGE),
