@@ -4,13 +4,17 @@ Our proofs are about sums of amounts that never come near 2**256.  Bit by bit a 
 never ends; cvc5 reads the numbers as whole numbers with remainders (``solve-bv-as-int``, which is exact), and needs a
 tenth of a second.  What it does not know in time yices decides bit by bit.
 
-It needs small factors: z3 has made 3 x = y into x = c y before, c being a third modulo 2**256, which is huge.
-Of all ways to write an equation the one with the smallest factors is taken.
+It needs small factors: z3 has made 3 x = y into x = c y before, c being a third modulo 2**256, and of x - y a sum with
+2**256 - 1 times y.  So sums are written as what is added less what is subtracted, and of all ways to write an equation
+the one with the smallest factors is taken.
+
+While division is any function at all (halmos' first attempt), there is little time: what it is decides most queries.
 """
 
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,83 +25,111 @@ OPTIONS = {
     "solve-bv-as-int": "sum",
     "bv-print-consts-as-indexed-symbols": "true",  # as halmos reads them
     "produce-models": "true",
-    "tlimit-per": "20000",  # milliseconds
 }
+FIRST_MILLISECONDS, REFINED_MILLISECONDS = 3_000, 30_000
 
 
 def main(file: str) -> None:
-    """Prints sat or unsat; if sat, a model."""
-    terms = cvc5.TermManager()
-    solver = cvc5.Solver(terms)
+    """Prints sat, unsat or unknown; if sat, a model."""
+    query = z3.Solver()
+    query.add(z3.parse_smt2_file(file))
+    is_first = "(declare-fun f_evm_" in Path(file).read_text("utf-8")
+    milliseconds = FIRST_MILLISECONDS if is_first else REFINED_MILLISECONDS
+    said = decide(filter(is_plain, query.assertions()), milliseconds)
+    if said != "unsat":
+        said = decide(query.assertions(), milliseconds)
+    if said == "unknown" and not is_first:
+        yices = str(Path(sys.executable).with_name("yices-smt2"))
+        os.execv(yices, (yices, "--smt2-model-format", "--bvconst-in-decimal", file))  # noqa: S606 - our own
+    print(said)
+
+
+def decide(terms: Iterable[Any], milliseconds: int) -> str:
+    """What cvc5 says of these together: "unsat", "unknown", or "sat" and a model."""
+    query = z3.Solver()
+    known: dict[int, Any] = {}
+    query.add([_smaller(term, known) for term in terms])
+    solver = cvc5.Solver(cvc5.TermManager())
     for name, value in OPTIONS.items():
         solver.setOption(name, value)
+    solver.setOption("tlimit-per", str(milliseconds))
     parser = cvc5.InputParser(solver)
-    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, small(file), file)
+    parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, f"(set-logic ALL)\n{query.to_smt2()}\n(get-model)\n", "query")
     symbols = parser.getSymbolManager()
+    answer = ""
     while not (command := parser.nextCommand()).isNull():
-        said = command.invoke(solver, symbols)
-        if said.strip() == "unknown":
-            yices = str(Path(sys.executable).with_name("yices-smt2"))
-            os.execv(yices, [yices, "--smt2-model-format", "--bvconst-in-decimal", file])  # noqa: S606 - of this environment
-        sys.stdout.write(said)
-        if said.strip() == "unsat":
-            return
+        answer += str(command.invoke(solver, symbols))
+        if answer.startswith(("unsat", "unknown")):
+            return answer.split()[0]
+    return answer
 
 
-def small(file: str) -> str:
-    """The query, with the smallest factors in its equations."""
-    solver = z3.Solver()
-    solver.add(z3.parse_smt2_file(file))
-    query = z3.Solver()
-    for term in solver.assertions():
-        query.add(z3.substitute(term, *((each, _smallest(each)) for each in _equations(term))))
-    return f"(set-logic ALL)\n{query.to_smt2()}\n(get-model)\n"
-
-
-def _equations(term: Any) -> list[Any]:
-    found, seen, pending = [], set(), [term]
+def is_plain(term: Any) -> bool:
+    """Whether it is about numbers only, and neither of hashes nor of storage."""
+    seen, pending = set(), [term]
     while pending:
         each = pending.pop()
         if each.get_id() in seen:
             continue
         seen.add(each.get_id())
+        if z3.is_array(each) or (each.num_args() and each.decl().name().startswith(("f_sha3", "f_inv_sha3"))):
+            return False
         pending.extend(each.children())
-        if z3.is_eq(each) and z3.is_bv(each.arg(0)):
-            found.append(each)
-    return found
+    return True
 
 
-def _smallest(equation: Any) -> Any:
-    left, right = equation.children()
-    modulus = 1 << left.size()
-    factors: Counter[Any] = Counter()
-    _add(factors, left, 1)
-    _add(factors, right, -1)
-
-    def signed(number: int) -> int:
-        number %= modulus
-        return number - modulus if number > modulus // 2 else number
-
-    ways = [1, *(pow(factor, -1, modulus) for factor in factors.values() if factor % 2)]
-    best = min(ways, key=lambda way: sum(abs(signed(way * factor)) for factor in factors.values()))
-    sides = {True: z3.BitVecVal(0, left.size()), False: z3.BitVecVal(0, left.size())}
-    for part, factor in factors.items():
-        number = signed(best * factor)
-        sides[number > 0] = sides[number > 0] + part * abs(number)
-    return sides[True] == sides[False]
-
-
-def _add(factors: "Counter[Any]", term: Any, times: int) -> None:
-    """Adds up how often each part occurs in a sum."""
-    if z3.is_app_of(term, z3.Z3_OP_BADD):
-        for each in term.children():
-            _add(factors, each, times)
-    elif z3.is_bv_value(term):
-        factors[z3.BitVecVal(1, term.size())] += times * term.as_long()
-    elif z3.is_app_of(term, z3.Z3_OP_BMUL) and term.num_args() == 2 and z3.is_bv_value(term.arg(0)):
-        _add(factors, term.arg(1), times * term.arg(0).as_long())
+def _smaller(term: Any, known: dict[int, Any]) -> Any:
+    if (found := known.get(term.get_id())) is not None:
+        return found
+    if z3.is_app_of(term, z3.Z3_OP_BADD) or _is_multiple(term):
+        parts = _parts((term, 1))
+        mended = _side(parts, 1, known) - _side(parts, -1, known) if min(parts.values()) < 0 else _side(parts, 1, known)
+    elif z3.is_eq(term) and z3.is_bv(term.arg(0)):
+        parts = _parts((term.arg(0), 1), (term.arg(1), -1))
+        mended = _side(parts, 1, known) == _side(parts, -1, known)
     else:
-        factors[term] += times
+        mended = term.decl()(*(_smaller(each, known) for each in term.children())) if term.num_args() else term
+    known[term.get_id()] = mended
+    return mended
+
+
+def _is_multiple(term: Any) -> bool:
+    return bool(z3.is_app_of(term, z3.Z3_OP_BMUL) and term.num_args() == 2 and z3.is_bv_value(term.arg(0)))
+
+
+def _parts(*sums: tuple[Any, int]) -> dict[Any, int]:
+    """What is added up modulo 2**n, with how often: of an equation (two sums) in the way that has the least of it."""
+    factors: Counter[Any] = Counter()
+    pending = list(sums)
+    while pending:
+        term, times = pending.pop()
+        if z3.is_app_of(term, z3.Z3_OP_BADD):
+            pending += [(each, times) for each in term.children()]
+        elif _is_multiple(term):
+            pending.append((term.arg(1), times * term.arg(0).as_long()))
+        elif z3.is_bv_value(term):
+            factors[z3.BitVecVal(1, term.size())] += times * term.as_long()
+        else:
+            factors[term] += times
+    modulus = 1 << sums[0][0].size()
+    ways = [1, *(pow(factor, -1, modulus) for factor in factors.values() if factor % 2)] if len(sums) > 1 else [1]
+
+    def written(way: int) -> dict[Any, int]:
+        numbers = {part: factor * way % modulus for part, factor in factors.items()}
+        return {part: number - modulus if 2 * number > modulus else number for part, number in numbers.items()}
+
+    return min(map(written, ways), key=lambda parts: sum(map(abs, parts.values())))
+
+
+def _side(parts: dict[Any, int], sign: int, known: dict[int, Any]) -> Any:
+    """The sum of what is added (1) or subtracted (-1)."""
+    size = next(iter(parts)).size()
+    terms = [
+        _smaller(part, known) if abs(number) == 1 else z3.BitVecVal(abs(number), size) * _smaller(part, known)
+        for part, number in parts.items()
+        if number * sign > 0
+    ]
+    return sum(terms[1:], terms[0]) if terms else z3.BitVecVal(0, size)
 
 
 if __name__ == "__main__":

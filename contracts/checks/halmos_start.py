@@ -1,28 +1,47 @@
-"""Halmos 0.3.3, with two things mended: run by the Python of halmos' own environment, in the place of its program.
+"""Halmos 0.3.3, with some things mended: run by the Python of halmos' own environment, in the place of its program.
 
 ``blockhash``: halmos hands its own kind of number to the z3 function that stands for all block hashes, and z3 fails.
 
 Division: halmos first tries with a function that is any function, and if that does not prove it, writes the division
 out in bits, a hundred subtractions one after the other, which no solver gets through with our amounts.  For a divisor
 that is a number, Euclid says the same of the quotient with one multiplication: q * c <= x, x - q * c < c, and q * c
-does not overflow.  That is no more and no less than division.
+does not overflow.  That is no more and no less than division.  It is tried, too, where the solver does not say in a few
+seconds that the function of any kind is enough (``halmos_solver.py``).
 """
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import z3  # type: ignore[import-not-found]
 from halmos import __main__, sevm, solve  # type: ignore[import-not-found]
 
+sys.path.append(str(Path(__file__).parent))
+import halmos_solver  # type: ignore[import-not-found]
+
 DIVISION = "f_evm_bvudiv_256"
 MOST = 2**256 - 1
+BRANCH_MILLISECONDS = 1_000
 f_blockhash = sevm.f_blockhash
 refine = solve.refine
+solve_end_to_end = solve.solve_end_to_end
+check = sevm.Path.check
 
 
 def blockhash(number: Any) -> Any:
     """The hash of a block, any at all."""
     return f_blockhash(number.as_z3())
+
+
+def may_go_on(path: Any, condition: Any) -> Any:
+    """Whether a branch can be taken, which z3 often cannot say of sums."""
+    answer = check(path, condition)
+    if answer != z3.unknown:
+        return answer
+    terms = [*filter(halmos_solver.is_plain, path.solver.assertions()), condition]
+    facts = [fact for each in _divisions(terms) for fact in _facts(each, *each.children())]
+    said = halmos_solver.decide([*terms, *facts], BRANCH_MILLISECONDS)
+    return z3.unsat if said == "unsat" else z3.unknown
 
 
 def divide(query: Any) -> Any:
@@ -35,6 +54,13 @@ def divide(query: Any) -> Any:
     # By another name, as halmos takes its own for a function that is any function.
     text = solver.to_smt2().replace("(check-sat)", "").replace(DIVISION, "quotient_256")
     return refine(solve.SMTQuery(text, query.assertions))
+
+
+def decide(context: Any) -> Any:
+    """A query, with what division is unless it needs none."""
+    output = solve_end_to_end(context)
+    is_refinable = output.result == z3.unknown and not context.is_refined
+    return solve_end_to_end(context.refine()) if is_refinable else output
 
 
 def _facts(quotient: Any, dividend: Any, divisor: Any) -> list[Any]:
@@ -95,5 +121,7 @@ def _divisions(terms: Any) -> list[Any]:
 
 if __name__ == "__main__":
     sevm.f_blockhash = blockhash
+    sevm.Path.check = may_go_on
     solve.refine = divide
+    __main__.solve_end_to_end = decide
     sys.exit(__main__.main())

@@ -17,7 +17,7 @@ FOLDERS: Final = ("src", "proofs")
 # What the proofs import is compiled, and nothing else; through the IR, as the artifacts are.
 FORGE: Final = {"FOUNDRY_SRC": "proofs", "FOUNDRY_TEST": "proofs", "FOUNDRY_VIA_IR": "true"}
 LOOP: Final = 4  # the longest loop of a proof goes over three bids or seats; halmos says where a loop was cut
-BRANCH_MILLISECONDS: Final = 200  # to find out that a branch cannot be taken; the default of 1 explores what cannot be
+BRANCH_MILLISECONDS: Final = 50  # for z3 to find out that a branch cannot be taken, before cvc5 is asked
 ASSERTION_SECONDS: Final = 120
 BUILD: Final = ("--ast", "--extra-output", "storageLayout", "metadata")  # as halmos asks for it
 START: Final = Path(__file__).resolve().with_name("halmos_start.py")
