@@ -47,7 +47,7 @@ def main(file: str) -> None:
 def decide(terms: Iterable[Any], milliseconds: int) -> str:
     """What cvc5 says of these together: "unsat", "unknown", or "sat" and a model."""
     query = z3.Solver()
-    known: dict[int, Any] = {}
+    known: dict[int, tuple[Any, Any]] = {}
     query.add([_smaller(term, known) for term in terms])
     solver = cvc5.Solver(cvc5.TermManager())
     for name, value in OPTIONS.items():
@@ -78,18 +78,24 @@ def is_plain(term: Any) -> bool:
     return True
 
 
-def _smaller(term: Any, known: dict[int, Any]) -> Any:
+def _smaller(term: Any, known: dict[int, tuple[Any, Any]]) -> Any:
     if (found := known.get(term.get_id())) is not None:
-        return found
+        return found[1]
+
+    def mend(sums: dict[Any, int]) -> dict[Any, int]:
+        mended: Counter[Any] = Counter()
+        for part, times in sums.items():
+            mended[_smaller(part, known)] += times
+        return mended
+
     if z3.is_app_of(term, z3.Z3_OP_BADD) or _is_multiple(term):
-        parts = _parts((term, 1))
-        mended = _side(parts, 1, known) - _side(parts, -1, known) if min(parts.values()) < 0 else _side(parts, 1, known)
+        mended = total(mend(parts((term, 1))))
     elif z3.is_eq(term) and z3.is_bv(term.arg(0)):
-        parts = _parts((term.arg(0), 1), (term.arg(1), -1))
-        mended = _side(parts, 1, known) == _side(parts, -1, known)
+        sums = mend(parts((term.arg(0), 1), (term.arg(1), -1)))
+        mended = _side(sums, 1) == _side(sums, -1)
     else:
         mended = term.decl()(*(_smaller(each, known) for each in term.children())) if term.num_args() else term
-    known[term.get_id()] = mended
+    known[term.get_id()] = term, mended  # both are kept: a number is given to another term when its own is gone
     return mended
 
 
@@ -97,7 +103,7 @@ def _is_multiple(term: Any) -> bool:
     return bool(z3.is_app_of(term, z3.Z3_OP_BMUL) and term.num_args() == 2 and z3.is_bv_value(term.arg(0)))
 
 
-def _parts(*sums: tuple[Any, int]) -> dict[Any, int]:
+def parts(*sums: tuple[Any, int]) -> dict[Any, int]:
     """What is added up modulo 2**n, with how often: of an equation (two sums) in the way that has the least of it."""
     factors: Counter[Any] = Counter()
     pending = list(sums)
@@ -108,7 +114,7 @@ def _parts(*sums: tuple[Any, int]) -> dict[Any, int]:
         elif _is_multiple(term):
             pending.append((term.arg(1), times * term.arg(0).as_long()))
         elif z3.is_bv_value(term):
-            factors[z3.BitVecVal(1, term.size())] += times * term.as_long()
+            factors[z3.BitVecVal(1, term.size(), term.ctx)] += times * term.as_long()
         else:
             factors[term] += times
     modulus = 1 << sums[0][0].size()
@@ -118,18 +124,23 @@ def _parts(*sums: tuple[Any, int]) -> dict[Any, int]:
         numbers = {part: factor * way % modulus for part, factor in factors.items()}
         return {part: number - modulus if 2 * number > modulus else number for part, number in numbers.items()}
 
-    return min(map(written, ways), key=lambda parts: sum(map(abs, parts.values())))
+    return min(map(written, ways), key=lambda sums: sum(map(abs, sums.values())))
 
 
-def _side(parts: dict[Any, int], sign: int, known: dict[int, Any]) -> Any:
+def total(sums: dict[Any, int]) -> Any:
+    """What is added less what is subtracted."""
+    return _side(sums, 1) - _side(sums, -1) if min(sums.values()) < 0 else _side(sums, 1)
+
+
+def _side(sums: dict[Any, int], sign: int) -> Any:
     """The sum of what is added (1) or subtracted (-1)."""
-    size = next(iter(parts)).size()
+    one = next(iter(sums))
     terms = [
-        _smaller(part, known) if abs(number) == 1 else z3.BitVecVal(abs(number), size) * _smaller(part, known)
-        for part, number in parts.items()
-        if number * sign > 0
+        part if abs(times) == 1 else z3.BitVecVal(abs(times), one.size(), one.ctx) * part
+        for part, times in sums.items()
+        if times * sign > 0
     ]
-    return sum(terms[1:], terms[0]) if terms else z3.BitVecVal(0, size)
+    return sum(terms[1:], terms[0]) if terms else z3.BitVecVal(0, one.size(), one.ctx)
 
 
 if __name__ == "__main__":

@@ -64,46 +64,38 @@ def decide(context: Any) -> Any:
 
 
 def _facts(quotient: Any, dividend: Any, divisor: Any) -> list[Any]:
-    """What is true of a quotient, and enough to know it: of a product by its factor, which is how Solidity looks for an
-    overflow, and by a number; by anything else, in bits."""
-    facts = []
-    for number, factor in _products(dividend):
-        other = None
-        parts = [number // each for each, _ in _products(divisor) if number % each == 0]
-        multiple = next((each for each in (number, *parts) if _is_zero(dividend - each * divisor)), None)
-        if multiple is not None:
-            factor, other, number = divisor, multiple, multiple
-        elif z3.is_bv_value(divisor) and divisor.as_long() == number:
-            other = factor
-        if other is not None:
-            is_small = z3.ULE(factor, MOST // number)
-            facts.append(z3.Implies(z3.And(is_small, divisor != 0), quotient == other))
-            facts.append(z3.Implies(z3.And(z3.Not(is_small), divisor != 0), z3.ULT(quotient, other)))
-            return facts
-    if z3.is_bv_value(divisor) and divisor.as_long():
+    """What is true of a quotient, and enough to know it: of a product by a part of it, as Solidity looks for an
+    overflow; else by a number; by anything else, in bits."""
+    if (known := _multiple(dividend, divisor)) is not None:
+        number, factor, answer = known
+        is_small = z3.ULE(factor, MOST // number)
+        return [
+            z3.Implies(z3.And(is_small, divisor != 0), quotient == answer),
+            z3.Implies(z3.And(z3.Not(is_small), divisor != 0), z3.ULT(quotient, answer)),
+        ]
+    if z3.is_bv_value(divisor) and (number := divisor.as_long()):
+        return [
+            z3.ULE(quotient, MOST // number),
+            z3.ULE(divisor * quotient, dividend),
+            z3.ULT(dividend - divisor * quotient, divisor),
+        ]
+    return [quotient == z3.If(divisor == 0, divisor, z3.UDiv(dividend, divisor))]
+
+
+def _multiple(dividend: Any, divisor: Any) -> tuple[int, Any, Any] | None:
+    """The number and the factor whose product, modulo 2**256, the dividend is, and the one that the divisor is not."""
+    sums = halmos_solver.parts((dividend, 1))
+    if z3.is_bv_value(divisor):
         number = divisor.as_long()
-        facts.append(z3.ULE(quotient, MOST // number))
-        facts.append(z3.ULE(divisor * quotient, dividend))
-        facts.append(z3.ULT(dividend - divisor * quotient, divisor))
-    else:
-        facts.append(quotient == z3.If(divisor == 0, divisor, z3.UDiv(dividend, divisor)))
-    return facts
-
-
-def _products(term: Any) -> list[tuple[int, Any]]:
-    """Numbers that the term may be a multiple of, with what they are multiplied by where that is a part of it."""
-    found = []
-    for each in [term, *(term.children() if z3.is_app_of(term, z3.Z3_OP_BADD) else [])]:
-        if z3.is_app_of(each, z3.Z3_OP_BMUL) and each.num_args() == 2 and z3.is_bv_value(each.arg(0)):
-            number = each.arg(0).as_long()
-            if 1 < number < MOST // 2:
-                found.append((number, each.arg(1)))
-    return found
-
-
-def _is_zero(term: Any) -> bool:
-    simple = z3.simplify(term, som=True)
-    return bool(z3.is_bv_value(simple) and simple.as_long() == 0)
+        if number == 0 or any(each % number for each in sums.values()):
+            return None
+        factor = halmos_solver.total({part: each // number for part, each in sums.items()})
+        return number, factor, factor
+    of = halmos_solver.parts((divisor, 1))
+    part, once = next(iter(of.items()))
+    number = sums.get(part, 0) // once if once else 0
+    is_multiple = number > 0 and sums == {each: number * times for each, times in of.items()}
+    return (number, divisor, z3.BitVecVal(number, divisor.size(), divisor.ctx)) if is_multiple else None
 
 
 def _divisions(terms: Any) -> list[Any]:
