@@ -378,7 +378,7 @@ def test_a_testnet_says_what_is_wrong_with_a_job_before_it_starts_anything(tmp_p
     refusal(finish(*asked, tmp_path / "job"), ExitStatus.BAD_INPUT, "metric", "morphware.toml")
     (tmp_path / "job" / "morphware.toml").write_text('metric = "accuracy"\nthreshold = 0.9\nreserve = "60"\n')
     few = finish(*asked, tmp_path / "job", "--validators", 2)
-    refusal(few, ExitStatus.BAD_INPUT, "committee of 1", "at most 50 tokens", "--validators")
+    refusal(few, ExitStatus.BAD_INPUT, "committee of 1", "at most 50 tokens", "ask for more validators")
     shutil.rmtree(tmp_path / "job" / "test")
     refusal(finish(*asked, tmp_path / "job"), ExitStatus.BAD_INPUT, "no folder test/")
     assert not (tmp_path / "net").exists()
