@@ -13,7 +13,6 @@ from typing import Any, Final
 from morphware.contracts import build
 from morphware.contracts.checks import toolbox, workbench
 
-BENCH: Final = "proofs"
 FOLDERS: Final = ("src", "proofs")
 # What the proofs import is compiled, and nothing else; through the IR, as the artifacts are.
 FORGE: Final = {"FOUNDRY_SRC": "proofs", "FOUNDRY_TEST": "proofs", "FOUNDRY_VIA_IR": "true"}
@@ -50,7 +49,7 @@ def prepare() -> Path:
     Raises:
         RuntimeError: it does not compile, with the compiler's messages.
     """
-    bench = workbench.lay(BENCH, FOLDERS)
+    bench = workbench.lay("proofs", FOLDERS)
     completed = subprocess.run(
         [str(workbench.FORGE), "build", "--root", str(bench), *BUILD],
         cwd=bench,
@@ -81,7 +80,7 @@ def prove(name: str, limit_s: float) -> Proof:
     Raises:
         RuntimeError: halmos did not run, or found no such check.
     """
-    bench = workbench.folder(BENCH)
+    bench = workbench.folder("proofs")
     report = bench / f"{name}.json"
     report.unlink(missing_ok=True)
     python = str(toolbox.ensure("halmos") / "python")

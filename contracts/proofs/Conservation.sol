@@ -93,6 +93,12 @@ abstract contract Conservation is Proof {
         _proveAward(reserve, fee, 3, address(0));
     }
 
+    /// @notice This is false, and has to be refuted: a poke's bounty comes out of what would burn.
+    function false_award_without_a_winner_burns_whole_bonds(uint88 reserve, uint72 fee) external {
+        _proveAward(reserve, fee, 3, address(0));
+        assert(_burned == 3 * (uint256(reserve) / 2));
+    }
+
     function check_settlement_of_user_fault(Job_ calldata job_) external {
         _proveSettlement(job_, State.AWARDED, Verdict.NONE);
     }

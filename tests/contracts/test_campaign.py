@@ -48,6 +48,14 @@ def test_a_readme_without_marks_is_refused(folder: Path) -> None:
         report.write_table()
 
 
+def test_figures_of_two_versions_of_the_sources_are_told_apart(folder: Path) -> None:
+    report.save("machine", STEP)
+    report.save("slither", STEP | {"sources": "cd" * 32})
+    assert "`abababababab`" in report.table()
+    assert "`cdcdcdcdcdcd`" in report.table()
+    assert set(report.load()) == {"machine", "slither"}
+
+
 def test_figures_are_of_the_sources_that_the_step_runs() -> None:
     compiled = {campaign.sources_of(name) for name in STEPS if name not in PURE}
     pure = {campaign.sources_of(name) for name in PURE}

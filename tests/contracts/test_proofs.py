@@ -1,12 +1,11 @@
 """Halmos proves what is quick to prove; the campaign proves the rest (all orders of openings, all settlements)."""
 
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from morphware.contracts.checks import proofs, toolbox, workbench
+from morphware.contracts.checks import proofs, toolbox
 
 LIMIT_S = 1_200
 THIRD = pow(3, -1, 2**256)
@@ -30,21 +29,9 @@ def test_a_proof_holds(name: str) -> None:
 
 
 @pytest.mark.contracts
-def test_what_does_not_hold_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
-    lay = workbench.lay
-
-    def lay_with_a_fault(name: str, folders: Iterable[str]) -> Path:
-        bench = lay(name, folders)
-        file = bench / "src" / "MarketRules.sol"
-        text = file.read_text("utf-8")
-        assert text.count("amount -= bounty;") == 1  # else the poker's bounty comes from nowhere
-        file.write_text(text.replace("amount -= bounty;", ""), "utf-8")
-        return bench
-
-    monkeypatch.setattr(workbench, "lay", lay_with_a_fault)
-    monkeypatch.setattr(proofs, "BENCH", "proofs-with-a-fault")
-    (found,) = proofs.run("check_award_without_a_winner", LIMIT_S)
-    assert found.fate == "refuted"
+def test_what_is_false_is_refuted() -> None:
+    proofs.prepare()
+    assert proofs.prove("false_award_without_a_winner_burns_whole_bonds", LIMIT_S).fate == "refuted"
 
 
 @pytest.mark.contracts
