@@ -1,9 +1,9 @@
 """The long checks of the contracts: ``make contracts-campaign``.
 
 Six steps (``steps.py``), each in parts that run side by side, as many as there are cores.  A part's figures are in
-``contracts/campaign.json`` as soon as it has them, with the hash of the sources that they are of; a part that has them
-for these sources, and violated nothing, is not run again, so that a campaign that was ended goes on where it was.  At
-last the table in ``contracts/README.md`` is written from the figures, whether they are all there or not.
+``campaign.json`` here as soon as it has them, with the hash of the sources that they are of; a part that has them for
+these sources, and violated nothing, is not run again, so that a campaign that was ended goes on where it was.  At last
+the table in ``contracts/README.md`` is written from the figures, whether they are all there or not.
 """
 
 import argparse

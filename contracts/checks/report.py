@@ -1,4 +1,4 @@
-"""The campaign's figures, in ``contracts/campaign.json``, and their table in ``contracts/README.md``."""
+"""The campaign's figures, in ``contracts/checks/campaign.json``, and their table in ``contracts/README.md``."""
 
 import json
 from collections import Counter
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from morphware.contracts import build
 
-FILE: Final = build.FOLDER / "campaign.json"
+FILE: Final = build.FOLDER / "checks" / "campaign.json"
 README: Final = build.FOLDER / "README.md"
 BEGIN: Final = "<!-- campaign: written by make contracts-campaign -->"
 END: Final = "<!-- campaign: end -->"

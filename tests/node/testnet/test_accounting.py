@@ -179,13 +179,15 @@ async def test_gas_is_counted_by_role_and_function_to_the_last_coin(
 
 @pytest.mark.adapter
 async def test_an_unknown_function_is_counted_too(market: Market) -> None:
-    await market.rpc.ask(
+    sent = await market.rpc.ask(
         "eth_sendTransaction",
         {"from": Data(market.accounts["deployer"]), "to": Data(b"\x09" * 20), "data": "0xdeadbeef"},
         answer=Data,
     )
-    last = await market.rpc.block_number()
-    gas = await gas_by_role(market.rpc, market.deployment, last, last, market.accounts)
+    while (mined := await market.rpc.receipt(sent)) is None:  # noqa: ASYNC110  (the hash may come before the block)
+        await trio.sleep(0.02)
+    block = mined.block_number
+    gas = await gas_by_role(market.rpc, market.deployment, block, block, market.accounts)
     assert gas.calls("deployer") == ["unknown"]
 
 
