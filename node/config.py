@@ -133,6 +133,28 @@ class ValidatorSection(_Section, frozen=True, kw_only=True):
     ] = 1
 
 
+class WebSection(_Section, frozen=True, kw_only=True):
+    """The web page and the API that programs use."""
+
+    enabled: Annotated[
+        bool, Meta(description="Serve the page and the API on a port; the command line works without.")
+    ] = True
+    listen: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(\[[0-9a-fA-F:]+\]|[0-9.]+|localhost):[0-9]{1,5}\Z",
+            description="Host and port; any other host than loopback shows the page, unencrypted, to that network.",
+        ),
+    ] = "127.0.0.1:0"
+    hosts: Annotated[
+        tuple[str, ...],
+        Meta(max_length=16, description="Other names with which browsers may call this machine, without the port."),
+    ] = ()
+    upload_mib: Annotated[int, Meta(ge=1, le=1 << 20, description="MiB that one upload through the page may have.")] = (
+        2048
+    )
+
+
 class KeysSection(_Section, frozen=True, kw_only=True):
     """How the keys are unlocked."""
 
@@ -154,6 +176,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     artifacts: ArtifactsSection = ArtifactsSection()
     worker: WorkerSection = WorkerSection()
     validator: ValidatorSection = ValidatorSection()
+    web: WebSection = WebSection()
     keys: KeysSection = KeysSection()
 
 

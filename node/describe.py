@@ -1,8 +1,9 @@
 """A job in plain words and numbers, for the command line, the receipt and programs; amounts are decimal strings."""
 
 from pathlib import Path
-from typing import Any
 
+from morphware.node.api.answers.jobs import Appeal, Audit, Bid, Job, JobRow, Report, Role, Split, Unheard, Winner
+from morphware.node.prospects import prospect
 from morphware.protocol.calls import Option
 from morphware.protocol.codec import Malformed, decode
 from morphware.protocol.documents import chunks_of, read_spec
@@ -53,55 +54,74 @@ def address_text(account: Address | None) -> str | None:
     return None if account is None else "0x" + account.hex()
 
 
-def describe(view: JobView, *, account: Address, problem: str, model: Path | None) -> dict[str, Any]:
+def describe(view: JobView, *, account: Address, problem: str, model: Path | None, posted_at: int | None = None) -> Job:
     """Everything that can be said of a job; ``committee`` is the newest, ``reports`` are those of every round.
 
     ``price_wei`` is what the auction found, ``paid_wei`` what the winner was paid of it in the end.
     """
-    spec = _spec(view)
-    return {
-        "job_id": view.job_id.hex(),
-        "name": spec.name if spec else "",
-        "metric": spec.metric if spec else "",
-        "is_mine": view.user == account,
-        "user": address_text(view.user),
-        "state": view.state.name,
-        "deadline": view.deadline,
-        "outcome": view.outcome.name,
-        "reason": reason(view),
-        "problem": problem,
-        "reserve_wei": str(view.terms.reserve_wei),
-        "fee_wei": str(view.terms.fee_wei),
-        "threshold": view.terms.threshold_e6 / METRIC_SCALE,
-        "baseline": view.terms.baseline_e6 / METRIC_SCALE if view.terms.options & Option.LINEAR else None,
-        "split": _split(view),
-        "estimated_s": view.terms.estimated_s,
-        "price_wei": str(view.award.price_wei) if view.award else None,
-        "paid_wei": str(view.closed.price_wei) if view.closed else None,
-        "winner": {"account": address_text(view.award.winner), "bid_wei": str(view.award.bid_wei)}
-        if view.award
-        else None,
-        "bids": _bids(view),
-        "committee": [address_text(account) for account in view.validators],
-        "reports": [report for each in view.rounds for report in _reports(view, each)],
-        "verdict": view.verdict.name,
-        "appeals": [
-            {"appellant": address_text(each.appellant), "seats": each.seats, "bond_wei": str(each.bond_wei)}
+    row = describe_row(view, account=account, problem=problem, posted_at=posted_at)
+    return Job(
+        **{name: getattr(row, name) for name in row.__struct_fields__},
+        user=_account(view.user),
+        fee_wei=str(view.terms.fee_wei),
+        baseline=view.terms.baseline_e6 / METRIC_SCALE if view.terms.options & Option.LINEAR else None,
+        split=_split(view),
+        estimated_s=view.terms.estimated_s,
+        paid_wei=str(view.closed.price_wei) if view.closed else None,
+        winner=Winner(account=_account(view.award.winner), bid_wei=str(view.award.bid_wei)) if view.award else None,
+        bids=_bids(view),
+        committee=[_account(validator) for validator in view.validators],
+        reports=[report for each in view.rounds for report in _reports(view, each)],
+        verdict=view.verdict.name,
+        appeals=[
+            Appeal(appellant=_account(each.appellant), seats=each.seats, bond_wei=str(each.bond_wei))
             for each in view.appeals
         ],
-        "unheard": [
-            {
-                "appellant": address_text(each.appellant) if any(each.appellant) else None,
-                "bond_wei": str(each.bond_wei),
-                "kept_wei": str(each.kept_wei),
-            }
+        unheard=[
+            Unheard(
+                appellant=address_text(each.appellant) if any(each.appellant) else None,
+                bond_wei=str(each.bond_wei),
+                kept_wei=str(each.kept_wei),
+            )
             for each in view.unheard
         ],
-        "audit": {"seats": view.audit.seats, "bond_wei": str(view.audit.bond_wei)} if view.audit else None,
-        "metric_value": _metric(view.tally.metric_e6) if view.tally else None,
-        "burned_wei": str(view.closed.burned_wei) if view.closed else None,
-        "model_path": str(model) if model else None,
-    }
+        audit=Audit(seats=view.audit.seats, bond_wei=str(view.audit.bond_wei)) if view.audit else None,
+        burned_wei=str(view.closed.burned_wei) if view.closed else None,
+        model_path=str(model) if model else None,
+    )
+
+
+def describe_row(view: JobView, *, account: Address, problem: str, posted_at: int | None = None) -> JobRow:
+    """A job as a line of a list."""
+    name, metric = read_names(view)
+    return JobRow(
+        job_id=view.job_id.hex(),
+        name=name,
+        is_mine=view.user == account,
+        roles=roles_of(view, account),
+        state=view.state.name,
+        outcome=view.outcome.name,
+        deadline=None if view.is_over else view.deadline,
+        reason=reason(view),
+        next=prospect(view),
+        problem=problem,
+        posted_at=posted_at,
+        metric=metric,
+        threshold=view.terms.threshold_e6 / METRIC_SCALE,
+        metric_value=_metric(view.tally.metric_e6) if view.tally else None,
+        reserve_wei=str(view.terms.reserve_wei),
+        price_wei=str(view.award.price_wei) if view.award else None,
+    )
+
+
+def roles_of(view: JobView, account: Address) -> list[Role]:
+    """An account's parts in a job: it posted it, bid on it, was drawn to test it."""
+    roles: list[Role] = ["user"] if view.user == account else []
+    if any(bid.bidder == account for bid in view.bids):
+        roles.append("worker")
+    if account in view.everybody_drawn:
+        roles.append("validator")
+    return roles
 
 
 def reason(view: JobView) -> str:
@@ -117,78 +137,85 @@ def reason(view: JobView) -> str:
     return REASONS.get(view.outcome, "")
 
 
-def describe_unposted(job_id: JobId, *, is_given_up: bool, problem: str) -> dict[str, Any]:
+def describe_unposted(job_id: JobId, *, is_given_up: bool, problem: str) -> Job:
     """A job of ours that is not on chain: it is being sealed, or its posting was refused."""
-    return {
-        "job_id": job_id.hex(),
-        "is_mine": True,
-        "state": "NONE",
-        "outcome": "NOT_POSTED" if is_given_up else "NONE",
-        "reason": "the job was not posted" if is_given_up else "the job's folders are sealed and posted",
-        "problem": problem,
-        "winner": None,
-        "price_wei": None,
-        "bids": [],
-        "committee": [],
-        "reports": [],
-        "appeals": [],
-        "unheard": [],
-        "audit": None,
-        "model_path": None,
-    }
+    return Job(
+        job_id=job_id.hex(),
+        name="",
+        is_mine=True,
+        roles=["user"],
+        state="NONE",
+        outcome="NOT_POSTED" if is_given_up else "NONE",
+        deadline=None,
+        reason="the job was not posted" if is_given_up else "the job's folders are sealed and posted",
+        next="",
+        problem=problem,
+        posted_at=None,
+        metric="",
+        threshold=None,
+        metric_value=None,
+        reserve_wei=None,
+        price_wei=None,
+    )
 
 
-def _spec(view: JobView) -> JobSpec | None:
+def _account(account: Address) -> str:
+    return "0x" + account.hex()
+
+
+def read_names(view: JobView) -> tuple[str, str]:
+    """A job's name and metric as its specification has them; empty where it does not read."""
     try:
-        return decode(view.spec, JobSpec)
+        spec = decode(view.spec, JobSpec)
     except Malformed:
-        return None
+        return "", ""
+    return spec.name, spec.metric
 
 
-def _split(view: JobView) -> dict[str, Any] | None:
+def _split(view: JobView) -> Split | None:
     """Which chunks of the data test the model, as far as it is drawn; None where the end user has chosen."""
     spec = read_spec(view)
     if spec is None or not isinstance(spec.data, Chunks):
         return None
-    return {
-        "chunks": len(spec.data.files),
-        "test_chunks": spec.data.test_chunks,
-        "seed": view.split_seed.hex() if view.split_seed else None,
-        "tested": list(chunks_of(view, is_test=True)),
-    }
+    return Split(
+        chunks=len(spec.data.files),
+        test_chunks=spec.data.test_chunks,
+        seed=view.split_seed.hex() if view.split_seed else None,
+        tested=list(chunks_of(view, is_test=True)),
+    )
 
 
-def _bids(view: JobView) -> list[dict[str, Any]]:
+def _bids(view: JobView) -> list[Bid]:
     described = []
     for bid in view.bids:
         opened = view.opened.get((bid.bidder, bid.commitment))
         described.append(
-            {
-                "bidder": address_text(bid.bidder),
-                "sequence": bid.sequence,
-                "is_opened": opened is not None,
-                "price_wei": str(opened.price_wei) if opened else None,
-                "is_authentic": opened.is_authentic if opened else None,
-            }
+            Bid(
+                bidder=_account(bid.bidder),
+                sequence=bid.sequence,
+                is_opened=opened is not None,
+                price_wei=str(opened.price_wei) if opened else None,
+                is_authentic=opened.is_authentic if opened else None,
+            )
         )
     return described
 
 
-def _reports(view: JobView, of_round: RoundView) -> list[dict[str, Any]]:
+def _reports(view: JobView, of_round: RoundView) -> list[Report]:
     described = []
     for validator in of_round.validators:
         report = of_round.revealed.get(validator)
         settled = view.settled.get(validator)
         described.append(
-            {
-                "round": of_round.number,
-                "validator": address_text(validator),
-                "is_committed": validator in of_round.committed,
-                "metric": _metric(report.metric_e6) if report else None,
-                "fingerprint_e9": report.fingerprint_e9 if report else None,
-                "fee_wei": str(settled.fee_wei) if settled else None,
-                "slash_wei": str(settled.slash_wei) if settled else None,
-            }
+            Report(
+                round=of_round.number,
+                validator=_account(validator),
+                is_committed=validator in of_round.committed,
+                metric=_metric(report.metric_e6) if report else None,
+                fingerprint_e9=report.fingerprint_e9 if report else None,
+                fee_wei=str(settled.fee_wei) if settled else None,
+                slash_wei=str(settled.slash_wei) if settled else None,
+            )
         )
     return described
 

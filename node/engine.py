@@ -160,6 +160,10 @@ class Engine:
             self._heard[job_id] += 1
             self.tell(job_id, USER, event)
 
+    def parts(self, job_id: JobId) -> tuple[Machine, ...]:
+        """This node's parts in a job."""
+        return tuple(self._by_job.get(job_id, ()))
+
     def promised_wei(self, besides: Machine | None = None) -> Wei:
         """Free balance that is spoken for: what our jobs are about to lock and have not locked yet."""
         live = (machine for machine in self.machines.values() if not machine.is_finished and machine is not besides)

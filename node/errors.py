@@ -32,6 +32,13 @@ class MorphwareError(Exception):
 
 
 class BadInput(MorphwareError):
-    """What the user gave cannot be used; the sentence names it and says what would do."""
+    """What the user gave cannot be used; the sentence names it and says what would do.
+
+    ``field`` is the part of a form or request that it is about, like ``threshold``; empty if it is about no single one.
+    """
 
     exit_status = ExitStatus.BAD_INPUT
+
+    def __init__(self, *sentence: str, field: str = "") -> None:
+        super().__init__(*sentence)
+        self.field = field

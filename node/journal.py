@@ -227,6 +227,13 @@ class Journal:
         """The file is served no longer."""
         self.connection.execute("DELETE FROM files WHERE job_id = ? AND name = ?", (job_id, name))
 
+    def first_moment(self, job_id: JobId) -> Timestamp | None:
+        """The chain time of the first event of a job."""
+        row = self.connection.execute(
+            "SELECT timestamp FROM events WHERE job_id = ? ORDER BY sequence LIMIT 1", (job_id,)
+        ).fetchone()
+        return None if row is None else Timestamp(row[0])
+
     def last_moments(self) -> dict[JobId, Timestamp]:
         """The chain time of the last event of every job."""
         rows = self.connection.execute("SELECT job_id, max(timestamp) FROM events GROUP BY job_id")

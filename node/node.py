@@ -1,8 +1,8 @@
 """The whole node on one screen: what it opens, in which order, and what runs beside what.
 
 Everything is a service in one nursery.  The order matters: keys before the chain (which signs), the journal before
-anything that it must remember, artifacts and gossip before the engine that uses them, and the control socket last, so
-that whoever can talk to the node finds it whole.
+anything that it must remember, artifacts and gossip before the engine that uses them, and the API last, so that
+whoever can talk to the node finds it whole.
 """
 
 import fcntl
@@ -19,6 +19,8 @@ import trio
 
 from morphware.node.addresses import listening_address, reachable, remember_port, split_address
 from morphware.node.amounts import parse_tokens
+from morphware.node.api.running import Running
+from morphware.node.api.service import serve_api
 from morphware.node.artifacts.errors import ArtifactError
 from morphware.node.artifacts.torrents import LibtorrentArtifacts, TorrentSettings, serve_artifacts
 from morphware.node.chain.deployment import Deployment, load_deployment
@@ -26,9 +28,9 @@ from morphware.node.chain.market import ChainSettings, MarketChain, serve_market
 from morphware.node.chain.market_reader import MarketParameters
 from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.config import Config, keystore_password
-from morphware.node.control import NodeRunning, serve_control
 from morphware.node.curve import PROTOCOL as PROGRESS
 from morphware.node.curve import ProgressReceiver
+from morphware.node.data_folder import NodeRunning
 from morphware.node.directory import Directory, published_addresses
 from morphware.node.engine import Engine, Roles
 from morphware.node.errors import BadInput
@@ -39,7 +41,6 @@ from morphware.node.journal import Journal
 from morphware.node.keys import Keys, load, read_account
 from morphware.node.performer import Performer
 from morphware.node.ports import Limits
-from morphware.node.requests import Requests
 from morphware.node.retention import Retention
 from morphware.node.runner.runner import SandboxRunner
 from morphware.node.speech import Listener, Speaker
@@ -161,8 +162,10 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
                     joining.start_soon(_take_seats, engine.treasury, chain, config.validator.seats, parameters)
             roles, every_s = _role_bits(config), config.gossip.announce_s
             nursery.start_soon(speaker.announce_self, keys, roles, artifacts.address, every_s, multiaddresses)
-            requests = Requests(config, keys.account, chain, engine, gossip, artifacts, parameters)
-            await nursery.start(serve_control, folder, requests.commands(), feed)
+            running = Running(
+                config, keys.account, deployment, chain, engine, gossip, artifacts, parameters, feed
+            )  # fmt: skip
+            await nursery.start(serve_api, running)
             log.info("node_ready", account="0x" + keys.account.hex(), roles=list(config.node.roles))
             task_status.started()
 

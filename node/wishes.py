@@ -3,12 +3,9 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import msgspec
-
-from morphware.node.errors import BadInput
-from morphware.protocol.market import WINDOW_MOST_S
+from morphware.node.api.answers.submitting import WishAsked
 from morphware.protocol.units import Wei
 
 
@@ -52,46 +49,11 @@ class JobWish:
         return plain
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> "JobWish":
-        """The wish that ``to_plain`` wrote. Raises ``BadInput`` for anything else, and names what is wrong."""
-        try:
-            asked = msgspec.convert(plain, _PlainWish)
-        except msgspec.ValidationError as error:
-            raise BadInput(f"The job's description cannot be used: {error}.") from error
+    def from_asked(cls, asked: WishAsked) -> "JobWish":
+        """The wish of a request, which is what ``to_plain`` wrote."""
         values = {name: getattr(asked, name) for name in asked.__struct_fields__}
         for key in ("program", "train", "test", "data"):
             values[key] = None if values[key] is None else Path(values[key])
         for key in ("reserve_wei", "fee_wei"):
             values[key] = None if values[key] is None else Wei(int(values[key]))
         return cls(**values)
-
-
-_AbsolutePath = Annotated[str, msgspec.Meta(max_length=4096, pattern=r"\A/[^\x00]*\Z")]
-_Amount = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,40}\Z")]
-_Window = Annotated[int, msgspec.Meta(ge=1, le=WINDOW_MOST_S)]
-_Size = Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)]
-
-
-class _PlainWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A wish as it comes over the control socket, from whatever program."""
-
-    program: _AbsolutePath
-    train: _AbsolutePath | None
-    test: _AbsolutePath | None
-    metric: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-    threshold: float
-    reserve_wei: _Amount
-    baseline: float | None = None
-    name: Annotated[str, msgspec.Meta(max_length=1000)] = ""
-    estimated_s: _Window = 600
-    training_s: _Window | None = None
-    testing_s: _Window | None = None
-    bidding_s: _Window | None = None
-    seats: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
-    fee_wei: _Amount | None = None
-    privacy: Literal["sealed", "public"] = "sealed"
-    memory_bytes: _Size = 4 << 30
-    disk_bytes: _Size = 4 << 30
-    data: _AbsolutePath | None = None
-    chunks: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
-    test_chunks: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import trio
 
 from morphware.node.cli.submit import VIEWER, data_folder_of
-from morphware.node.client.client import NodeClient
+from morphware.node.client.client import AsyncClient
 from morphware.node.errors import BadInput, ExitStatus
 from morphware.protocol.units import Address
 
@@ -19,7 +20,7 @@ WHOLE_ID = 64
 
 def print_jobs(data_folder: Path | None, *, as_json: bool) -> int:
     """A line for each job, oldest first."""
-    jobs = trio.run(NodeClient(data_folder_of(data_folder)).jobs)
+    jobs = msgspec.to_builtins(trio.run(AsyncClient(data_folder_of(data_folder)).all_jobs))
     if as_json:
         sys.stdout.write(json.dumps(jobs, indent=2) + "\n")
         return ExitStatus.SUCCESS
@@ -52,7 +53,7 @@ def print_job(job_id: str, data_folder: Path | None, *, as_json: bool) -> int:
     Raises:
         BadInput: no job or several jobs begin so.
     """
-    job, account = trio.run(_find, NodeClient(data_folder_of(data_folder)), job_id)
+    job, account = trio.run(_find, AsyncClient(data_folder_of(data_folder)), job_id)
     if as_json:
         sys.stdout.write(json.dumps(job, indent=2) + "\n")
         return ExitStatus.SUCCESS
@@ -68,13 +69,13 @@ def print_job(job_id: str, data_folder: Path | None, *, as_json: bool) -> int:
     return ExitStatus.SUCCESS
 
 
-async def _find(client: NodeClient, start: str) -> tuple[Mapping[str, Any], Address]:
+async def _find(client: AsyncClient, start: str) -> tuple[Mapping[str, Any], Address]:
     wanted = start.strip().lower().removeprefix("0x")
     if not wanted or len(wanted) > WHOLE_ID or any(digit not in "0123456789abcdef" for digit in wanted):
         raise BadInput("A job id has 64 hexadecimal digits: copy it, or its beginning, from `morphware jobs`.")
-    found = [job["job_id"] for job in await client.jobs() if job["job_id"].startswith(wanted)]
+    found = [job.job_id for job in await client.all_jobs() if job.job_id.startswith(wanted)]
     if len(found) != 1:
         what = f"{len(found)} jobs" if found else "no job"
         raise BadInput(f"This node knows {what} whose id begins with {wanted}: look at `morphware jobs`.")
-    account = (await client.status())["account"]
-    return await client.job(found[0]), Address(bytes.fromhex(account.removeprefix("0x")))
+    account = (await client.status()).account
+    return msgspec.to_builtins(await client.job(found[0])), Address(bytes.fromhex(account.removeprefix("0x")))

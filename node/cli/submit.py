@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import trio
 
 from morphware.node.amounts import format_tokens, parse_tokens
+from morphware.node.api.answers.node import Status
 from morphware.node.chunks import count_rows
 from morphware.node.cli.fence import print_failure
 from morphware.node.cli.options import SubmitOptions
-from morphware.node.client.client import NodeClient
+from morphware.node.client.client import AsyncClient
 from morphware.node.config_loading import load_config
 from morphware.node.errors import BadInput, ExitStatus
 from morphware.node.runner.inspect import JobInspection, check_data, check_metric, inspect_job
@@ -49,7 +51,7 @@ def submit_job(options: SubmitOptions) -> int:
     is_interrupted = False
     status = int(ExitStatus.INTERRUPTED)
     try:
-        status = trio.run(_submit, options, wish, NodeClient(folder), followed)
+        status = trio.run(_submit, options, wish, AsyncClient(folder), followed)
     except* KeyboardInterrupt:
         is_interrupted = True
     if is_interrupted:
@@ -112,13 +114,13 @@ def _reserve(options: SubmitOptions, job: JobInspection) -> Wei:
     return parse_tokens(str(job.config.reserve))
 
 
-async def _submit(options: SubmitOptions, wish: JobWish, client: NodeClient, followed: _Followed) -> int:
+async def _submit(options: SubmitOptions, wish: JobWish, client: AsyncClient, followed: _Followed) -> int:
     from rich.console import Console  # rich takes longer to import than a refusal to say
 
     from morphware.node.testnet.display import JobDisplay, follow
 
     status = await client.status()
-    me = Address(bytes.fromhex(str(status["account"]).removeprefix("0x")))
+    me = Address(bytes.fromhex(status.account.removeprefix("0x")))
     display = JobDisplay({me: VIEWER}, viewer=VIEWER)
     # JSON readers get standard output for themselves
     console = Console(stderr=options.json)
@@ -138,7 +140,7 @@ async def _submit(options: SubmitOptions, wish: JobWish, client: NodeClient, fol
         is_plain=True if options.json or not options.wait else None,
         is_enough=is_enough,
     )
-    job = await client.job(followed.job_id)
+    job = msgspec.to_builtins(await client.job(followed.job_id))
     if not options.wait and not display.is_over:
         return _say_posted(job, options)
     return await _conclude(client, job, display, console, status, options)
@@ -155,17 +157,17 @@ def _say_posted(job: Mapping[str, Any], options: SubmitOptions) -> int:
 
 
 async def _conclude(
-    client: NodeClient, job: Mapping[str, Any], display: Any, console: Any, first: Mapping[str, Any], options: Any
+    client: AsyncClient, job: Mapping[str, Any], display: Any, console: Any, first: Status, options: Any
 ) -> int:
     """Print the receipt, as far as one node can know it."""
     from morphware.node.testnet.receipt import PAID, build_receipt, receipt_text, render_receipt
     from morphware.node.testnet.wording import shown
 
-    me = Address(bytes.fromhex(str(first["account"]).removeprefix("0x")))
+    me = Address(bytes.fromhex(first.account.removeprefix("0x")))
     receipt = build_receipt(job, names={me: VIEWER}, display=display)
     last = await client.status()
-    had, has = (sum(int(status[key]) for key in ("free_wei", "wallet_wei")) for status in (first, last))
-    costs = [cost for cost in await client.costs() if cost.get("job_id") == job["job_id"]]
+    had, has = (int(status.free_wei) + int(status.wallet_wei) for status in (first, last))
+    costs = [msgspec.to_builtins(cost) for cost in await client.costs() if cost.job_id == job["job_id"]]
     receipt["account"] = {"before_wei": str(had), "after_wei": str(has), "change_wei": str(has - had)}
     receipt["costs"] = costs
     if options.json:

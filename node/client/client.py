@@ -1,103 +1,110 @@
-"""``NodeClient`` asks a running node over its control socket; every method is one request."""
+"""``AsyncClient`` asks a running node over the socket in its data folder; every method is one request."""
 
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, TypeVar
 
-import trio
+import httpx
+import msgspec
 
-from morphware.node.control import NodeNotRunning, connect, lines, send_line
-from morphware.node.errors import BadInput, MorphwareError
+from morphware.node.api.answers.jobs import Cost, Job, JobPage, JobRow
+from morphware.node.api.answers.node import NetworkView, Status
+from morphware.node.client import asks
+from morphware.node.client.asks import Ask
+from morphware.node.client.wire import ANSWER_S, JSON, SILENCE_S, checked, hanging_up, refusal, socket_path
 from morphware.node.wishes import JobWish
 
-ANSWER_BYTES_MOST: Final = 64 << 20
-"""Our own node is believed more than its askers: a list of many jobs is long."""
+A = TypeVar("A")
 
 
-class NodeRefused(MorphwareError):
-    """The node could not do what it was asked; its own sentence says why."""
+class AsyncClient:
+    """Talks to the node whose data folder this is, under trio or asyncio.
 
-
-class NodeClient:
-    """Talks to the node whose data folder this is."""
+    Every method may raise ``NodeNotRunning``, ``BadInput`` (mend the request) or ``NodeRefused`` (the node met it).
+    """
 
     def __init__(self, data_folder: Path) -> None:
         self.data_folder = data_folder
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> Status:
         """Account, addresses, balances, chain head, peers."""
-        return dict(await self._ask("status"))
+        return await self._do(asks.status())
 
     async def known_nodes(self) -> int:
         """How many accounts' keys and addresses the node knows; answered from memory."""
-        return int(await self._ask("known_nodes"))
+        return (await self._do(asks.health())).known_nodes
+
+    async def network(self) -> NetworkView:
+        """Peers, topics, transfers and chain."""
+        return await self._do(asks.network())
 
     async def submit(self, wish: JobWish) -> str:
         """Submit a job and return its id (hexadecimal). Raises ``BadInput``, which says what to mend."""
-        return str(await self._ask("submit", wish=wish.to_plain()))
+        return (await self._do(asks.submit(wish))).job_id
 
-    async def jobs(self) -> list[dict[str, Any]]:
+    async def all_jobs(self) -> list[JobRow]:
         """Every job that the node knows, oldest first."""
-        return list(await self._ask("jobs"))
+        return (await self._do(asks.all_jobs())).jobs
 
-    async def job(self, job_id: str) -> dict[str, Any]:
+    async def jobs(
+        self, q: str = "", *, role: str | None = None, state: str | None = None, page: int = 1, size: int = 50
+    ) -> JobPage:
+        """A page of jobs, newest first.
+
+        Args:
+            q: words of a job's name, metric or state, or the beginning of its id.
+            role: ``user``, ``worker``, ``validator`` or ``any``: only jobs in which this node has that part.
+            state: ``open``, ``ended``, ``paid`` or ``failed``.
+        """
+        return await self._do(asks.jobs(q=q, role=role, state=state, page=page, size=size))
+
+    async def job(self, job_id: str) -> Job:
         """One job with its bids, reports and amounts (amounts are decimal strings of wei)."""
-        return dict(await self._ask("job", job_id=job_id))
+        return await self._do(asks.job(job_id))
 
-    async def points(self, job_id: str) -> list[list[Any]]:
-        """The scalars that a job logged: [step, seconds since the epoch, series, value]."""
-        points: list[list[Any]] = []
-        while page := await self._ask("points", job_id=job_id, after=len(points)):
+    async def points(self, job_id: str) -> list[tuple[int, float, str, float]]:
+        """The scalars that a job logged: (step, seconds since the epoch, series, value)."""
+        points: list[tuple[int, float, str, float]] = []
+        while page := (await self._do(asks.points(job_id, len(points)))).points:
             points += page
         return points
 
-    async def costs(self) -> list[dict[str, Any]]:
+    async def costs(self) -> list[Cost]:
         """What each transaction of this node for its jobs cost: job, role, call, gas, fee in wei of the coin."""
-        return list(await self._ask("costs"))
+        return (await self._do(asks.costs())).costs
+
+    async def link(self) -> str:
+        """An address that lets one browser into the web page, once and within a minute."""
+        return (await self._do(asks.link())).url
 
     @asynccontextmanager
-    async def watch(self) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        """Notices from now on, as dictionaries with ``kind`` and ``time_s``."""
-        stream = await connect(self.data_folder)
-        async with stream:
-            incoming = lines(stream, ANSWER_BYTES_MOST)
-            with self._hanging_up():
-                await send_line(stream, {"do": "watch"})
-                if await anext(incoming, None) is None:
-                    raise self._hung_up()
+    async def watch(self, job_id: str | None = None) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """Notices from now on, as dictionaries with ``kind`` and ``time_s``; of one job, or of all."""
+        query = {} if job_id is None else {"job": job_id}
+        with hanging_up(self.data_folder), socket_path(self.data_folder) as path:
+            transport = httpx.AsyncHTTPTransport(uds=path, verify=False)
+            async with (
+                httpx.AsyncClient(transport=transport, timeout=SILENCE_S) as http,
+                http.stream("GET", f"http://node{asks.PREFIX}/events", params=query) as response,
+            ):
+                if not response.is_success:
+                    raise refusal(response.status_code, await response.aread())
+                async with aclosing(self._notices(response)) as notices:
+                    await anext(notices)
+                    yield notices
 
-            async def notices() -> AsyncGenerator[dict[str, Any], None]:
-                with self._hanging_up():
-                    async for line in incoming:
-                        yield json.loads(line)
+    async def _notices(self, response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
+        with hanging_up(self.data_folder):
+            async for line in response.aiter_lines():
+                if line.startswith("data:"):
+                    yield msgspec.json.decode(line[5:])
 
-            async with aclosing(notices()) as told:
-                yield told
-
-    async def _ask(self, name: str, **arguments: Any) -> Any:
-        stream = await connect(self.data_folder)
-        async with stream:
-            with self._hanging_up():
-                await send_line(stream, {"do": name} | arguments)
-                line = await anext(lines(stream, ANSWER_BYTES_MOST), None)
-        if line is None:
-            raise self._hung_up()
-        answer = json.loads(line)
-        if "ok" in answer:
-            return answer["ok"]
-        if answer.get("is_bad_input"):
-            raise BadInput(answer["error"])
-        raise NodeRefused(answer["error"])
-
-    def _hung_up(self) -> NodeNotRunning:
-        return NodeNotRunning(f"The node on {self.data_folder} hung up: look at its log.")
-
-    @contextmanager
-    def _hanging_up(self) -> Iterator[None]:
-        """A node may end at any time; that is one sentence, too."""
-        try:
-            yield
-        except trio.BrokenResourceError as error:
-            raise self._hung_up() from error
+    async def _do(self, ask: Ask[A]) -> A:
+        with hanging_up(self.data_folder), socket_path(self.data_folder) as path:
+            transport = httpx.AsyncHTTPTransport(uds=path, verify=False)
+            async with httpx.AsyncClient(transport=transport, timeout=ANSWER_S) as http:
+                response = await http.request(
+                    ask.method, ask.url, params=ask.query, content=ask.content(), headers=JSON
+                )
+        return checked(response, ask)  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import trio
 from rich.console import Console
 
@@ -104,7 +105,7 @@ async def _submit_and_follow(network: Network, job: Job, wish: JobWish, console:
         return job_id
 
     await follow(display, {name: node.client for name, node in network.nodes.items()}, submit, console=console)
-    description = await user.client.job(job_id)
+    description = msgspec.to_builtins(await user.client.job(job_id))
     model = description.get("model_path")
     model_metric = await _test_again(job, Path(model), user.account, network.folder) if model else None
     after = await balances(network.reader, accounts)

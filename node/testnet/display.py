@@ -14,8 +14,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from morphware.node.client.client import NodeClient
-from morphware.node.control import NodeNotRunning
+from morphware.node.client.client import AsyncClient
+from morphware.node.data_folder import NodeNotRunning
 from morphware.node.testnet.progress import JobProgress
 from morphware.node.testnet.screen import Screen
 from morphware.node.testnet.wording import shown
@@ -78,7 +78,7 @@ class JobDisplay:
 
 async def follow(
     display: JobDisplay,
-    clients: Mapping[str, NodeClient],
+    clients: Mapping[str, AsyncClient],
     submit: Callable[[], Awaitable[str]],
     *,
     console: Console | None = None,
@@ -97,7 +97,7 @@ async def follow(
     """
     changed = trio.Event()
 
-    async def listen(name: str, client: NodeClient, *, task_status: trio.TaskStatus[None]) -> None:
+    async def listen(name: str, client: AsyncClient, *, task_status: trio.TaskStatus[None]) -> None:
         nonlocal changed
         is_listening = False
         try:

@@ -29,8 +29,8 @@ from morphware.node.chain.market_reader import MarketReader
 from morphware.node.chain.rpc import Rpc
 from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.chain.transactions import SenderSettings
-from morphware.node.client import NodeClient
-from morphware.node.control import NodeNotRunning
+from morphware.node.client import AsyncClient
+from morphware.node.data_folder import NodeNotRunning
 from morphware.node.errors import MorphwareError
 from morphware.node.testnet.anvil import CHAIN_ID, DEPLOYER_KEY, Anvil, serve_anvil
 from morphware.protocol.parameters import Timing
@@ -85,9 +85,9 @@ class NodeProcess:
     ended: trio.Event = field(default_factory=trio.Event)
 
     @property
-    def client(self) -> NodeClient:
+    def client(self) -> AsyncClient:
         """Talks to the node."""
-        return NodeClient(self.folder)
+        return AsyncClient(self.folder)
 
     @property
     def config(self) -> Path:

@@ -43,7 +43,7 @@ def build_receipt(
     """Put everything known of a job together.
 
     Args:
-        job: as ``NodeClient.job`` describes it.
+        job: as ``AsyncClient.job`` describes it.
         names: accounts by name; others are shown by their address.
         display: what followed the job, for its seconds.
         submitted_at: seconds since the epoch, if that was before the display began.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import trio
+from msgspec import to_builtins
 
 from morphware.node.testnet.network import Network, Shape, running_network
 from morphware.node.wishes import JobWish
@@ -64,7 +65,7 @@ class Market:
         """Wait until a node's description of the job is so."""
         with trio.fail_after(PATIENCE_S):
             while True:
-                job = await self.network.nodes[node].client.job(job_id)
+                job = to_builtins(await self.network.nodes[node].client.job(job_id))
                 if is_so(job):
                     return job
                 await trio.sleep(0.05)

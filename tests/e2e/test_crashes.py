@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec import to_builtins
 
 from morphware.node.errors import MorphwareError
 from tests.e2e.market import Market, clouds_wish, open_market
@@ -74,6 +75,6 @@ def _victims(market: Market, role: str, job: dict[str, Any]) -> list[str]:
 
 async def _described(market: Market, node: str, job_id: str) -> dict[str, Any] | None:
     try:
-        return await market.network.nodes[node].client.job(job_id)
+        return to_builtins(await market.network.nodes[node].client.job(job_id))
     except MorphwareError:
         return None  # it does not know the job yet, or is being started

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trio
+from msgspec import to_builtins
 
 from morphware.node.errors import ExitStatus
 from morphware.protocol.chunks import chunk_name
@@ -55,7 +56,7 @@ async def test_the_chain_chooses_what_tests_the_model_and_no_row_of_it_reaches_t
         assert submitted.returncode == ExitStatus.SUCCESS, submitted.stderr
         receipt = json.loads(submitted.stdout)
         assert receipt["outcome"] == "PAID"
-        job = await market.network.nodes["user-1"].client.job(receipt["job_id"])
+        job = to_builtins(await market.network.nodes["user-1"].client.job(receipt["job_id"]))
         assert [cost["call"] for cost in receipt["costs"]].count("DrawSplit") == 1, receipt["costs"]
 
         tested = drawn_chunks(bytes.fromhex(job["split"]["seed"]), CHUNKS, TESTS)

@@ -1,0 +1,1 @@
+"""What a node can be asked over HTTP, by the web page, the command line and other programs."""

@@ -1,0 +1,116 @@
+"""What can be asked of a node: each route once, for the server and the OpenAPI document."""
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_origin, get_type_hints
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from morphware.node.api.answers.plain import Asked, Nothing, Shape
+from morphware.node.api.problems import BAD_INPUT, FORBIDDEN, JSON, WRONG_TYPE, Refusal, response_to
+
+PREFIX: Final = "/api/v1"
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+
+
+class Door(enum.Enum):
+    """Who may ask: everybody who may ask at all, or only who can open the data folder's socket."""
+
+    BOTH = "both"
+    SOCKET = "socket"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was checked: the values of its path, query and body."""
+
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    request: Request
+
+
+Handler = Callable[[Call], Awaitable[Shape | Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One thing to ask. ``answer`` is a shape, or a media type where the handler answers by itself."""
+
+    method: Method
+    path: str
+    operation: str
+    sentence: str
+    handler: Handler
+    answer: type[Shape] | str
+    query: type[Asked] = Nothing
+    body: type[Asked] | str | None = None
+    door: Door = Door.BOTH
+    status: int = 200
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names in the path."""
+        return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
+
+    def serve(self) -> StarletteRoute:
+        """The route as Starlette serves it; every failure is answered in one form."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await self._answer(request)
+            except Exception as error:  # noqa: BLE001 - the top of a request: whatever it is, it is answered
+                return response_to(error, self.operation)
+
+        return StarletteRoute(PREFIX + self.path, endpoint, methods=[self.method], name=self.operation)
+
+    async def _answer(self, request: Request) -> Response:
+        if self.door is Door.SOCKET and request.scope.get("door") is not Door.SOCKET:
+            raise Refusal(FORBIDDEN, "This can only be asked over the socket in the node's data folder.")
+        query = read_query(request, self.query)
+        body = await self._body(request)
+        answer = await self.handler(Call(request.path_params, query, body, request))
+        if isinstance(answer, Response):
+            return answer
+        return Response(msgspec.json.encode(answer), self.status, media_type=JSON)
+
+    async def _body(self, request: Request) -> Asked | None:
+        if self.body is None or isinstance(self.body, str):
+            return None
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != JSON:
+            raise Refusal(WRONG_TYPE, f"The body has to be JSON (content-type: {JSON}).")
+        try:
+            return msgspec.json.decode(await request.body(), type=self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise _unusable(error) from error
+
+
+def read_query(request: Request, kind: type[Asked]) -> Asked:
+    """The query's values, each at most once but for lists."""
+    values: dict[str, Any] = {}
+    hints = get_type_hints(kind)
+    for name, value in request.query_params.multi_items():
+        if name in hints and get_origin(hints[name]) is list:
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            raise Refusal(BAD_INPUT, f"The query names {name!r:.60} twice: give it once.", name[:60])
+        else:
+            values[name] = value
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: Exception) -> Refusal:
+    """msgspec ends its sentences in the place: ``... - at `$.reserve_wei` ``."""
+    text, _, place = str(error).partition(" - at `$")
+    field = place.rstrip("`").lstrip(".") or None
+    where = f" ({field})" if field else ""
+    return Refusal(BAD_INPUT, f"The request cannot be used{where}: {text}.", field)

@@ -1,0 +1,42 @@
+"""What the handlers of requests work with: the parts of one running node."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+
+from morphware.node.artifacts.torrents import LibtorrentArtifacts
+from morphware.node.chain.deployment import Deployment
+from morphware.node.chain.market import MarketChain
+from morphware.node.chain.market_reader import MarketParameters
+from morphware.node.config import Config
+from morphware.node.engine import Engine
+from morphware.node.feed import Feed
+from morphware.node.gossip.service import Libp2pGossip
+from morphware.protocol.units import Address, JobId
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A node that takes part in the market."""
+
+    config: Config
+    account: Address
+    deployment: Deployment
+    chain: MarketChain
+    engine: Engine
+    gossip: Libp2pGossip
+    artifacts: LibtorrentArtifacts
+    parameters: MarketParameters
+    feed: Feed
+    submitting: trio.Lock = field(default_factory=trio.Lock)
+    """Held while tokens are counted for a posting: two submissions must not count the same ones."""
+
+    @property
+    def folder(self) -> Path:
+        """The node's data folder."""
+        return self.config.node.data_folder
+
+    def job_folder(self, job_id: JobId) -> Path:
+        """Where a job's files lie."""
+        return self.folder / "jobs" / job_id.hex()

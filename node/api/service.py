@@ -1,0 +1,65 @@
+"""The API of a running node: its requests put together, and served behind both doors."""
+
+import time
+from typing import Final
+
+import structlog
+import trio
+
+from morphware.node.addresses import listening_address, remember_port, split_address
+from morphware.node.api.account import AccountRequests
+from morphware.node.api.catalogue import Catalogue
+from morphware.node.api.events import EventRequests
+from morphware.node.api.guard import NetworkDoor, content_security_policy
+from morphware.node.api.http import serve_http
+from morphware.node.api.jobs import JobRequests
+from morphware.node.api.links import Keyring, read_token
+from morphware.node.api.routes import Route
+from morphware.node.api.running import Running
+from morphware.node.api.server import Api, hosts_of, listen_on, origin_of, serve_socket
+from morphware.node.api.submitting import SubmitRequests
+
+log = structlog.get_logger()
+
+MIB: Final = 1 << 20
+
+
+def all_routes(node: Running, keyring: Keyring, origin: str | None) -> list[Route]:
+    """Everything that can be asked of a node."""
+    return [
+        *AccountRequests(node, keyring, origin).routes(),
+        *JobRequests(node, Catalogue(node)).routes(),
+        *SubmitRequests(node).routes(),
+        *EventRequests(node.feed).routes(),
+    ]
+
+
+async def serve_api(node: Running, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Serve the API on the data folder's socket and, if the configuration says so, on a port; until cancelled.
+
+    Raises:
+        PagePortTaken: the port is somebody else's.
+    """
+    web, journal = node.config.web, node.engine.journal
+    keyring = Keyring(read_token(node.folder), time.monotonic)
+    listener = None
+    if web.enabled:
+        listener = await listen_on(listening_address(journal, "web", web.listen))
+        remember_port(journal, "web", split_address(web.listen)[1] or listener.socket.getsockname()[1])
+    origin = origin_of(listener) if listener else None
+    application = Api(all_routes(node, keyring, origin)).application()
+    upload_bytes_most = web.upload_mib * MIB
+    async with trio.open_nursery() as nursery:
+        if listener is not None:
+            door = NetworkDoor(
+                application,
+                keyring,
+                hosts_of(listener, web.hosts),
+                f"morphware-{listener.socket.getsockname()[1]}",
+                content_security_policy(),
+                upload_bytes_most,
+            )
+            await nursery.start(serve_http, door, listener)
+            log.info("page_served", origin=origin)
+        await nursery.start(serve_socket, node.folder, application, upload_bytes_most)
+        task_status.started()
