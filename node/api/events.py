@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 import trio
 from starlette.responses import StreamingResponse
 
 from morphware.node.api.answers.plain import Asked, JobIdText
+from morphware.node.api.problems import encoded
 from morphware.node.api.routes import Call, Route
 from morphware.node.feed import Feed
 
@@ -49,7 +49,7 @@ class EventRequests:
                 if notice is None:
                     yield b": still here\n\n"
                 elif job_id is None or _concerns(notice, job_id):
-                    yield b"event: %s\ndata: %s\n\n" % (notice["kind"].encode(), msgspec.json.encode(notice))
+                    yield b"event: %s\ndata: %s\n\n" % (notice["kind"].encode(), encoded(notice))
 
 
 def _concerns(notice: dict[str, Any], job_id: str) -> bool:

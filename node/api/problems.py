@@ -15,6 +15,18 @@ log = structlog.get_logger()
 JSON: Final = "application/json"
 
 
+def encoded(answer: object) -> bytes:
+    """As JSON; numbers of the chain are integers of a kind of their own."""
+    return msgspec.json.encode(answer, enc_hook=_plain)
+
+
+def _plain(value: object) -> int:
+    if isinstance(value, int):
+        return int(value)
+    msg = f"{type(value).__name__} has no place in an answer"
+    raise NotImplementedError(msg)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of problem with its HTTP status."""
@@ -54,7 +66,7 @@ class Refusal(Exception):
 
 def problem_response(kind: Kind, sentence: str = "", field: str | None = None) -> Response:
     """The answer that tells of a problem."""
-    body = msgspec.json.encode(Problem(kind=kind.name, sentence=sentence or kind.sentence, field=field))
+    body = encoded(Problem(kind=kind.name, sentence=sentence or kind.sentence, field=field))
     return Response(body, kind.status, media_type=JSON)
 
 

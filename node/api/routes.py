@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from morphware.node.api.answers.plain import Asked, Nothing, Shape
-from morphware.node.api.problems import BAD_INPUT, FORBIDDEN, JSON, WRONG_TYPE, Refusal, response_to
+from morphware.node.api.problems import BAD_INPUT, FORBIDDEN, JSON, WRONG_TYPE, Refusal, encoded, response_to
 
 PREFIX: Final = "/api/v1"
 
@@ -77,7 +77,7 @@ class Route:
         answer = await self.handler(Call(request.path_params, query, body, request))
         if isinstance(answer, Response):
             return answer
-        return Response(msgspec.json.encode(answer), self.status, media_type=JSON)
+        return Response(encoded(answer), self.status, media_type=JSON)
 
     async def _body(self, request: Request) -> Asked | None:
         if self.body is None or isinstance(self.body, str):
