@@ -13,41 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from morphware.node.errors import BadInput, MorphwareError
+from morphware.node.journal_forms import NEWEST, form_of, is_known, migrate
 from morphware.node.plain import from_json, to_json
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.chain_events import NodePublished
 from morphware.protocol.effects import Effect
 from morphware.protocol.events import Event, Moment
 from morphware.protocol.units import Address, JobId, Timestamp
-
-SCHEMA_VERSION: Final = "1"
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS machines (
-    job_id BLOB NOT NULL, role TEXT NOT NULL, seed BLOB NOT NULL, config TEXT NOT NULL, outcome TEXT,
-    PRIMARY KEY (job_id, role)) STRICT;
-CREATE TABLE IF NOT EXISTS events (
-    sequence INTEGER PRIMARY KEY, job_id BLOB NOT NULL, role TEXT, timestamp INTEGER NOT NULL, block INTEGER NOT NULL,
-    is_behind INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS events_by_job ON events (job_id, sequence);
-CREATE TABLE IF NOT EXISTS effects (
-    job_id BLOB NOT NULL, role TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, is_done INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (job_id, role, id)) STRICT;
-CREATE TABLE IF NOT EXISTS nodes (account BLOB PRIMARY KEY, body TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS files (
-    job_id BLOB NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, path TEXT NOT NULL,
-    PRIMARY KEY (job_id, name)) STRICT;
-CREATE TABLE IF NOT EXISTS points (
-    job_id BLOB NOT NULL, step INTEGER NOT NULL, time_s REAL NOT NULL, series TEXT NOT NULL,
-    value REAL NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS points_by_job ON points (job_id, series, step);
-CREATE TABLE IF NOT EXISTS costs (
-    job_id BLOB NOT NULL, role TEXT NOT NULL, effect_id TEXT NOT NULL, call TEXT NOT NULL, gas INTEGER NOT NULL,
-    fee_wei TEXT NOT NULL, PRIMARY KEY (job_id, role, effect_id)) STRICT;
-"""
 
 
 class ForeignDataFolder(BadInput):
@@ -90,11 +65,25 @@ class Journal:
         try:
             self.connection.execute("PRAGMA journal_mode=WAL")
             self.connection.execute("PRAGMA synchronous=FULL")
-            self.connection.executescript(SCHEMA)
+            migrate(self.connection)
         except sqlite3.DatabaseError as error:
             self.connection.close()
             msg = f"The node's journal {path} cannot be used ({error}): make room, or restore the folder's backup."
             raise JournalUnusable(msg) from error
+        try:
+            self._require_known_form()
+        except ForeignDataFolder:
+            self.connection.close()
+            raise
+
+    def _require_known_form(self) -> None:
+        form = form_of(self.connection)
+        if not is_known(form):
+            msg = (
+                f"This data folder was written in form {form}, and this program writes form {NEWEST}: "
+                "run the version that wrote it, or use another --data-folder."
+            )
+            raise ForeignDataFolder(msg)
 
     def close(self) -> None:
         """Close the file."""
@@ -116,17 +105,11 @@ class Journal:
 
     def belongs_to(self, network: str) -> None:
         """Claim the folder for a network and account, or raise ``ForeignDataFolder`` if it is another's."""
+        self._require_known_form()
         stored = self.get("network")
         if stored is None:
             with self.transaction():
                 self.put("network", network)
-                self.put("schema", SCHEMA_VERSION)
-        elif (schema := self.get("schema")) != SCHEMA_VERSION:
-            msg = (
-                f"This data folder was written in form {schema}, and this program writes form {SCHEMA_VERSION}: "
-                "run the version that wrote it, or use another --data-folder."
-            )
-            raise ForeignDataFolder(msg)
         elif stored != network:
             msg = (
                 f"This data folder belongs to {stored}, and the configuration says {network}: "
