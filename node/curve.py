@@ -1,4 +1,4 @@
-"""The loss as it falls: batched at the worker, streamed to the end user, kept in both journals.
+"""The loss as it falls, and what the job writes: batched at the worker, streamed to the end user, kept by both.
 
 A curve is a display and never a proof, so losing some of it harms nobody: the stream never makes the training wait,
 and a worker that cannot reach the end user trains on.  What arrives is hostile: bounded, finite, only from the job's
@@ -6,6 +6,7 @@ winner while the job lives, and no faster than the journal takes it.
 """
 
 import math
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
@@ -17,6 +18,7 @@ import trio
 from morphware.node.directory import Directory
 from morphware.node.feed import Feed
 from morphware.node.journal import Journal
+from morphware.node.output import OutputBuffer, shown, shown_name
 from morphware.node.ports import Gossip, MetricPoint
 from morphware.protocol.units import Address, JobId
 from morphware.protocol.view import JobView
@@ -27,7 +29,8 @@ PROTOCOL: Final = "progress"
 FLUSH_S: Final = 0.4
 POINTS_PER_FRAME: Final = 400
 POINTS_MOST: Final = 2_000_000
-LOG_BYTES_MOST: Final = 16_384
+OUTPUT_CHARACTERS_MOST: Final = 16_384
+"""In one frame; we send a quarter of it, as a character may need four bytes."""
 STEP_MOST: Final = 2**53
 WAITING_FRAMES_MOST: Final = 1_000
 """Frames kept for an end user that is slow or away; older ones are dropped."""
@@ -41,11 +44,11 @@ Series = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class ProgressFrame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What crosses the stream: points (step, seconds since the epoch, series, value) and the newest output lines."""
+    """What crosses the stream: points (step, seconds since the training began, series, value), a piece of output."""
 
     job: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
     points: Annotated[list[tuple[Step, float, Series, float]], msgspec.Meta(max_length=POINTS_PER_FRAME)]
-    output: Annotated[str, msgspec.Meta(max_length=LOG_BYTES_MOST)]
+    output: Annotated[str, msgspec.Meta(max_length=OUTPUT_CHARACTERS_MOST)]
 
 
 class Curve:
@@ -56,7 +59,7 @@ class Curve:
         self._feed = feed
         self._job_id = job_id
         self._points: list[tuple[int, float, str, float]] = []
-        self._output = ""
+        self._output = OutputBuffer()
         self._kept = journal.count_points(job_id)
         self._waiting: deque[bytes] = deque(maxlen=WAITING_FRAMES_MOST)
 
@@ -66,24 +69,23 @@ class Curve:
             return
         for name, value in point.values.items():
             if math.isfinite(value) and self._kept < POINTS_MOST:
-                self._points.append((point.step, point.time_s, _clean(name)[:64], value))
+                self._points.append((point.step, point.time_s, shown_name(name), value))
                 self._kept += 1
 
-    def take_output(self, text: str) -> None:
-        """A job wrote to its standard output or error; only the newest part is handed on."""
-        self._output = (self._output + _clean(text))[-LOG_BYTES_MOST // 4 :]
+    def take_output(self, line: str) -> None:
+        """A job wrote a line to its standard output or error."""
+        self._output.take(line)
 
     def flush(self) -> list[bytes]:
         """Keep and announce what came since the last time, and return it as frames for the stream."""
         points, self._points = self._points, []
-        output, self._output = self._output, ""
-        keep(self._journal, self._feed, self._job_id, points, output)
+        pieces = self._output.drain()
+        keep(self._journal, self._feed, self._job_id, points, pieces)
         frames = [
             ProgressFrame(self._job_id, points[start : start + POINTS_PER_FRAME], "")
             for start in range(0, len(points), POINTS_PER_FRAME)
         ]
-        if output:
-            frames.append(ProgressFrame(self._job_id, [], output))
+        frames += [ProgressFrame(self._job_id, [], piece) for piece in pieces]
         return [msgspec.msgpack.encode(frame) for frame in frames]
 
     async def stream(self, gossip: Gossip, peer_key: bytes | None) -> None:
@@ -108,20 +110,19 @@ class Curve:
                 await trio.sleep(RETRY_S)
 
 
-def _clean(text: str) -> str:
-    """Text that can be written down: halves of surrogate pairs cannot."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def keep(journal: Journal, feed: Feed, job_id: JobId, points: list[tuple[int, float, str, float]], output: str) -> None:
-    """Store points, and tell whoever watches of points and output."""
-    if points:
+def keep(
+    journal: Journal, feed: Feed, job_id: JobId, points: list[tuple[int, float, str, float]], pieces: list[str]
+) -> None:
+    """Store points and output in one transaction, and tell whoever watches of them."""
+    sequences: list[int] = []
+    if points or pieces:
         with journal.transaction():
             journal.add_points(job_id, points)
+            sequences = [journal.add_output(job_id, time.time(), piece) for piece in pieces]
     for start in range(0, len(points), POINTS_PER_FRAME):
         feed.say("points", job_id=job_id.hex(), points=points[start : start + POINTS_PER_FRAME])
-    if output:
-        feed.say("output", job_id=job_id.hex(), text=output)
+    for sequence, piece in zip(sequences, pieces, strict=True):
+        feed.say("output", job_id=job_id.hex(), sequence=sequence, text=piece)
 
 
 class ProgressReceiver:
@@ -159,7 +160,12 @@ class ProgressReceiver:
                 log.warning("progress_refused", peer=peer_key.hex(), reason="not the winner of a living job of ours")
                 return
             count = self._counts.setdefault(job_id, self._journal.count_points(job_id))
-            points = [point for point in frame.points if all(map(math.isfinite, (point[1], point[3])))]
+            points = [
+                (step, time_s, shown_name(name), value)
+                for step, time_s, name, value in frame.points
+                if math.isfinite(time_s) and math.isfinite(value)
+            ]
             points = points[: max(0, POINTS_MOST - count)]
             self._counts[job_id] = count + len(points)
-            keep(self._journal, self._feed, job_id, points, frame.output)
+            output = shown(frame.output)
+            keep(self._journal, self._feed, job_id, points, [output] if output else [])

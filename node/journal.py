@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from morphware.node.errors import BadInput, MorphwareError
 from morphware.node.journal_forms import NEWEST, form_of, is_known, migrate
@@ -23,6 +23,11 @@ from morphware.protocol.chain_events import NodePublished
 from morphware.protocol.effects import Effect
 from morphware.protocol.events import Event, Moment
 from morphware.protocol.units import Address, JobId, Timestamp
+
+OUTPUT_MOST_BYTES: Final = 8 << 20
+"""Of what a job wrote, so much is kept: the newest."""
+OUTPUT_ROW_BYTES: Final = 64
+"""What a piece takes up besides its text: many small pieces must not fill a disk either."""
 
 
 class ForeignDataFolder(BadInput):
@@ -52,6 +57,15 @@ class StoredEvent:
     event: Event
     now: Moment
     is_behind: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSums:
+    """How much a job wrote: ``pieces`` so far (the newest one's sequence), and what of them is no longer there."""
+
+    pieces: int = 0
+    kept_bytes: int = 0
+    dropped_bytes: int = 0
 
 
 class Journal:
@@ -229,6 +243,51 @@ class Journal:
         rows = self.connection.execute(
             "SELECT step, time_s, series, value FROM points WHERE job_id = ? ORDER BY rowid LIMIT ? OFFSET ?",
             (job_id, most, after),
+        )
+        return rows.fetchall()
+
+    def add_output(self, job_id: JobId, time_s: float, text: str) -> int:
+        """Keep the next piece of what a job wrote, heard at ``time_s`` since the epoch; the oldest make room for it.
+
+        Returns:
+            The piece's sequence: 1, 2, 3 …
+        """
+        sums, size = self.output_sums(job_id), len(text.encode())
+        sequence, kept, dropped = sums.pieces + 1, sums.kept_bytes + size, sums.dropped_bytes
+        self.connection.execute("INSERT INTO output VALUES (?, ?, ?, ?, ?)", (job_id, sequence, time_s, text, size))
+        while True:
+            oldest, gone = self.connection.execute(
+                "SELECT sequence, size_bytes FROM output WHERE job_id = ? ORDER BY sequence LIMIT 1", (job_id,)
+            ).fetchone()
+            pieces = sequence - oldest + 1
+            if pieces == 1 or kept + pieces * OUTPUT_ROW_BYTES <= OUTPUT_MOST_BYTES:
+                break
+            self.connection.execute("DELETE FROM output WHERE job_id = ? AND sequence = ?", (job_id, oldest))
+            kept, dropped = kept - gone, dropped + gone
+        self.connection.execute(
+            "INSERT OR REPLACE INTO output_sums VALUES (?, ?, ?, ?)", (job_id, sequence, kept, dropped)
+        )
+        return sequence
+
+    def output_sums(self, job_id: JobId) -> OutputSums:
+        """How much of a job's output there was, is kept, and was dropped; bytes are those of the text."""
+        row = self.connection.execute(
+            "SELECT pieces, kept_bytes, dropped_bytes FROM output_sums WHERE job_id = ?", (job_id,)
+        ).fetchone()
+        return OutputSums() if row is None else OutputSums(*row)
+
+    def output(self, job_id: JobId, *, after: int = 0, most: int = -1) -> list[tuple[int, float, str]]:
+        """What a job wrote, piece by piece: (sequence, seconds since the epoch, text), oldest first.
+
+        Put together, the texts are the output; a line may go on in the next piece.
+
+        Args:
+            after: only pieces with a greater sequence.
+            most: at most so many pieces (-1: all).
+        """
+        rows = self.connection.execute(
+            "SELECT sequence, time_s, text FROM output WHERE job_id = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+            (job_id, after, most),
         )
         return rows.fetchall()
 

@@ -34,6 +34,14 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
             job_id BLOB NOT NULL, role TEXT NOT NULL, effect_id TEXT NOT NULL, call TEXT NOT NULL, gas INTEGER NOT NULL,
             fee_wei TEXT NOT NULL, PRIMARY KEY (job_id, role, effect_id)) STRICT""",
     ),
+    (  # form 2: what jobs wrote is kept, too
+        """CREATE TABLE output (
+            job_id BLOB NOT NULL, sequence INTEGER NOT NULL, time_s REAL NOT NULL, text TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL, PRIMARY KEY (job_id, sequence)) STRICT""",
+        """CREATE TABLE output_sums (
+            job_id BLOB PRIMARY KEY, pieces INTEGER NOT NULL, kept_bytes INTEGER NOT NULL,
+            dropped_bytes INTEGER NOT NULL) STRICT""",
+    ),
 )
 NEWEST: Final = len(STEPS)
 

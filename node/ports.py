@@ -166,7 +166,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class MetricPoint:
-    """Scalars that a job logged for one step; a display, never a proof."""
+    """Scalars that a job logged for one step, ``time_s`` seconds into its run; a display, never a proof."""
 
     step: int
     time_s: float
@@ -209,7 +209,11 @@ class Runner(Protocol):
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
     ) -> RunResult:
-        """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``."""
+        """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``.
+
+        Args:
+            on_log: hears each line of the job's standard output and error, without its end and without control codes.
+        """
         ...
 
     async def evaluate(

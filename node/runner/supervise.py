@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final, Literal
 import structlog
 import trio
 
+from morphware.node.output import shown
 from morphware.node.ports import Limits, MetricPoint, RunResult
 from morphware.node.runner.errors import SandboxFailed
 from morphware.node.runner.metrics import MetricFeed, Source, Started, parse_output, parse_row
@@ -31,16 +31,15 @@ DRAIN_S: Final = 2.0
 METRIC_FLAG: Final = "@METRICS@"
 OPEN_FILES: Final = 4_096
 
-_CONTROL: Final = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
 Phase = Literal["train", "predict", "test"]
 
 
 @dataclass(frozen=True, slots=True)
 class LogBounds:
-    """How much output is passed on, and at how much the job is killed."""
+    """How much output is passed on at once and for ever after, and at how much the job is killed."""
 
     forward_bytes: int = 8 << 20
+    forward_bytes_per_s: int = 64 << 10
     kill_bytes: int = 256 << 20
 
 
@@ -138,29 +137,45 @@ class _Run:
         self.has_ended = trio.Event()
 
     async def read_output(self, process: SandboxProcess) -> None:
-        total = 0
+        bounds = self._plan.log_bounds
+        total = left_out = 0
         rest = b""
+        room, filled_s = float(bounds.forward_bytes), self._now()
         while chunk := await _receive(process.output):
             total += len(chunk)
             self._tail = (self._tail + chunk)[-TAIL_BYTES:]
-            if total > self._plan.log_bounds.kill_bytes:
-                self.usage.verdict = self.usage.verdict or f"log: over {self._plan.log_bounds.kill_bytes} bytes"
+            if total > bounds.kill_bytes:
+                self.usage.verdict = self.usage.verdict or f"log: over {bounds.kill_bytes} bytes"
                 process.kill()
                 return
-            if total <= self._plan.log_bounds.forward_bytes:
+            now = self._now()
+            room, filled_s = min(bounds.forward_bytes, room + (now - filled_s) * bounds.forward_bytes_per_s), now
+            if room < len(chunk):
+                left_out += len(rest) + len(chunk)
+                rest = b""
+            else:
+                room -= len(chunk)
+                if left_out:
+                    self._tell(f"… {left_out:,} bytes left out …")
+                    left_out = 0
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._take_line(line)
                 if len(rest) > LINE_CHARACTERS:
                     self._take_line(rest)
                     rest = b""
+        if left_out:
+            self._tell(f"… {left_out:,} bytes left out …")
         if rest:
             self._take_line(rest)
 
-    def _take_line(self, line: bytes) -> None:
-        text = plain(line[:LINE_CHARACTERS])
+    def _tell(self, text: str) -> None:
         if self._on_log is not None and text:
             self._on_log(text)
+
+    def _take_line(self, line: bytes) -> None:
+        text = plain(line[:LINE_CHARACTERS])
+        self._tell(text)
         if self._feed is not None:
             step, values = parse_output(text)
             now = self._now()
@@ -232,4 +247,4 @@ async def _receive(stream: trio.lowlevel.FdStream) -> bytes:
 
 def plain(line: bytes) -> str:
     """A line of a job's output without anything that a terminal would obey."""
-    return _CONTROL.sub("", line.decode("utf-8", "replace").rstrip("\r\n").rsplit("\r", 1)[-1]).rstrip()
+    return shown(line.decode("utf-8", "replace").rstrip("\r\n").rsplit("\r", 1)[-1]).rstrip()

@@ -161,6 +161,10 @@ class Peer:
         self.received.append(data)
 
 
+def output_of(journal: Journal) -> str:
+    return "".join(text for _, _, text in journal.output(JOB))
+
+
 def points_in(frames: list[bytes]) -> list[Any]:
     return [tuple(point) for data in frames for point in msgspec.msgpack.decode(data)[1]]
 
@@ -245,7 +249,74 @@ async def test_what_is_no_point_is_not_kept(point: MetricPoint, journal: Journal
 async def test_broken_text_and_long_names_are_mended(journal: Journal) -> None:
     curve = Curve(journal, Feed(), JOB)
     curve.take_point(MetricPoint(1, 1.0, {"\ud800" + "x" * 100: 1.0}))
-    curve.take_output("\udfff" + "y" * 100_000)
-    points, output = curve.flush()
+    curve.take_output("\udfff" + "y" * 10_000 + "\x1b[31mred\u202e")
+    frames = curve.flush()
     assert journal.points(JOB) == [(1, 1.0, "?" + "x" * 63, 1.0)]
-    assert await Receiving(journal).receive(points, output)
+    assert output_of(journal) == "?" + "y" * 10_000 + "red\n"
+    assert await Receiving(journal).receive(*frames)
+    assert output_of(journal) == 2 * ("?" + "y" * 10_000 + "red\n")
+
+
+async def test_what_a_job_writes_is_kept_by_the_worker_and_by_the_end_user(
+    journal: Journal, tmp_path: Path, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    peer: Any = Peer()
+    feed = Feed()
+    curve = Curve(journal, feed, JOB)
+    with feed.listen() as notices:
+        nursery.start_soon(curve.stream, peer, USER_KEY)
+        for line in range(500):
+            curve.take_output(f"line {line}")
+            await trio.sleep(0.05)
+        await trio.sleep(2)
+        assert (await anext(notices))["sequence"] == 1
+    wanted = "".join(f"line {line}\n" for line in range(500))
+    assert output_of(journal) == wanted
+    theirs = Journal(tmp_path / "theirs.sqlite")
+    await Receiving(theirs).receive(*peer.received)
+    assert output_of(theirs) == wanted
+    theirs.close()
+
+
+async def test_a_chatty_job_is_cut_in_the_middle_and_says_so(journal: Journal) -> None:
+    curve = Curve(journal, Feed(), JOB)
+    for line in range(10_000):
+        curve.take_output(f"line {line:04}")
+    frames = curve.flush()
+    text = output_of(journal)
+    assert text.startswith("line 0000\nline 0001\n")
+    assert text.endswith("line 9998\nline 9999\n")
+    assert "\n… 84,000 characters left out …\n" in text
+    assert len(frames) <= 6
+    assert all(len(data) < 65_536 for data in frames)
+    curve.take_output("later")
+    curve.flush()
+    assert output_of(journal) == text + "later\n"
+
+
+async def test_an_endless_line_keeps_its_end(journal: Journal) -> None:
+    curve = Curve(journal, Feed(), JOB)
+    curve.take_output("x" * 50_000 + "end")
+    curve.flush()
+    assert output_of(journal).endswith("xend\n")
+    assert output_of(journal).startswith("… 38,004 characters left out …\nxxx")
+
+
+async def test_four_bytes_a_character_still_fit_a_frame(journal: Journal) -> None:
+    curve = Curve(journal, Feed(), JOB)
+    curve.take_output("\U0001f600" * 30_000)
+    frames = curve.flush()
+    assert all(len(data) < 65_536 for data in frames)
+    written = output_of(journal)
+    await Receiving(journal).receive(*frames)
+    assert output_of(journal) == 2 * written
+
+
+async def test_what_a_worker_says_is_made_fit_to_be_shown(journal: Journal) -> None:
+    hostile = frame(
+        points=[[1, 2.0, "\x1b[2J\nloss", 0.5], [1, 2.0, "", 0.5]], output="\x1b]0;title\x07\x1b[2Jtext\u202e\n"
+    )
+    assert await Receiving(journal).receive(hostile) == [(1, 2.0, "?[2J?loss", 0.5), (1, 2.0, "unnamed", 0.5)]
+    assert output_of(journal) == "]0;titletext\n"
+    await Receiving(journal).receive(frame(points=[], output="\x07\x1b[2J"))
+    assert len(journal.output(JOB)) == 1

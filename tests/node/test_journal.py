@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from morphware.node.journal import ForeignDataFolder, Journal, JournalUnusable
+from morphware.node import journal as journal_module
+from morphware.node.journal import OUTPUT_ROW_BYTES, ForeignDataFolder, Journal, JournalUnusable, OutputSums
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.calls import Poke
 from morphware.protocol.chain_events import StateChanged
@@ -132,6 +133,34 @@ def test_points_come_in_pages(journal: Journal) -> None:
     assert journal.points(JOB, after=4, most=3) == points[4:7]
     assert journal.points(JOB, after=10, most=3) == []
     assert journal.count_points(OTHER) == 3
+    journal.close()
+
+
+def test_output_comes_in_pages_and_in_order(journal: Journal) -> None:
+    for number in range(1, 6):
+        assert journal.add_output(JOB, number / 2, f"{number}\n") == number
+    assert journal.add_output(OTHER, 9.0, "é") == 1
+    assert journal.output(JOB, after=1, most=2) == [(2, 1.0, "2\n"), (3, 1.5, "3\n")]
+    assert journal.output(JOB, after=4) == [(5, 2.5, "5\n")]
+    assert journal.output(JOB, after=5) == []
+    assert journal.output_sums(JOB) == OutputSums(5, 10, 0)
+    assert journal.output_sums(OTHER) == OutputSums(1, 2, 0)
+    assert journal.output_sums(JobId(bytes(32))) == OutputSums()
+    journal.close()
+
+
+def test_of_a_jobs_output_the_newest_stays(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "OUTPUT_MOST_BYTES", 10 * (50 + OUTPUT_ROW_BYTES))
+    for number in range(1, 101):
+        journal.add_output(JOB, 1.0, f"{number:050}")
+    assert [(sequence, int(text)) for sequence, _, text in journal.output(JOB)] == [(n, n) for n in range(91, 101)]
+    assert journal.output_sums(JOB) == OutputSums(100, 500, 90 * 50)
+    journal.add_output(JOB, 1.0, "x" * 100_000)  # larger than everything: the newest stays whatever it is
+    assert [sequence for sequence, _, _ in journal.output(JOB)] == [101]
+    assert journal.output_sums(JOB) == OutputSums(101, 100_000, 100 * 50)
+    for _ in range(50):
+        journal.add_output(JOB, 1.0, "")  # pieces without text take up room, too
+    assert len(journal.output(JOB)) <= 20
     journal.close()
 
 
