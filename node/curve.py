@@ -18,8 +18,8 @@ import trio
 from morphware.node.directory import Directory
 from morphware.node.feed import Feed
 from morphware.node.journal import Journal
-from morphware.node.output import OutputBuffer, shown, shown_name
-from morphware.node.ports import Gossip, MetricPoint
+from morphware.node.output import SYSTEM, OutputBuffer, own_name, shown, shown_name
+from morphware.node.ports import Gossip, MetricPoint, UsageSample
 from morphware.protocol.units import Address, JobId
 from morphware.protocol.view import JobView
 
@@ -29,6 +29,9 @@ PROTOCOL: Final = "progress"
 FLUSH_S: Final = 0.4
 POINTS_PER_FRAME: Final = 400
 POINTS_MOST: Final = 2_000_000
+SYSTEM_POINTS_MOST: Final = 1_000_000
+"""Counted apart: a job that logs all that it may is still watched."""
+MIB: Final = 1 << 20
 OUTPUT_CHARACTERS_MOST: Final = 16_384
 """In one frame; we send a quarter of it, as a character may need four bytes."""
 STEP_MOST: Final = 2**53
@@ -60,7 +63,7 @@ class Curve:
         self._job_id = job_id
         self._points: list[tuple[int, float, str, float]] = []
         self._output = OutputBuffer()
-        self._kept = journal.count_points(job_id)
+        self._room = room_for(journal, job_id)
         self._waiting: deque[bytes] = deque(maxlen=WAITING_FRAMES_MOST)
 
     def take_point(self, point: MetricPoint) -> None:
@@ -68,9 +71,26 @@ class Curve:
         if not 0 <= point.step <= STEP_MOST or not math.isfinite(point.time_s):
             return
         for name, value in point.values.items():
-            if math.isfinite(value) and self._kept < POINTS_MOST:
-                self._points.append((point.step, point.time_s, shown_name(name), value))
-                self._kept += 1
+            self._take(point.step, point.time_s, own_name(name), value)
+
+    def take_usage(self, sample: UsageSample) -> None:
+        """What the job takes of this machine, as series beside its own: a step is a whole second of the training."""
+        gpu_memory = sample.gpu_memory_bytes
+        for name, value in (
+            ("cpu_percent", sample.cpu_percent),
+            ("memory_mib", sample.memory_bytes / MIB),
+            ("disk_mib", sample.disk_bytes / MIB),
+            ("gpu_percent", sample.gpu_percent),
+            ("gpu_memory_mib", None if gpu_memory is None else gpu_memory / MIB),
+        ):
+            if value is not None:
+                self._take(int(sample.time_s), sample.time_s, SYSTEM + name, value)
+
+    def _take(self, step: int, time_s: float, name: str, value: float) -> None:
+        is_system = name.startswith(SYSTEM)
+        if math.isfinite(value) and self._room[is_system] > 0:
+            self._points.append((step, time_s, name, value))
+            self._room[is_system] -= 1
 
     def take_output(self, line: str) -> None:
         """A job wrote a line to its standard output or error."""
@@ -110,6 +130,12 @@ class Curve:
                 await trio.sleep(RETRY_S)
 
 
+def room_for(journal: Journal, job_id: JobId) -> dict[bool, int]:
+    """How many more points are kept of a job: of its own (False), and of what its worker's node measures (True)."""
+    system = journal.count_points(job_id, prefix=SYSTEM)
+    return {False: POINTS_MOST - journal.count_points(job_id) + system, True: SYSTEM_POINTS_MOST - system}
+
+
 def keep(
     journal: Journal, feed: Feed, job_id: JobId, points: list[tuple[int, float, str, float]], pieces: list[str]
 ) -> None:
@@ -136,7 +162,7 @@ class ProgressReceiver:
         self._directory = directory
         self._views = views
         self._account = account
-        self._counts: dict[JobId, int] = {}
+        self._rooms: dict[JobId, dict[bool, int]] = {}
 
     async def receive(self, peer_key: bytes, frames: AsyncIterator[bytes]) -> None:
         """Take in one stream; the first frame that is out of order ends it."""
@@ -159,13 +185,15 @@ class ProgressReceiver:
             if not is_ours or winner is None or self._directory.peer_keys.get(winner) != peer_key:
                 log.warning("progress_refused", peer=peer_key.hex(), reason="not the winner of a living job of ours")
                 return
-            count = self._counts.setdefault(job_id, self._journal.count_points(job_id))
-            points = [
-                (step, time_s, shown_name(name), value)
-                for step, time_s, name, value in frame.points
-                if math.isfinite(time_s) and math.isfinite(value)
-            ]
-            points = points[: max(0, POINTS_MOST - count)]
-            self._counts[job_id] = count + len(points)
+            if job_id not in self._rooms:
+                self._rooms[job_id] = room_for(self._journal, job_id)
+            room = self._rooms[job_id]
+            points = []
+            for step, time_s, series, value in frame.points:
+                name = shown_name(series)
+                is_system = name.startswith(SYSTEM)
+                if math.isfinite(time_s) and math.isfinite(value) and room[is_system] > 0:
+                    points.append((step, time_s, name, value))
+                    room[is_system] -= 1
             output = shown(frame.output)
             keep(self._journal, self._feed, job_id, points, [output] if output else [])

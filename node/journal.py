@@ -233,9 +233,11 @@ class Journal:
         """Keep logged scalars: (step, seconds since the epoch, series, value)."""
         self.connection.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?)", [(job_id, *point) for point in points])
 
-    def count_points(self, job_id: JobId) -> int:
-        """How many scalars are kept of a job."""
-        row = self.connection.execute("SELECT count(*) FROM points WHERE job_id = ?", (job_id,)).fetchone()
+    def count_points(self, job_id: JobId, *, prefix: str = "") -> int:
+        """How many scalars are kept of a job, of all series or of those whose names begin so."""
+        row = self.connection.execute(
+            "SELECT count(*) FROM points WHERE job_id = ? AND substr(series, 1, ?) = ?", (job_id, len(prefix), prefix)
+        ).fetchone()
         return int(row[0])
 
     def points(self, job_id: JobId, *, after: int = 0, most: int = -1) -> list[tuple[int, float, str, float]]:

@@ -14,6 +14,9 @@ NEWEST_CHARACTERS: Final = 12_000
 """Of what a job writes between two looks the beginning and the end are kept: a crowd of lines looks alike anyway."""
 NAME_CHARACTERS: Final = 64
 NAMELESS: Final = "unnamed"
+SYSTEM: Final = "system/"
+"""Begins the names of the series that the worker's node measures; a job's own series cannot have such a name."""
+OWN: Final = "own/"
 
 _CONTROL: Final = re.compile(
     r"\x1b\[[0-9;?]{0,16}[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
@@ -30,6 +33,12 @@ def shown_name(name: str) -> str:
     """A series' name on one line, not empty, and not longer than a frame may hold."""
     name = name[:NAME_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
     return "".join(character if character.isprintable() else "?" for character in name) or NAMELESS
+
+
+def own_name(name: str) -> str:
+    """The name under which a job's own series is kept: fit to be shown, and none that the node measures."""
+    name = shown_name(name)
+    return shown_name(OWN + name) if name.startswith(SYSTEM) else name
 
 
 class OutputBuffer:

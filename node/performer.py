@@ -336,6 +336,7 @@ class Performer:
                         limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),
                         on_metric=curve.take_point,
                         on_log=curve.take_output,
+                        on_usage=curve.take_usage,
                     )
                 except MorphwareError as error:  # out of the nursery as it is, not in a group
                     result = error

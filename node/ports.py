@@ -174,6 +174,22 @@ class MetricPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageSample:
+    """What a job's processes took of the machine, ``time_s`` seconds into its run. 100 percent is one whole core.
+
+    ``memory_bytes`` and ``disk_bytes`` are what it held at that moment.  The last two are the machine's GPUs together
+    (100 percent: all of them), and None where the job has none.
+    """
+
+    time_s: float
+    cpu_percent: float
+    memory_bytes: int
+    disk_bytes: int
+    gpu_percent: float | None = None
+    gpu_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """How a sandboxed run ended: ``reason`` is empty iff it ended by itself with exit status 0."""
 
@@ -208,11 +224,13 @@ class Runner(Protocol):
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
+        on_usage: Callable[[UsageSample], None],
     ) -> RunResult:
         """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``.
 
         Args:
             on_log: hears each line of the job's standard output and error, without its end and without control codes.
+            on_usage: hears every second or two what the job takes of this machine.
         """
         ...
 

@@ -11,11 +11,12 @@ import structlog
 import trio
 
 from morphware.node.output import shown
-from morphware.node.ports import Limits, MetricPoint, RunResult
+from morphware.node.ports import Limits, MetricPoint, RunResult, UsageSample
 from morphware.node.runner.errors import SandboxFailed
 from morphware.node.runner.metrics import MetricFeed, Source, Started, parse_output, parse_row
 from morphware.node.runner.process import SandboxProcess
 from morphware.node.runner.sandbox import View, bubblewrap_arguments
+from morphware.node.runner.system_use import Gpu, Sampler
 from morphware.node.runner.tensorboard import EventFolder
 from morphware.node.runner.watchdog import Floors, Offers, Usage, watch
 
@@ -59,19 +60,24 @@ class Plan:
     log_bounds: LogBounds = field(default_factory=LogBounds)
 
 
-async def supervise(
-    program: Path,
-    python: Path,
-    plan: Plan,
-    on_metric: Callable[[MetricPoint], None] | None = None,
-    on_log: Callable[[str], None] | None = None,
-) -> RunResult:
+@dataclass(frozen=True, slots=True)
+class Hearers:
+    """Who hears what a run says and takes; nobody by default."""
+
+    on_metric: Callable[[MetricPoint], None] | None = None
+    on_log: Callable[[str], None] | None = None
+    on_usage: Callable[[UsageSample], None] | None = None
+
+
+async def supervise(program: Path, python: Path, plan: Plan, hearers: Hearers) -> RunResult:
     """Run the plan; cancelling kills the whole tree before this returns.
 
     Raises:
         SandboxFailed: the sandbox did not come up, or this machine ran short of memory or disk.
     """
-    run = _Run(plan, on_metric, on_log)
+    run = _Run(plan, hearers)
+    gpu = Gpu.find() if plan.view.has_gpu and hearers.on_usage is not None else None
+    sampler = Sampler(hearers.on_usage, gpu) if hearers.on_usage is not None else None
     started = trio.current_time()
     launch = {"phase": plan.phase, "entry": plan.entry, "uid": plan.uid, "limits": _resource_limits(plan.limits)}
     words = json.dumps(launch)[:-1] + f', "metrics": {METRIC_FLAG}}}'
@@ -83,7 +89,11 @@ async def supervise(
     )
     try:
         async with trio.open_nursery() as watching:
-            watching.start_soon(watch, process, plan.writable, plan.limits, plan.offers, plan.floors, run.usage)
+            watching.start_soon(
+                watch, process, plan.writable, plan.limits, plan.offers, plan.floors, run.usage, sampler
+            )
+            if gpu is not None:
+                watching.start_soon(gpu.follow)
             async with trio.open_nursery() as reading:
                 reading.start_soon(process.meet_first)
                 reading.start_soon(run.read_output, process)
@@ -122,13 +132,11 @@ def _resource_limits(limits: Limits) -> dict[str, int]:
 class _Run:
     """What one run has said so far."""
 
-    def __init__(
-        self, plan: Plan, on_metric: Callable[[MetricPoint], None] | None, on_log: Callable[[str], None] | None
-    ) -> None:
+    def __init__(self, plan: Plan, hearers: Hearers) -> None:
         self._plan = plan
-        self._on_log = on_log
-        self._feed = MetricFeed(on_metric) if on_metric is not None else None
-        self._events = EventFolder(plan.events) if plan.events is not None and on_metric is not None else None
+        self._on_log = hearers.on_log
+        self._feed = MetricFeed(hearers.on_metric) if hearers.on_metric is not None else None
+        self._events = EventFolder(plan.events) if plan.events is not None and self._feed is not None else None
         self._started_s = trio.current_time()
         self._job_clock_s: float | None = None
         self._tail = b""

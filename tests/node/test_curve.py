@@ -17,7 +17,7 @@ from morphware.node.directory import Directory
 from morphware.node.feed import Feed
 from morphware.node.gossip.errors import PeerUnreachable
 from morphware.node.journal import Journal
-from morphware.node.ports import MetricPoint
+from morphware.node.ports import MetricPoint, UsageSample
 from morphware.protocol.calls import Terms
 from morphware.protocol.chain_events import JobAwarded, JobPosted, NodePublished, StateChanged
 from morphware.protocol.states import State
@@ -123,6 +123,56 @@ async def test_a_job_has_so_many_points_and_no_more(journal: Journal, monkeypatc
     curve = Curve(journal, Feed(), JOB)
     curve.take_point(MetricPoint(1, 1.0, {"loss": 1.0}))
     assert curve.flush() == []
+
+
+async def test_what_the_machine_gives_stands_beside_what_the_job_logs(journal: Journal) -> None:
+    curve = Curve(journal, Feed(), JOB)
+    curve.take_usage(UsageSample(1.25, 150.0, 3 << 20, 1 << 19))
+    curve.take_usage(UsageSample(3.75, 99.5, 5 << 20, 1 << 20, 80.0, 7 << 20))
+    frames = curve.flush()
+    wanted = [
+        (1, 1.25, "system/cpu_percent", 150.0),
+        (1, 1.25, "system/memory_mib", 3.0),
+        (1, 1.25, "system/disk_mib", 0.5),
+        (3, 3.75, "system/cpu_percent", 99.5),
+        (3, 3.75, "system/memory_mib", 5.0),
+        (3, 3.75, "system/disk_mib", 1.0),
+        (3, 3.75, "system/gpu_percent", 80.0),
+        (3, 3.75, "system/gpu_memory_mib", 7.0),
+    ]
+    assert journal.points(JOB) == wanted
+    assert await Receiving(journal).receive(*frames) == wanted + wanted
+
+
+async def test_a_job_cannot_log_in_the_name_of_its_machine(journal: Journal) -> None:
+    curve = Curve(journal, Feed(), JOB)
+    curve.take_point(MetricPoint(1, 1.0, {"system/cpu_percent": 1.0, "system/" + "x" * 80: 2.0, "systems": 3.0}))
+    curve.flush()
+    assert [name for _, _, name, _ in journal.points(JOB)] == [
+        "own/system/cpu_percent",
+        ("own/system/" + "x" * 80)[:64],
+        "systems",
+    ]
+
+
+async def test_a_job_that_has_logged_all_that_it_may_is_still_watched(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curve_module, "POINTS_MOST", 4)
+    monkeypatch.setattr(curve_module, "SYSTEM_POINTS_MOST", 7)
+    sample = UsageSample(1.0, 1.0, 1, 1)
+    frames = []
+    for _ in range(2):  # the second life of the node counts what the first has kept
+        curve = Curve(journal, Feed(), JOB)
+        for _ in range(3):
+            curve.take_point(MetricPoint(1, 1.0, {"loss": 1.0}))
+            curve.take_usage(sample)
+        frames += curve.flush()
+        names = [name for _, _, name, _ in journal.points(JOB)]
+        assert names.count("loss") == (3 if len(frames) == 1 else 4)
+        assert sum(name.startswith("system/") for name in names) == 7
+    received = await Receiving(journal).receive(frame(points=[POINT] * 9 + [[1, 2.0, "system/cpu_percent", 1.0]] * 9))
+    assert len(received) == 4 + 7
 
 
 async def test_a_flood_of_frames_waits(journal: Journal, autojump_clock: MockClock) -> None:

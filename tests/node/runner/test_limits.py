@@ -123,6 +123,7 @@ async def test_an_entry_outside_of_the_code_is_refused(stranger: Stranger, entry
         limits=LIMITS,
         on_metric=stranger.told.points.append,
         on_log=stranger.told.lines.append,
+        on_usage=stranger.told.usage.append,
     )
     assert result.reason
 
