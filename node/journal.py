@@ -51,12 +51,16 @@ class StoredMachine:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event with the moment at which it was handled; ``role`` is None for what the chain said to everybody."""
+    """An event with the moment at which it was handled; ``role`` is None for what the chain said to everybody.
+
+    Then ``now`` is its block's time and number, and ``transaction_hash`` what caused it: None where it is not known.
+    """
 
     role: str | None
     event: Event
     now: Moment
     is_behind: bool
+    transaction_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +161,40 @@ class Journal:
         rows = self.connection.execute("SELECT job_id, role, seed, config, outcome FROM machines ORDER BY rowid")
         return [StoredMachine(JobId(row[0]), row[1], row[2], from_json(row[3]), row[4]) for row in rows]
 
-    def add_event(self, job_id: JobId, role: str | None, event: Event, now: Moment, *, is_behind: bool) -> None:
+    def add_event(
+        self,
+        job_id: JobId,
+        role: str | None,
+        event: Event,
+        now: Moment,
+        *,
+        is_behind: bool,
+        transaction_hash: bytes | None = None,
+    ) -> None:
         """Store an event that was handled."""
         self.connection.execute(
-            "INSERT INTO events (job_id, role, timestamp, block, is_behind, body) VALUES (?, ?, ?, ?, ?, ?)",
-            (job_id, role, now.timestamp, now.block, int(is_behind), to_json(event)),
+            "INSERT INTO events (job_id, role, timestamp, block, is_behind, body, transaction_hash)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (job_id, role, now.timestamp, now.block, int(is_behind), to_json(event), transaction_hash),
         )
 
     def events(self, job_id: JobId) -> Iterator[StoredEvent]:
         """A job's events in the order in which they were handled."""
+        yield from self._stored_events("WHERE job_id = ? ORDER BY sequence", job_id)
+
+    def timeline(self, job_id: JobId) -> list[StoredEvent]:
+        """What the chain said of a job, in its order: each with block, time and transaction."""
+        return self._stored_events("WHERE job_id = ? AND role IS NULL ORDER BY sequence", job_id)
+
+    def _stored_events(self, which: str, *values: bytes) -> list[StoredEvent]:
         rows = self.connection.execute(
-            "SELECT role, body, timestamp, block, is_behind FROM events WHERE job_id = ? ORDER BY sequence", (job_id,)
+            f"SELECT role, body, timestamp, block, is_behind, transaction_hash FROM events {which}",  # noqa: S608
+            values,
         )
-        for role, body, timestamp, block, is_behind in rows.fetchall():
-            yield StoredEvent(role, from_json(body), Moment(Timestamp(timestamp), block), bool(is_behind))
+        return [
+            StoredEvent(role, from_json(body), Moment(Timestamp(timestamp), block), bool(is_behind), transaction_hash)
+            for role, body, timestamp, block, is_behind, transaction_hash in rows.fetchall()
+        ]
 
     def jobs(self) -> list[JobId]:
         """Every job that the journal knows, oldest first."""
@@ -293,16 +317,36 @@ class Journal:
         )
         return rows.fetchall()
 
-    def add_cost(self, job_id: JobId, role: str, effect_id: str, call: str, gas: int, fee_wei: int) -> None:
-        """Keep what a transaction cost."""
+    def add_cost(
+        self,
+        job_id: JobId,
+        role: str,
+        effect_id: str,
+        call: str,
+        gas: int,
+        fee_wei: int,
+        transaction_hash: bytes | None = None,
+    ) -> None:
+        """Keep what a transaction cost, in wei of the chain's own coin."""
         self.connection.execute(
-            "INSERT OR REPLACE INTO costs VALUES (?, ?, ?, ?, ?, ?)", (job_id, role, effect_id, call, gas, str(fee_wei))
+            "INSERT OR REPLACE INTO costs (job_id, role, effect_id, call, gas, fee_wei, transaction_hash)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (job_id, role, effect_id, call, gas, str(fee_wei), transaction_hash),
         )
 
-    def costs(self) -> list[dict[str, str | int]]:
+    def costs(self) -> list[dict[str, str | int | None]]:
         """What this node's transactions for jobs cost, in the order in which they were done."""
-        rows = self.connection.execute("SELECT job_id, role, call, gas, fee_wei FROM costs ORDER BY rowid")
+        rows = self.connection.execute(
+            "SELECT job_id, role, call, gas, fee_wei, transaction_hash FROM costs ORDER BY rowid"
+        )
         return [
-            {"job_id": job_id.hex(), "role": role, "call": call, "gas": gas, "fee_wei": fee_wei}
-            for job_id, role, call, gas, fee_wei in rows.fetchall()
+            {
+                "job_id": job_id.hex(),
+                "role": role,
+                "call": call,
+                "gas": gas,
+                "fee_wei": fee_wei,
+                "transaction_hash": None if transaction_hash is None else "0x" + transaction_hash.hex(),
+            }
+            for job_id, role, call, gas, fee_wei, transaction_hash in rows.fetchall()
         ]

@@ -42,6 +42,10 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
             job_id BLOB PRIMARY KEY, pieces INTEGER NOT NULL, kept_bytes INTEGER NOT NULL,
             dropped_bytes INTEGER NOT NULL) STRICT""",
     ),
+    (  # form 3: which transactions the timeline and the costs come from; nobody knows it of older rows
+        "ALTER TABLE events ADD COLUMN transaction_hash BLOB",
+        "ALTER TABLE costs ADD COLUMN transaction_hash BLOB",
+    ),
 )
 NEWEST: Final = len(STEPS)
 

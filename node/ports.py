@@ -3,9 +3,10 @@
 Each port has two real implementations: the adapter on the real component, and the in-memory one of the tests.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Protocol
 
@@ -104,12 +105,23 @@ class Gossip(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One final block with the market's events, in order."""
+    """One final block with the market's events, in order.
+
+    ``transactions`` holds, for each event, the hash (32 bytes) of the transaction that caused it; it may be shorter
+    than ``events``, and None stands for what nobody knows.
+    """
 
     number: int
     hash: bytes
     timestamp: Timestamp
     events: tuple[ChainEvent, ...]
+    transactions: tuple[bytes | None, ...] = ()
+
+    @property
+    def caused(self) -> Iterator[tuple[ChainEvent, bytes | None]]:
+        """Each event with its transaction's hash."""
+        known = chain(self.transactions, repeat(None))
+        return zip(self.events, known, strict=False)
 
 
 @dataclass(frozen=True, slots=True)

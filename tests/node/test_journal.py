@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from morphware.node import journal as journal_module
-from morphware.node.journal import OUTPUT_ROW_BYTES, ForeignDataFolder, Journal, JournalUnusable, OutputSums
+from morphware.node.journal import (
+    OUTPUT_ROW_BYTES,
+    ForeignDataFolder,
+    Journal,
+    JournalUnusable,
+    OutputSums,
+    StoredEvent,
+)
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.calls import Poke
 from morphware.protocol.chain_events import StateChanged
@@ -164,14 +171,35 @@ def test_of_a_jobs_output_the_newest_stays(journal: Journal, monkeypatch: pytest
     journal.close()
 
 
+def test_the_timeline_is_what_the_chain_said_with_its_transactions(journal: Journal) -> None:
+    event = StateChanged(JOB, State.BIDDING, Timestamp(9))
+    journal.add_event(JOB, None, event, NOW, is_behind=True, transaction_hash=b"t" * 32)
+    journal.add_event(JOB, "user", TimePassed(), NOW, is_behind=False)
+    journal.add_event(OTHER, None, event, NOW, is_behind=False)
+    journal.add_event(JOB, None, event, NOW, is_behind=False)
+    assert journal.timeline(JOB) == [
+        StoredEvent(None, event, NOW, is_behind=True, transaction_hash=b"t" * 32),
+        StoredEvent(None, event, NOW, is_behind=False, transaction_hash=None),
+    ]
+    assert [stored.role for stored in journal.events(JOB)] == [None, "user", None]
+    journal.close()
+
+
 def test_files_and_costs_are_kept_once(journal: Journal, tmp_path: Path) -> None:
     file = SealedFile("magnet:?", 2**40, bytes(32))
     for _ in range(2):
         journal.put_file(JOB, "train", file, tmp_path)
-        journal.add_cost(JOB, "user", "post", "Post", 90_000, 2**80)
+        journal.add_cost(JOB, "user", "post", "Post", 90_000, 2**80, b"t" * 32)
     assert journal.files() == [(JOB, "train", file, tmp_path)]
     assert journal.costs() == [
-        {"job_id": JOB.hex(), "role": "user", "call": "Post", "gas": 90_000, "fee_wei": str(2**80)}
+        {
+            "job_id": JOB.hex(),
+            "role": "user",
+            "call": "Post",
+            "gas": 90_000,
+            "fee_wei": str(2**80),
+            "transaction_hash": "0x" + "74" * 32,
+        }
     ]
     journal.drop_file(JOB, "train")
     assert journal.files() == []

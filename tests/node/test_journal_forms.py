@@ -88,6 +88,8 @@ def check(journal: Journal) -> None:
     assert journal.points(OTHER) == [(1, 2.0, "loss", 3.0)]
     (cost,) = journal.costs()
     assert (cost["job_id"], cost["call"], cost["gas"], cost["fee_wei"]) == (JOB.hex(), "Poke", 90_000, "7")
+    assert cost["transaction_hash"] is None
+    assert stored.transaction_hash is None
 
 
 def test_a_journal_of_the_first_form_is_brought_to_the_newest_with_all_that_it_holds(old: Path) -> None:
