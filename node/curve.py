@@ -18,7 +18,7 @@ import trio
 from morphware.node.directory import Directory
 from morphware.node.feed import Feed
 from morphware.node.journal import Journal
-from morphware.node.output import SYSTEM, OutputBuffer, own_name, shown, shown_name
+from morphware.node.output import SYSTEM_SERIES, OutputBuffer, own_name, shown
 from morphware.node.ports import Gossip, MetricPoint, UsageSample
 from morphware.protocol.units import Address, JobId
 from morphware.protocol.view import JobView
@@ -31,6 +31,8 @@ POINTS_PER_FRAME: Final = 400
 POINTS_MOST: Final = 2_000_000
 SYSTEM_POINTS_MOST: Final = 1_000_000
 """Counted apart: a job that logs all that it may is still watched."""
+SERIES_MOST: Final = 200
+"""Of a job's own; more are no help to anybody."""
 MIB: Final = 1 << 20
 OUTPUT_CHARACTERS_MOST: Final = 16_384
 """In one frame; we send a quarter of it, as a character may need four bytes."""
@@ -63,7 +65,7 @@ class Curve:
         self._job_id = job_id
         self._points: list[tuple[int, float, str, float]] = []
         self._output = OutputBuffer()
-        self._room = room_for(journal, job_id)
+        self._room = Room(journal, job_id)
         self._waiting: deque[bytes] = deque(maxlen=WAITING_FRAMES_MOST)
 
     def take_point(self, point: MetricPoint) -> None:
@@ -76,21 +78,20 @@ class Curve:
     def take_usage(self, sample: UsageSample) -> None:
         """What the job takes of this machine, as series beside its own: a step is a whole second of the training."""
         gpu_memory = sample.gpu_memory_bytes
-        for name, value in (
-            ("cpu_percent", sample.cpu_percent),
-            ("memory_mib", sample.memory_bytes / MIB),
-            ("disk_mib", sample.disk_bytes / MIB),
-            ("gpu_percent", sample.gpu_percent),
-            ("gpu_memory_mib", None if gpu_memory is None else gpu_memory / MIB),
-        ):
+        values = (
+            sample.cpu_percent,
+            sample.memory_bytes / MIB,
+            sample.disk_bytes / MIB,
+            sample.gpu_percent,
+            None if gpu_memory is None else gpu_memory / MIB,
+        )
+        for name, value in zip(SYSTEM_SERIES, values, strict=True):
             if value is not None:
-                self._take(int(sample.time_s), sample.time_s, SYSTEM + name, value)
+                self._take(int(sample.time_s), sample.time_s, name, value)
 
     def _take(self, step: int, time_s: float, name: str, value: float) -> None:
-        is_system = name.startswith(SYSTEM)
-        if math.isfinite(value) and self._room[is_system] > 0:
+        if self._room.admits(name, time_s, value):
             self._points.append((step, time_s, name, value))
-            self._room[is_system] -= 1
 
     def take_output(self, line: str) -> None:
         """A job wrote a line to its standard output or error."""
@@ -130,10 +131,26 @@ class Curve:
                 await trio.sleep(RETRY_S)
 
 
-def room_for(journal: Journal, job_id: JobId) -> dict[bool, int]:
-    """How many more points are kept of a job: of its own (False), and of what its worker's node measures (True)."""
-    system = journal.count_points(job_id, prefix=SYSTEM)
-    return {False: POINTS_MOST - journal.count_points(job_id) + system, True: SYSTEM_POINTS_MOST - system}
+class Room:
+    """How many more points are kept of a job, and of which series: its own, and what its worker's node measures."""
+
+    def __init__(self, journal: Journal, job_id: JobId) -> None:
+        counts = journal.count_points(job_id)
+        system = sum(count for name, count in counts.items() if name in SYSTEM_SERIES)
+        self._own = {name for name in counts if name not in SYSTEM_SERIES}
+        self._left = {False: POINTS_MOST - sum(counts.values()) + system, True: SYSTEM_POINTS_MOST - system}
+
+    def admits(self, name: str, time_s: float, value: float) -> bool:
+        """Whether a point is one, and is still kept; then it counts."""
+        is_system = name in SYSTEM_SERIES
+        if not (math.isfinite(time_s) and math.isfinite(value)) or self._left[is_system] <= 0:
+            return False
+        if not is_system:
+            if name not in self._own and len(self._own) >= SERIES_MOST:
+                return False
+            self._own.add(name)
+        self._left[is_system] -= 1
+        return True
 
 
 def keep(
@@ -162,7 +179,7 @@ class ProgressReceiver:
         self._directory = directory
         self._views = views
         self._account = account
-        self._rooms: dict[JobId, dict[bool, int]] = {}
+        self._rooms: dict[JobId, Room] = {}
 
     async def receive(self, peer_key: bytes, frames: AsyncIterator[bytes]) -> None:
         """Take in one stream; the first frame that is out of order ends it."""
@@ -186,14 +203,12 @@ class ProgressReceiver:
                 log.warning("progress_refused", peer=peer_key.hex(), reason="not the winner of a living job of ours")
                 return
             if job_id not in self._rooms:
-                self._rooms[job_id] = room_for(self._journal, job_id)
+                self._rooms[job_id] = Room(self._journal, job_id)
             room = self._rooms[job_id]
             points = []
             for step, time_s, series, value in frame.points:
-                name = shown_name(series)
-                is_system = name.startswith(SYSTEM)
-                if math.isfinite(time_s) and math.isfinite(value) and room[is_system] > 0:
+                name = series if series in SYSTEM_SERIES else own_name(series)
+                if room.admits(name, time_s, value):
                     points.append((step, time_s, name, value))
-                    room[is_system] -= 1
             output = shown(frame.output)
             keep(self._journal, self._feed, job_id, points, [output] if output else [])

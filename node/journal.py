@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from morphware.node import journal_points
 from morphware.node.errors import BadInput, MorphwareError
 from morphware.node.journal_forms import NEWEST, form_of, is_known, migrate
 from morphware.node.plain import from_json, to_json
@@ -79,6 +80,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)  # before SQLite makes its two companions after its likeness: they hold secrets, too
         path.chmod(0o600)
+        self.path = path
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self.connection.execute("PRAGMA journal_mode=WAL")
@@ -254,23 +256,16 @@ class Journal:
         return {JobId(job_id): Timestamp(timestamp) for job_id, timestamp in rows.fetchall()}
 
     def add_points(self, job_id: JobId, points: list[tuple[int, float, str, float]]) -> None:
-        """Keep logged scalars: (step, seconds since the epoch, series, value)."""
-        self.connection.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?)", [(job_id, *point) for point in points])
+        """Keep logged scalars: (step, seconds since the training began, series, value)."""
+        journal_points.add_points(self.connection, job_id, points)
 
-    def count_points(self, job_id: JobId, *, prefix: str = "") -> int:
-        """How many scalars are kept of a job, of all series or of those whose names begin so."""
-        row = self.connection.execute(
-            "SELECT count(*) FROM points WHERE job_id = ? AND substr(series, 1, ?) = ?", (job_id, len(prefix), prefix)
-        ).fetchone()
-        return int(row[0])
+    def count_points(self, job_id: JobId) -> dict[str, int]:
+        """How many scalars are kept of each of a job's series, the oldest series first."""
+        return journal_points.count_points(self.connection, job_id)
 
     def points(self, job_id: JobId, *, after: int = 0, most: int = -1) -> list[tuple[int, float, str, float]]:
         """The kept scalars of a job, in the order in which they came: at most so many, after so many (-1: all)."""
-        rows = self.connection.execute(
-            "SELECT step, time_s, series, value FROM points WHERE job_id = ? ORDER BY rowid LIMIT ? OFFSET ?",
-            (job_id, most, after),
-        )
-        return rows.fetchall()
+        return journal_points.read_points(self.connection, job_id, after, most)
 
     def add_output(self, job_id: JobId, time_s: float, text: str) -> int:
         """Keep the next piece of what a job wrote, heard at ``time_s`` since the epoch; the oldest make room for it.

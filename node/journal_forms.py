@@ -7,9 +7,13 @@ version that made them is out; what has to be different is another step.
 """
 
 import sqlite3
+from collections.abc import Callable
 from typing import Final
 
-STEPS: Final[tuple[tuple[str, ...], ...]] = (
+from morphware.node.journal_points import pack_old_points
+
+Change = str | Callable[[sqlite3.Connection], None]
+STEPS: Final[tuple[tuple[Change, ...], ...]] = (
     (  # form 1: what a node must not forget
         "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
         """CREATE TABLE IF NOT EXISTS machines (
@@ -46,6 +50,7 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE events ADD COLUMN transaction_hash BLOB",
         "ALTER TABLE costs ADD COLUMN transaction_hash BLOB",
     ),
+    (pack_old_points,),  # form 4: a million points are read in a moment
 )
 NEWEST: Final = len(STEPS)
 
@@ -70,8 +75,11 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
             if form_of(connection) == form:  # else another program was faster
-                for statement in STEPS[int(form)]:
-                    connection.execute(statement)
+                for change in STEPS[int(form)]:
+                    if isinstance(change, str):
+                        connection.execute(change)
+                    else:
+                        change(connection)
                 connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(int(form) + 1),))
             connection.execute("COMMIT")
         except BaseException:

@@ -16,6 +16,9 @@ NAME_CHARACTERS: Final = 64
 NAMELESS: Final = "unnamed"
 SYSTEM: Final = "system/"
 """Begins the names of the series that the worker's node measures; a job's own series cannot have such a name."""
+SYSTEM_SERIES: Final = tuple(
+    SYSTEM + name for name in ("cpu_percent", "memory_mib", "disk_mib", "gpu_percent", "gpu_memory_mib")
+)
 OWN: Final = "own/"
 
 _CONTROL: Final = re.compile(

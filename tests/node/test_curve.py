@@ -175,6 +175,16 @@ async def test_a_job_that_has_logged_all_that_it_may_is_still_watched(
     assert len(received) == 4 + 7
 
 
+async def test_a_job_has_so_many_series_and_no_more(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curve_module, "SERIES_MOST", 3)
+    names = ["a", "b", "system/mine", "c", "a", "system/cpu_percent"]
+    received = await Receiving(journal).receive(frame(points=[[1, 2.0, name, 0.5] for name in names]))
+    assert [name for _, _, name, _ in received] == ["a", "b", "own/system/mine", "a", "system/cpu_percent"]
+    again = Receiving(journal)  # after a restart, what is in the journal counts
+    received = await again.receive(frame(points=[[2, 2.0, name, 0.5] for name in names]))
+    assert [name for _, _, name, _ in received[5:]] == ["a", "b", "own/system/mine", "a", "system/cpu_percent"]
+
+
 async def test_a_flood_of_frames_waits(journal: Journal, autojump_clock: MockClock) -> None:
     """Each frame is written to the disk: a peer that sends thousands at once must not take the node's time."""
     start = trio.current_time()

@@ -139,7 +139,7 @@ def test_points_come_in_pages(journal: Journal) -> None:
     assert journal.points(JOB) == points
     assert journal.points(JOB, after=4, most=3) == points[4:7]
     assert journal.points(JOB, after=10, most=3) == []
-    assert journal.count_points(OTHER) == 3
+    assert journal.count_points(OTHER) == {"loss": 3}
     journal.close()
 
 

@@ -46,7 +46,7 @@ JOB, OTHER = JobId(b"j" * 32), JobId(b"o" * 32)
 RECORD = NodePublished(Address(b"a" * 20), b"e" * 32, b"p" * 32, ("/ip4/127.0.0.1/tcp/1",))
 FILE = SealedFile("magnet:?", 2**40, bytes(32))
 EVENT = StateChanged(JOB, State.BIDDING, Timestamp(9))
-POINTS = [(step, float(step), name, 1 / (step + 1)) for step in range(50) for name in ("loss", "accuracy")]
+POINTS = [(step, float(step), name, 1 / (step + 1)) for step in range(11_000) for name in ("loss", "accuracy")]
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ def old(tmp_path: Path) -> Path:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(FORM_1)
         write = connection.execute
+        write("BEGIN")
         for key, value in (("network", "chain 1"), ("schema", "1"), ("cursor", '{"block": 7}')):
             write("INSERT INTO meta VALUES (?, ?)", (key, value))
         write("INSERT INTO machines VALUES (?, 'worker', ?, 'null', 'paid')", (JOB, b"s" * 32))
@@ -70,6 +71,7 @@ def old(tmp_path: Path) -> Path:
         connection.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?)", [(JOB, *point) for point in POINTS])
         write("INSERT INTO points VALUES (?, 1, 2.0, 'loss', 3.0)", (OTHER,))
         write("INSERT INTO costs VALUES (?, 'worker', 'poke', 'Poke', 90000, '7')", (JOB,))
+        write("COMMIT")
     return path
 
 
