@@ -255,6 +255,13 @@ class Journal:
         rows = self.connection.execute("SELECT job_id, max(timestamp) FROM events GROUP BY job_id")
         return {JobId(job_id): Timestamp(timestamp) for job_id, timestamp in rows.fetchall()}
 
+    def awards(self) -> dict[JobId, Timestamp]:
+        """When the auctions that found a winner ended, by the chain's time."""
+        rows = self.connection.execute(
+            "SELECT job_id, timestamp FROM events WHERE role IS NULL AND body GLOB ?", ('{"_":"JobAwarded"*',)
+        )
+        return {JobId(job_id): Timestamp(timestamp) for job_id, timestamp in rows.fetchall()}
+
     def add_points(self, job_id: JobId, points: list[tuple[int, float, str, float]]) -> None:
         """Keep logged scalars: (step, seconds since the training began, series, value)."""
         journal_points.add_points(self.connection, job_id, points)
