@@ -3,12 +3,14 @@
 Each port has two real implementations: the adapter on the real component, and the in-memory one of the tests.
 """
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from morphware.node.brake import Brake
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.calls import Call, Multicall
 from morphware.protocol.chain_events import ChainEvent
@@ -155,13 +157,17 @@ class Chain(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a job may use."""
+    """What a job may use.
+
+    ``wall_s`` is for how long it may run; after ``deadline_s`` it is over even if it stood still meanwhile.
+    """
 
     wall_s: float = 3600
     memory_bytes: int = 4 << 30
     disk_bytes: int = 4 << 30
     processes: int = 256
     threads: int | None = None
+    deadline_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +214,12 @@ class Runner(Protocol):
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
+        brake: Brake | None = None,
     ) -> RunResult:
-        """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``."""
+        """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``.
+
+        While its brake holds, the job stands still.
+        """
         ...
 
     async def evaluate(

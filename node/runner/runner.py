@@ -12,6 +12,7 @@ import msgspec
 import structlog
 import trio
 
+from morphware.node.brake import Brake
 from morphware.node.ports import Limits, MetricPoint, RunResult, Score
 from morphware.node.runner import codefree, scorer
 from morphware.node.runner.arrays import MAX_ARRAY_BYTES, UnusableArray
@@ -76,6 +77,7 @@ class SandboxRunner:
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
+        brake: Brake | None = None,
     ) -> RunResult:
         """Train. What the job leaves in its model folder is copied to ``model`` if it ended by itself."""
         async with workspace(self._scratch) as work:
@@ -87,7 +89,7 @@ class SandboxRunner:
                 work.writable("checkpoint"),
             ]
             events = work.folder / "output"
-            result = await self._run(work, "train", entry, bindings, limits, events, on_metric, on_log)
+            result = await self._run(work, "train", entry, bindings, limits, events, on_metric, on_log, brake)
             if result.reason:
                 return result
             taken = await trio.to_thread.run_sync(
@@ -174,6 +176,7 @@ class SandboxRunner:
         events: Path | None = None,
         on_metric: Callable[[MetricPoint], None] | None = None,
         on_log: Callable[[str], None] | None = None,
+        brake: Brake | None = None,
     ) -> RunResult:
         if not _is_inside(entry):
             return RunResult(None, f"{entry} is not a path inside the job's code", 0.0, 0, "")
@@ -203,7 +206,7 @@ class SandboxRunner:
             floors=floors,
             log_bounds=self._settings.log_bounds,
         )
-        result = await supervise(self._program, self._python, plan, on_metric, on_log)
+        result = await supervise(self._program, self._python, plan, on_metric, on_log, brake)
         log.info(
             "sandbox_ended",
             phase=phase,

@@ -11,6 +11,7 @@ from typing import Final, Literal
 import structlog
 import trio
 
+from morphware.node.brake import Brake
 from morphware.node.ports import Limits, MetricPoint, RunResult
 from morphware.node.runner.errors import SandboxFailed
 from morphware.node.runner.metrics import MetricFeed, Source, Started, parse_output, parse_row
@@ -66,6 +67,7 @@ async def supervise(
     plan: Plan,
     on_metric: Callable[[MetricPoint], None] | None = None,
     on_log: Callable[[str], None] | None = None,
+    brake: Brake | None = None,
 ) -> RunResult:
     """Run the plan; cancelling kills the whole tree before this returns.
 
@@ -84,7 +86,7 @@ async def supervise(
     )
     try:
         async with trio.open_nursery() as watching:
-            watching.start_soon(watch, process, plan.writable, plan.limits, plan.offers, plan.floors, run.usage)
+            watching.start_soon(watch, process, plan.writable, plan.limits, plan.offers, plan.floors, run.usage, brake)
             async with trio.open_nursery() as reading:
                 reading.start_soon(process.meet_first)
                 reading.start_soon(run.read_output, process)

@@ -7,15 +7,18 @@ found under ``/proc/PID/fd``.  Everything here reads ``/proc`` and ``lstat``; no
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import trio
 
+from morphware.node.brake import Brake
 from morphware.node.ports import Limits
 from morphware.node.runner.errors import SandboxFailed
+from morphware.node.runner.freezing import freeze, thaw
 from morphware.node.runner.process import SandboxProcess
+from morphware.node.runner.process_tree import process_tree
 
 LEAST_OFFER_BYTES: Final = 128 << 20
 """With less, not even an interpreter starts, which says nothing about the job."""
@@ -29,7 +32,6 @@ FAIR_DISK_BYTES: Final = 1 << 30
 PERIOD_S: Final = 0.1
 DISK_EVERY: Final = 5
 """Folders are walked every fifth time."""
-MAX_SEEN_PROCESSES: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,10 @@ class Offers:
     memory: Offer
     disk: Offer
 
+    def blameless(self) -> "Offers":
+        """The same for a job that cannot be to blame."""
+        return Offers(replace(self.memory, is_fair=False), replace(self.disk, is_fair=False))
+
 
 @dataclass(slots=True)
 class Usage:
@@ -130,16 +136,33 @@ class Usage:
 
 
 async def watch(
-    process: SandboxProcess, folders: Sequence[Path], limits: Limits, offers: Offers, floors: Floors, usage: Usage
+    process: SandboxProcess,
+    folders: Sequence[Path],
+    limits: Limits,
+    offers: Offers,
+    floors: Floors,
+    usage: Usage,
+    brake: Brake | None = None,
 ) -> None:
-    """Kill the job at the first limit that it breaks; runs until cancelled."""
-    started = trio.current_time()
+    """Kill the job at the first limit that it breaks, and let it stand still while its brake holds; until cancelled."""
+    brake = brake or Brake(0.0, lambda: False)
+    started = looked = trio.current_time()
     turn = 0
     while True:
+        now, was_held = trio.current_time(), brake.is_on
+        left_s = limits.deadline_s - (now - started)
+        is_held = brake.holds(now - looked, left_s)
+        looked = now
+        if is_held or was_held:
+            await trio.to_thread.run_sync(freeze if is_held else thaw, process.pid)
         with_disk = turn % DISK_EVERY == 0
-        await trio.to_thread.run_sync(_look, process.pid, folders, offers, floors, usage, with_disk)
-        if trio.current_time() - started > limits.wall_s:
+        # A job that stands still takes nothing: what runs short meanwhile was taken by others.
+        offered = offers.blameless() if is_held else offers
+        await trio.to_thread.run_sync(_look, process.pid, folders, offered, floors, usage, with_disk)
+        if brake.ran_s > limits.wall_s:
             usage.verdict = usage.verdict or f"wall time: over {limits.wall_s:g} s"
+        if left_s < 0:
+            usage.verdict = usage.verdict or f"wall time: over {limits.deadline_s:g} s, some of which it stood still"
         if usage.verdict or usage.host_verdict:
             process.kill()
             return
@@ -170,28 +193,6 @@ def _look(pid: int, folders: Sequence[Path], offers: Offers, floors: Floors, usa
         usage.judge_disk(disk, offers.disk, min(shutil.disk_usage(folder).free for folder in folders), floors)
         if count >= floors.files:
             usage.verdict = f"disk: more than {floors.files} files"
-
-
-def process_tree(pid: int) -> list[int]:
-    """The process and all its descendants that can be seen now."""
-    found: list[int] = []
-    pending = [pid]
-    while pending and len(found) < MAX_SEEN_PROCESSES:
-        current = pending.pop()
-        found.append(current)
-        pending += _children(current)
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - a thousand Paths per look would cost
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123
-                children += [int(word) for word in file.read().split()]
-    except (OSError, ValueError):
-        pass  # it ended while we looked
-    return children
 
 
 def resident_bytes(pids: Iterable[int]) -> int:

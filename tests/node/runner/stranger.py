@@ -4,6 +4,7 @@ import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from morphware.node.brake import Brake
 from morphware.node.ports import Limits, MetricPoint, RunResult
 from morphware.node.runner.runner import SandboxRunner
 
@@ -36,7 +37,7 @@ class Stranger:
         (path / name).write_text(textwrap.dedent(source))
         return path
 
-    async def train(self, source: str, limits: Limits = LIMITS) -> RunResult:
+    async def train(self, source: str, limits: Limits = LIMITS, brake: Brake | None = None) -> RunResult:
         train = self.folder / "train"
         train.mkdir(exist_ok=True)
         (train / "inputs.csv").write_text("1\n2\n")
@@ -48,4 +49,5 @@ class Stranger:
             limits=limits,
             on_metric=self.told.points.append,
             on_log=self.told.lines.append,
+            brake=brake,
         )
