@@ -7,9 +7,12 @@ hence the margins.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Final
+
+from morphware.protocol.units import JobId
 
 CAUTION: Final = 1.5
 """The rest of the work is taken to last so many times what the estimate leaves of it."""
@@ -25,6 +28,7 @@ class Brake:
 
     estimated_s: float
     is_wished: Callable[[], bool]
+    on_change: Callable[[bool], None] = lambda _: None
     is_on: bool = False
     """It stands still now."""
     must_run: bool = False
@@ -55,5 +59,26 @@ class Brake:
         is_wished = self.is_wished()
         if is_wished and left_s <= self.needed_s:
             self.must_run = True
-        self.is_on = is_wished and not self.must_run
+        is_held = is_wished and not self.must_run
+        if is_held is not self.is_on:
+            self.is_on = is_held
+            self.on_change(is_held)
         return self.is_on
+
+
+@dataclass(slots=True)
+class Brakes:
+    """The brakes of all trainings that run here, under one wish."""
+
+    is_wished: bool = False
+    running: dict[JobId, Brake] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, job_id: JobId, estimated_s: float, on_change: Callable[[bool], None]) -> Iterator[Brake]:
+        """One training's brake, for as long as it runs."""
+        brake = Brake(estimated_s, lambda: self.is_wished, on_change)
+        self.running[job_id] = brake
+        try:
+            yield brake
+        finally:
+            del self.running[job_id]
