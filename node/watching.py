@@ -102,13 +102,16 @@ def programs_of_others(ours: Iterable[int]) -> frozenset[str]:
 
 
 def program_names(process: psutil.Process) -> Iterator[str]:
-    """What a program may be called: as it calls itself, and its file, be it one of Windows under Wine."""
+    """What a program may be called: as it calls itself, and its file, be it one of Windows under Wine.
+
+    What has no command line is a part of the kernel, or has ended.
+    """
     try:
-        yield process.name().lower()
-        command = process.cmdline()
+        name, command = process.name(), process.cmdline()
     except (psutil.Error, OSError):
         return
-    if command and command[0]:
+    if command:
+        yield name.lower()
         yield command[0].replace("\\", "/").rpartition("/")[2].lower()
 
 
