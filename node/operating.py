@@ -1,7 +1,7 @@
 """The owner's powers over a running node: to pause it, to change what it asks for, and to see what it is doing.
 
-A pause keeps a worker from new bids and new jobs.  It breaks no promise: bids that are on chain are opened, and won
-jobs are trained, for their bonds are at stake.  An owner who needs the machine at once may freeze the trainings: they
+A pause keeps a worker from new bids and new jobs.  It breaks no promise: bids that were made (a signature that was said
+cannot be taken back) are opened, and won jobs are trained, for their bonds are at stake.  An owner who needs the machine at once may freeze the trainings: they
 stand still, keep their memory, and go on with the pause's end, or before, when only as much time is left as the rest of
 the work needs.  So freezing costs no bond as long as the end user's estimate is right.
 
@@ -41,7 +41,7 @@ DUTIES: Final = (
     "A validator's duties go on: the chain draws committees from all seats, and silence is slashed. To be drawn no "
     "more, give up seats."
 )
-KEPT: Final = "Bids that are on chain are opened, and jobs that are won are trained: their bonds are at stake."
+KEPT: Final = "Bids that were made are kept and opened, and jobs that are won are trained: their bonds are at stake."
 FROZEN: Final = (
     "Trainings stand still but keep their memory, and go on by themselves when only the time is left that the rest of "
     "the work needs by the end user's estimate. If that is too low, a model that is not ready costs 30 % of the bond."
