@@ -1,9 +1,10 @@
 """The owner's powers over a running node: to pause it, to change what it asks for, and to see what it is doing.
 
-A pause keeps a worker from new bids and new jobs.  It breaks no promise: bids that were made (a signature that was said
-cannot be taken back) are opened, and won jobs are trained, for their bonds are at stake.  An owner who needs the machine at once may freeze the trainings: they
-stand still, keep their memory, and go on with the pause's end, or before, when only as much time is left as the rest of
-the work needs.  So freezing costs no bond as long as the end user's estimate is right.
+A pause keeps a worker from new bids and new jobs.  It breaks no promise: bids that were made (a signature that was
+said cannot be taken back) are opened, and won jobs are trained, for their bonds are at stake.  An owner who needs the
+machine at once may freeze the trainings: they stand still, keep their memory, and go on with the pause's end, or
+before, when only as much time is left as the rest of the work needs.  So freezing costs no bond as long as the end
+user's estimate is right.
 
 Duties of a validator cannot be paused: committees are drawn by the chain from all seats.  Who wants fewer has to give
 up seats.  Everything here is in the journal before it counts, and holds over restarts.

@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import psutil
+import structlog
 import trio
 
 from morphware.node.idleness import Availability, Observation, Rules, decide
+
+log = structlog.get_logger()
 
 PERIOD_S: Final = 3.0
 GPU_ANSWER_S: Final = 10.0
@@ -43,8 +46,12 @@ async def watch_machine(owner: Owner, look: Callable[[Rules], Observation] | Non
     while True:
         rules = owner.rules
         if rules.are_any:
-            seen = await trio.to_thread.run_sync(look, rules, abandon_on_cancel=True)
-            owner.note_availability(decide(rules, seen, owner.availability))
+            try:
+                seen = await trio.to_thread.run_sync(look, rules, abandon_on_cancel=True)
+            except (psutil.Error, OSError) as error:  # the answer stays what it was
+                log.warning("machine_not_seen", reason=str(error))
+            else:
+                owner.note_availability(decide(rules, seen, owner.availability))
         else:
             owner.note_availability(Availability())
         await trio.sleep(PERIOD_S)

@@ -17,7 +17,8 @@ from morphware.node.machines import WORKER
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import JobId
 from morphware.protocol.worker import WorkerBrain
-from tests.node.test_engine import all_ended, assert_paid
+from tests.node.fuse import Killed
+from tests.node.test_engine import all_ended, assert_nothing_was_sent_twice, assert_paid
 from tests.node.world import BLOCK_S, Node, World, market_of, no_threads
 
 __all__ = ["no_threads"]
@@ -279,6 +280,54 @@ async def test_a_job_that_was_left_alone_for_its_price_is_bid_on_once_the_price_
         nursery.cancel_scope.cancel()
     assert world.outcome(job_id) is Outcome.PAID
     assert [bid.price_wei for bid in _opened(world, job_id) if bid.is_authentic] == [60]
+
+
+@pytest.mark.parametrize("part", range(2))
+async def test_a_worker_that_dies_at_any_instant_of_a_change_bids_what_it_bid(
+    part: int, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A bid that a restarted node could not draw up again could not be opened, and its bond would burn."""
+    reference = await _changed_market(tmp_path / "reference", None)
+    instants = len(reference.nodes["worker0"].fuse.places)
+    step = max(1, instants // 12)
+    for kill_at in range(1 + part * step, instants, 2 * step):
+        world = await _changed_market(tmp_path / str(kill_at), kill_at)
+        assert world.nodes["worker0"].starts == 2 or kill_at > instants - 3
+
+
+async def _changed_market(folder: Path, kill_at: int | None) -> World:
+    """A job that is too cheap for its one worker, until the worker's owner asks for less."""
+    world = lonely_market(folder, cost=1_000)
+    worker, user = world.nodes["worker0"], world.nodes["user"]
+    worker.fuse.kill_at = kill_at
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.tick)
+        for node in world.nodes.values():
+            nursery.start_soon(node.run_on, nursery)
+        await world.until(lambda: all(node.is_live for node in world.nodes.values()))
+        job_id = await user.submit(bidding_s=60)
+        await world.until(lambda: worker.is_live and (job_id, WORKER) in worker.engine.machines)
+        await blocks(5)
+        await _insist(world, worker)
+        await world.until(lambda: all_ended(world))
+        nursery.cancel_scope.cancel()
+    assert world.outcome(job_id) is Outcome.PAID
+    assert [bid.price_wei for bid in _opened(world, job_id) if bid.is_authentic] == [60]
+    assert_nothing_was_sent_twice(world)
+    return world
+
+
+async def _insist(world: World, worker: Node) -> None:
+    """Ask for the change through a node that may die meanwhile, as its owner would."""
+    wishes = {"worker.minimum_price": format_tokens(60), "worker.decoy_probability": 1}
+    while True:
+        await world.until(lambda: worker.is_live)
+        if any(setting.changed_s is not None for setting in worker.operating.policy().settings):
+            return
+        try:
+            worker.operating.change_policy(wishes)
+        except Killed:
+            await worker.kill()
 
 
 def _opened(world: World, job_id: JobId) -> list:  # type: ignore[type-arg]

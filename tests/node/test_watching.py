@@ -5,15 +5,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import trio
+from trio.testing import MockClock
 
-from morphware.node.idleness import FREE, Availability, Rules
+from morphware.node.idleness import FREE, Availability, Observation, Rules
 from morphware.node.watching import (
+    PERIOD_S,
     Eyes,
     gpu_load,
     load_by_processes,
@@ -191,3 +194,29 @@ async def test_the_watcher_sees_a_game_begin_and_end(game: Path) -> None:
         player.availability = Availability(is_free=False, reason="stale")
         await player.until(True)
         nursery.cancel_scope.cancel()
+
+
+async def test_a_machine_that_cannot_be_seen_for_a_moment_leaves_the_answer_as_it_was(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [psutil.AccessDenied(), OSError(24, "Too many open files")]
+
+    async def run(look: Callable[[Rules], Observation], rules: Rules, **_: object) -> Observation:
+        await trio.lowlevel.checkpoint()
+        return look(rules)
+
+    def look(_: Rules) -> Observation:
+        if failures:
+            raise failures.pop()
+        return Observation(at_s=0.0, minute=0)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run)
+    player = Player()
+    player.availability = Availability(is_free=False, reason="as it was")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch_machine, player, look)
+        await trio.sleep(2.5 * PERIOD_S / 2)
+        assert player.availability.reason == "as it was"
+        await player.until(True)
+        nursery.cancel_scope.cancel()
+    assert failures == []
