@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
@@ -12,7 +13,11 @@ from morphware.node.brake import LAG_S, Brake
 from morphware.node.ports import RunResult
 from morphware.node.runner.freezing import is_stopped, job_processes
 from morphware.node.runner.process_tree import children
+from morphware.node.runner.runner import SandboxRunner
+from morphware.protocol.events import TrainingEnded
+from morphware.protocol.units import Timestamp
 from tests.node.runner.stranger import LIMITS, Stranger
+from tests.node.test_performer import JOB, TRAIN, Bench
 
 pytestmark = pytest.mark.adapter
 
@@ -159,3 +164,37 @@ def _processor_time(outer: int) -> int:
             words = file.read().rpartition(b")")[2].split()
         total += sum(int(word) for word in words[11:15])
     return total
+
+
+async def test_a_nodes_own_training_stands_still_at_its_owners_wish(tmp_path: Path, runner: SandboxRunner) -> None:
+    """Through all of it: the wish, the effect that is performed, the sandbox, and what the node says of it."""
+    bench = Bench(tmp_path)
+    object.__setattr__(bench.performer, "runner", runner)
+    (bench.job / "worker" / "code" / "train.py").write_text(COUNTING.format(most=50))
+    brakes, answers = bench.performer.brakes, list[object]()
+
+    async def perform() -> None:
+        answers.append(await bench.perform(replace(TRAIN, until=Timestamp(2_000))))
+
+    with bench.node.feed.listen() as notices:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(perform)
+            await until(lambda: bool(brakes.running))
+            brakes.is_wished = True
+            await until(lambda: brakes.running[JOB].is_on and all_stopped())
+            assert answers == []
+            brakes.is_wished = False
+            await until(lambda: bool(answers))
+        said = [str((await anext(notices))["kind"])]
+        while said[-1] != "trained":
+            said.append(str((await anext(notices))["kind"]))
+    assert answers == [TrainingEnded("")]
+    assert [kind for kind in said if kind in ("training", "frozen", "thawed", "trained")] == [
+        "training",
+        "frozen",
+        "thawed",
+        "trained",
+    ]
+    assert bench.model == {"enough": "x"}
+    assert brakes.running == {}
+    bench.node.journal.close()
