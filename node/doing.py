@@ -11,6 +11,7 @@ from morphware.node.describe import reason
 from morphware.node.engine import Engine
 from morphware.node.idleness import Availability
 from morphware.node.machines import VALIDATOR, WORKER, Machine
+from morphware.protocol.documents import read_spec
 from morphware.protocol.effects import (
     Appraise,
     Effect,
@@ -52,12 +53,13 @@ class Progress:
 class JobDoing:
     """One role's part in one job. ``activity`` is one word of ``ACTIVITIES``, ``sentence`` says it to people.
 
-    ``deadline`` is the state's on the chain; ``bond_wei`` what this role has at stake in the job; ``waits_because``
-    what the world refused the last time.
+    ``name`` is the end user's word for the job, empty where it cannot be read; ``deadline`` is the state's on the
+    chain; ``bond_wei`` what this role has at stake; ``waits_because`` what the world refused the last time.
     """
 
     job_id: JobId
     role: str
+    name: str
     state: State
     activity: str
     sentence: str
@@ -145,6 +147,7 @@ def _job_doing(engine: Engine, brakes: Brakes, machine: Machine) -> JobDoing:
     job_id, role, view = machine.job_id, machine.role, engine.views.get(machine.job_id)
     running = _foremost(engine.activity.by(job_id, role))
     brake = brakes.running.get(job_id) if role == WORKER else None
+    spec = read_spec(view) if view is not None else None
     activity, sentence = _words(machine, view, running, brake)
     progress = None
     if brake is not None and running is not None and isinstance(running.effect, Train):
@@ -153,6 +156,7 @@ def _job_doing(engine: Engine, brakes: Brakes, machine: Machine) -> JobDoing:
     return JobDoing(
         job_id=job_id,
         role=role,
+        name=spec.name if spec is not None else "",
         state=view.state if view is not None else State.NONE,
         activity=activity,
         sentence=sentence,

@@ -20,6 +20,7 @@ from typing import Any, Final
 import structlog
 import trio
 
+from morphware.node.amounts import format_tokens
 from morphware.node.brake import Brakes
 from morphware.node.config import Config
 from morphware.node.doing import Doing, ValidatorDoing, bond_of, busy_seats, job_doings, worker_doing
@@ -75,6 +76,15 @@ class Pause:
     since_s: float | None
     running: tuple[AtStake, ...]
     notes: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """All of it for people."""
+        if not self.is_paused:
+            return "This node takes jobs again."
+        bonds_wei = sum(at_stake.bond_wei for at_stake in self.running)
+        stakes = f" At stake are {format_tokens(bonds_wei)} tokens in bonds." if bonds_wei else ""
+        return " ".join(("This node takes no new jobs.", *self.notes)) + stakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,15 @@ class Operating:
         """Whether the owner has paused this node."""
         return self._paused_s is not None
 
+    @property
+    def standing(self) -> str:
+        """Whether new jobs are taken, and why not, in one sentence."""
+        if self.is_paused:
+            return "Paused: no new jobs are taken until you resume."
+        if not self._availability.is_free:
+            return f"No new jobs are taken: {self._availability.reason}."
+        return "New jobs are taken as they come."
+
     def pause_state(self) -> Pause:
         """Whether this node is paused, and what runs on meanwhile."""
         notes = []
@@ -160,6 +179,8 @@ class Operating:
 
     def change_policy(self, changes: Mapping[str, object]) -> Owned:
         """Give settings (``worker.capacity``) new values, typed or as text, for all jobs that are not yet bid on.
+
+        None goes back to the configuration's value.
 
         Raises:
             BadInput: a name is unknown, or a value is out of its bounds; nothing is changed then.

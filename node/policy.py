@@ -45,6 +45,25 @@ class Setting:
     changed_s: float | None
     description: str
 
+    @property
+    def text(self) -> str:
+        """The value as a person types it, which ``Policy.changed`` takes back."""
+        return ", ".join(self.value) if isinstance(self.value, list) else f"{self.value:{_FORMAT[type(self.value)]}}"
+
+    @property
+    def unit(self) -> str:
+        """What a number counts, if that is not plain."""
+        return next((unit for suffix, unit in UNITS.items() if self.name.endswith(suffix)), "")
+
+    @property
+    def origin(self) -> str:
+        """Where the value comes from, as in "from the configuration"."""
+        return "the configuration" if self.changed_s is None else "a change that was made here"
+
+
+UNITS: Final = {"_s": "s", "_gib": "GiB", "_percent": "%", "price_per_hour": "tokens", "minimum_price": "tokens"}
+_FORMAT: Final = {str: "", int: "", float: ".12g"}
+
 
 @dataclass(slots=True)
 class Policy:
@@ -81,7 +100,7 @@ class Policy:
         return tuple(self._setting(name) for name in NAMES)
 
     def changed(self, wishes: Mapping[str, object], now_s: float) -> "Policy":
-        """The policy with these values.
+        """The policy with these values; None goes back to the configuration's.
 
         Raises:
             BadInput: a name is unknown, or a value is out of its bounds.
@@ -91,6 +110,9 @@ class Policy:
         _check_names(wishes)
         changes = dict(self.changes)
         for name, value in wishes.items():
+            if value is None:
+                changes.pop(name, None)
+                continue
             changes[name] = Change(_plain(changed_setting(name, value)), now_s, self._configured(name))
         return Policy(self.config, changes)
 
@@ -103,8 +125,7 @@ class Policy:
         given = tuple(names)
         if not given:
             raise BadInput("No setting was named: name those that go back to the configuration's value.")
-        _check_names(given)
-        return Policy(self.config, {name: change for name, change in self.changes.items() if name not in given})
+        return self.changed(dict.fromkeys(given), 0.0)
 
     def to_json(self) -> str:
         """What the journal keeps."""

@@ -94,6 +94,7 @@ async def test_a_pause_breaks_no_promise(tmp_path: Path, autojump_clock: MockClo
         [at_stake] = pause.running
         assert (at_stake.job_id, at_stake.activity, at_stake.bond_wei) == (job_id, "bidding", 50)
         assert at_stake.rejected_wei == 15
+        assert pause.sentence.endswith("At stake are 0.00000000000000005 tokens in bonds.")
         await world.until(lambda: all_ended(world))
         nursery.cancel_scope.cancel()
     assert_paid(world, job_id)
@@ -126,7 +127,12 @@ async def test_pausing_again_changes_only_whether_trainings_stand_still(tmp_path
     assert (first.is_freezing, again.is_freezing, again.since_s) == (False, True, first.since_s)
     assert any("by themselves" in note for note in again.notes)
     assert any("give up seats" in note for note in again.notes)
+    assert again.sentence.startswith("This node takes no new jobs. Bids that were made are kept")
+    assert node.operating.standing == "Paused: no new jobs are taken until you resume."
     assert node.operating.resume().notes == ()
+    assert node.operating.standing == "New jobs are taken as they come."
+    node.operating.note_availability(BUSY)
+    assert node.operating.standing == "No new jobs are taken: busy: the program eldenring.exe runs."
     assert node.operating.resume().is_paused is False
     journal.close()
 
@@ -401,6 +407,8 @@ async def test_each_value_says_where_it_comes_from_and_can_go_back(tmp_path: Pat
     assert (hours.value, hours.changed_s) == ([], None)
     assert (programs.value, operating.rules.programs) == (["Elden.exe", "blender"], ("elden.exe", "blender"))
     assert node.engine.roles.capacity == 3
+    assert (capacity.origin, hours.origin) == ("a change that was made here", "the configuration")
+    assert (found["worker.memory_gib"].unit, found["idle.quiet_s"].unit, capacity.unit) == ("GiB", "s", "")
     back = operating.reset_policy(["worker.capacity", "idle.programs"])
     values = {setting.name: (setting.value, setting.changed_s) for setting in back.settings}
     assert values["worker.capacity"] == (1, None)
@@ -410,6 +418,19 @@ async def test_each_value_says_where_it_comes_from_and_can_go_back(tmp_path: Pat
         operating.reset_policy([])
     with pytest.raises(BadInput, match=r"did you mean worker\.capacity"):
         operating.reset_policy(["worker.capacit"])
+    journal.close()
+
+
+async def test_every_value_can_be_given_back_as_the_text_that_is_shown(tmp_path: Path) -> None:
+    node = Node(World(tmp_path), "worker", "worker")
+    journal = node._open()
+    shown = node.operating.policy().settings
+    again = node.operating.change_policy({setting.name: setting.text for setting in shown}).settings
+    assert [(setting.name, setting.value) for setting in again] == [(each.name, each.value) for each in shown]
+    assert all(setting.changed_s is not None for setting in again)
+    back = node.operating.change_policy({"worker.capacity": None, "worker.threads": 2}).settings
+    found = {setting.name: (setting.value, setting.changed_s is None) for setting in back}
+    assert (found["worker.capacity"], found["worker.threads"]) == ((1, True), (2, False))
     journal.close()
 
 
@@ -516,6 +537,7 @@ async def test_every_step_of_a_job_is_seen_while_it_is_done(tmp_path: Path, auto
                 for name, activities in seen.items():
                     for job in (await world.nodes[name].operating.doing()).jobs:
                         assert job.sentence
+                        assert (job.name == "digits") is (job.state is not State.NONE)
                         activities.add(job.activity)
                 await trio.sleep(0.05)
 
