@@ -1,10 +1,12 @@
 """Merges file, environment and flags into one ``Config``, or says in one sentence which key of which source is wrong.
 
 Later sources win: defaults, the file, ``MORPHWARE_<SECTION>_<FIELD>``, flags. Unknown keys are refused with the
-nearest known one. Relative paths in the file are relative to the file's folder.
+nearest known one. Relative paths in the file are relative to the file's folder.  There is one file: the one that is
+named, or else ``morphware.toml`` in the data folder, where ``morphware init`` writes it.
 """
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -14,13 +16,14 @@ from typing import Any, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
-from platformdirs import user_config_path
 
 from morphware.node.addresses import is_everywhere
 from morphware.node.amounts import parse_tokens
-from morphware.node.config import Config, Role
+from morphware.node.config import Config, NodeSection, Role
 from morphware.node.errors import BadInput
 
+CONFIG_NAME = "morphware.toml"
+"""The configuration in a data folder."""
 ENVIRONMENT_PREFIX = "MORPHWARE_"
 FILE_SIZE_MAX_BYTES = 1 << 20
 SECTIONS: dict[str, type[msgspec.Struct]] = {field.name: field.type for field in msgspec.structs.fields(Config)}
@@ -46,9 +49,10 @@ class Loaded:
     origins: Mapping[str, str]
 
 
-def default_config_file() -> Path:
-    """Where the configuration lies unless ``--config`` or MORPHWARE_CONFIG name another file."""
-    return user_config_path("morphware") / "config.toml"
+def chosen_data_folder(environment: Mapping[str, str] = os.environ, flags: Mapping[str, object] | None = None) -> Path:
+    """The data folder that flags, else the environment, name before any file is read; else the default one."""
+    named = (flags or {}).get("node.data_folder") or environment.get(f"{ENVIRONMENT_PREFIX}NODE_DATA_FOLDER")
+    return Path(str(named)).expanduser().absolute() if named else NodeSection().data_folder
 
 
 def load_config(
@@ -56,13 +60,15 @@ def load_config(
     *,
     environment: Mapping[str, str] = os.environ,
     flags: Mapping[str, object] | None = None,
+    flag_names: Mapping[str, str] = FLAGS,
 ) -> Loaded:
     """Merge all sources.
 
     Args:
-        file: must exist when given; otherwise MORPHWARE_CONFIG, otherwise the default file if there is one.
+        file: must exist when given; otherwise MORPHWARE_CONFIG, otherwise the data folder's file if there is one.
         environment: the variables.
         flags: ``"section.field"`` to a typed value, or to text as in the environment; None means not given.
+        flag_names: how the command calls a setting's flag, for origins and complaints.
 
     Raises:
         BadInput: the first mistake found, with its source and key.
@@ -70,9 +76,9 @@ def load_config(
     values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     origins = {f"{section}.{field}": "default" for section in SECTIONS for field in _field_names(section)}
     for source in (
-        _from_file(_chosen_file(file, environment)),
+        _from_file(chosen_file(file, environment, flags)),
         _from_environment(environment),
-        _from_flags(flags or {}),
+        _from_flags(flags or {}, flag_names),
     ):
         for origin, section, field, value in source:
             values[section][field] = _converted(value, section, field, origin)
@@ -83,17 +89,24 @@ def load_config(
     return Loaded(config, origins)
 
 
-_Setting = tuple[str, str, str, object]
-"""Origin, section, field, value."""
+def chosen_file(
+    file: Path | None, environment: Mapping[str, str] = os.environ, flags: Mapping[str, object] | None = None
+) -> Path | None:
+    """The configuration that is read: the given one, else MORPHWARE_CONFIG's, else the data folder's; None: no file.
 
-
-def _chosen_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
+    A file in the data folder is for the commands that name the folder; a ``data_folder`` inside it leads no further.
+    """
     if file is not None:
         return file
     if named := environment.get("MORPHWARE_CONFIG"):
         return Path(named)
-    default = default_config_file()
-    return default if default.is_file() else None
+    usual = chosen_data_folder(environment, flags) / CONFIG_NAME
+    # unlike Path.is_file, this takes a folder that we may not enter for one without the file
+    return usual if os.path.isfile(usual) else None  # noqa: PTH113
+
+
+_Setting = tuple[str, str, str, object]
+"""Origin, section, field, value."""
 
 
 def _from_file(file: Path | None) -> Iterator[_Setting]:
@@ -105,7 +118,7 @@ def _from_file(file: Path | None) -> Iterator[_Setting]:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInput(
-            f"The configuration {file} cannot be read ({error.strerror}): check --config or MORPHWARE_CONFIG."
+            f"The configuration {file} cannot be read ({error.strerror}): check it, --config and MORPHWARE_CONFIG."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{file} is not valid TOML ({error}): mend that line.") from error
@@ -131,14 +144,14 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[_Setting]:
                 yield f"environment {variable}", section, field, _from_text(section, field, text)
 
 
-def _from_flags(flags: Mapping[str, object]) -> Iterator[_Setting]:
+def _from_flags(flags: Mapping[str, object], names: Mapping[str, str]) -> Iterator[_Setting]:
     for key, value in flags.items():
         if value is None:
             continue
         section, _, field = key.partition(".")
         _known(key, {f"{s}.{f}": None for s in SECTIONS for f in _field_names(s)}, f"There is no setting {key}")
         yield (
-            f"flag {FLAGS.get(key, '--set')}",
+            f"flag {names.get(key, '--set')}",
             section,
             field,
             _from_text(section, field, value) if isinstance(value, str) else value,
@@ -171,7 +184,10 @@ def _converted(value: object, section: str, field: str, origin: str) -> object:
     # Only text from outside the file is loose ("1.5" for a number); the file says a number when it means one.
     strict = origin.startswith("file ")
     try:
-        return msgspec.convert(value, wanted, strict=strict, dec_hook=_decode_path)
+        converted: object = msgspec.convert(value, wanted, strict=strict, dec_hook=_decode_path)
+        if isinstance(converted, float) and not math.isfinite(converted):
+            raise msgspec.ValidationError("Expected a finite number")
+        return converted
     except (msgspec.ValidationError, OverflowError) as error:
         raise BadInput(f"{_where(origin, section, field)} is not usable: {_sentence(error)}.") from error
 
