@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from morphware.node.cli.bench import bench_app
+from morphware.node.cli.doctor import doctor
 from morphware.node.cli.fence import fenced, note_data_folder
 from morphware.node.cli.flags import AsJson, DataFolder, PasswordFile, RoleName
 from morphware.node.cli.init import init
@@ -31,6 +32,7 @@ app.command(
     epilog="Example: morphware init --data-folder ~/worker --role worker --deployment deployment.json "
     "--rpc-url http://127.0.0.1:8545 --password-file password.txt --yes"
 )(init)
+app.command(epilog="Example: morphware doctor --data-folder ~/worker")(doctor)
 
 
 @app.command(epilog="Example: morphware run --role worker --rpc-url http://127.0.0.1:8545 --data-folder ~/worker")
