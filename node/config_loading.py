@@ -6,6 +6,7 @@ named, or else ``morphware.toml`` in the data folder, where ``morphware init`` w
 """
 
 import difflib
+import ipaddress
 import math
 import os
 import tomllib
@@ -233,7 +234,7 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         raise refuse("chain", "rpc_url", "it must begin with http:// or https:// and name a host.")
     if config.chain.chain_id is not None and not 1 <= config.chain.chain_id < 2**63:
         raise refuse("chain", "chain_id", "it must be a positive integer.")
-    if not config.gossip.listen.startswith(("/ip4/", "/ip6/")):
+    if not _is_multiaddress(config.gossip.listen):
         raise refuse("gossip", "listen", "write a multiaddress like /ip4/127.0.0.1/tcp/4101.")
     for address in config.gossip.bootstrap:
         if not address.startswith("/") or "/p2p/" not in address:
@@ -251,6 +252,16 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
             prices[field] = parse_tokens(cast("str", getattr(config.worker, field)))
         except BadInput as error:
             raise refuse("worker", field, error.sentence) from error
+
+
+def _is_multiaddress(text: str) -> bool:
+    """Whether it is one of a TCP port of this machine."""
+    words = text.split("/")
+    try:
+        is_version_4 = ipaddress.ip_address(words[2]).version == 4
+        return words[:2] == ["", "ip4" if is_version_4 else "ip6"] and words[3] == "tcp" and int(words[4]) < 65_536
+    except (ValueError, IndexError):
+        return False
 
 
 def _is_http(url: str) -> bool:

@@ -68,7 +68,8 @@ def _progress(total: int, *, is_wanted: bool) -> Iterator[Callable[[Sequence[str
     with Console(stderr=True).status("Looking…") as status:
 
         def show(running: Sequence[str]) -> None:
-            status.update(f"Looked at {total - len(running)} of {total}; still at: {', '.join(running)}")
+            if running:
+                status.update(f"Looked at {total - len(running)} of {total}; still at: {', '.join(running)}")
 
         yield show
 

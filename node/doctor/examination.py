@@ -42,11 +42,8 @@ async def examine(
         with trio.move_on_after(check.limit_s) as scope:
             try:
                 await check.run(tell)
-            except MorphwareError as error:
-                tell(failure(check.name, error))
             except Exception as error:  # noqa: BLE001 (a doctor that falls ill beside the patient helps nobody)
-                kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                tell(faulty(check.name, f"This could not be looked at ({kind}).", "Please report it: it is our bug."))
+                tell(_failed(check.name, error))
         if scope.cancelled_caught:
             hung = f"This could not be found out within {check.limit_s:g} s."
             tell(
@@ -60,6 +57,15 @@ async def examine(
         for check, its_findings in zip(checks, found, strict=True):
             nursery.start_soon(carry_out, check, its_findings.append)
     return [finding for its_findings in found for finding in its_findings]
+
+
+def _failed(name: str, error: Exception) -> Finding:
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, MorphwareError):
+        return failure(name, error)
+    kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return faulty(name, f"This could not be looked at ({kind}).", "Please report it: it is a bug of ours.")
 
 
 async def in_thread(look: Callable[[], Result]) -> Result:

@@ -79,8 +79,7 @@ async def _reachability(config: Config) -> Finding:
     subject, advertise = "reachability", config.node.advertise
     listens = (config.gossip.listen, config.artifacts.listen)
     if not advertise:
-        hidden = [listen for listen in listens if _is_loopback(split_address(listen)[0])]
-        if not hidden:
+        if not any(_is_loopback(split_address(listen)[0]) for listen in listens):
             return fine(subject, f"Others are told the addresses that this node listens on, {' and '.join(listens)}.")
         found = "Only programs on this machine can reach this node"
         if _is_loopback(urlsplit(config.chain.rpc_url).hostname or ""):

@@ -55,10 +55,13 @@ async def check_sandbox(config: Config, tell: Tell) -> None:
 
 def unusable(report: SandboxReport) -> Finding:
     """What the runner's own probe advises: a package, a profile, or a setting of the kernel."""
-    found, separator, advice = report.remedy.partition(": ")
-    if not separator or "\n" in found or ". " in found:
-        # sentences of their own: what is wrong, then what to do
-        found, _, advice = report.remedy.partition(". ")
+    # "… (what bwrap said). Do that", "It is so. Do that", or "It is so: do that"
+    found, separator, advice = report.remedy.rpartition("). ")
+    found += separator[:1]
+    if not separator:
+        found, separator, advice = report.remedy.partition(". ")
+    if not separator:
+        found, _, advice = report.remedy.partition(": ")
     return faulty("sandbox", found.rstrip(".") + ".", advice[:1].upper() + advice[1:])
 
 

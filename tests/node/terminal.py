@@ -43,6 +43,10 @@ class Typist:
             os.write(self._screen, key.encode())
         return self
 
+    def interrupt(self) -> None:
+        """Ctrl-C where the program reads no keys: its foreground group hears it."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
     def ended(self) -> int:
         """Read to the end, and return the exit status."""
         give_up_at = time.monotonic() + PATIENCE_S
