@@ -1,5 +1,6 @@
 """``morphware init``: from nothing to a node that can be started. Asks a person; a script gives flags."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -98,6 +99,8 @@ def _print(
     import shlex
 
     where = "" if is_usual else f" --data-folder {shlex.quote(str(folder))}"
+    if os.environ.get("MORPHWARE_CONFIG"):  # which would go before the one that has just been written
+        where += f" --config {shlex.quote(str(config))}"
     steps = [f"morphware doctor{where}", f"morphware run{where}"]
     if as_json:
         said = {

@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A marketplace for machine learning: training jobs are auctioned, trained, validated and paid.",
-    epilog="First steps: `morphware testnet --job digits` runs a whole market on this machine.",
+    epilog="First steps: `morphware testnet --job digits` runs a whole market on this machine; `morphware init` begins "
+    "a node of your own.",
 )
 
 

@@ -58,6 +58,10 @@ async def check_chain(config: Config, tell: Tell) -> None:
                 await _check_account(config, rpc, deployment, tell)
         except ChainFailure as error:
             tell(failure("chain", error))
+        except (ValueError, OverflowError) as error:
+            # numbers beyond all bounds, and answers of a contract that are none
+            found = f"The endpoint's answers make no sense ({type(error).__name__}: {str(error)[:200]})."
+            tell(faulty("chain", found, "Check that the address is an Ethereum JSON-RPC endpoint, or use another one."))
 
 
 async def _check_deployment(config: Config, tell: Tell) -> Deployment | None:

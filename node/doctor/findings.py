@@ -31,17 +31,22 @@ Tell = Callable[[Finding], None]
 
 def fine(subject: str, found: str) -> Finding:
     """All is well."""
-    return Finding(subject, Standing.OK, found)
+    return Finding(subject, Standing.OK, _line(found))
 
 
 def doubtful(subject: str, found: str, advice: str) -> Finding:
     """It may be meant so; the owner should know."""
-    return Finding(subject, Standing.WARNING, found, advice)
+    return Finding(subject, Standing.WARNING, _line(found), advice)
 
 
 def faulty(subject: str, found: str, advice: str) -> Finding:
     """It has to be mended."""
-    return Finding(subject, Standing.PROBLEM, found, advice)
+    return Finding(subject, Standing.PROBLEM, _line(found), advice)
+
+
+def _line(found: str) -> str:
+    """What endpoints and drivers say of themselves may have lines; a finding is one sentence."""
+    return " ".join(found.split())
 
 
 def failure(subject: str, error: MorphwareError) -> Finding:

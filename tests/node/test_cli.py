@@ -15,7 +15,7 @@ from morphware.node.cli.fence import fenced
 from morphware.node.cli.main import app
 from morphware.node.errors import BadInput, ExitStatus, MorphwareError
 
-COMMANDS = ("init", "run", "testnet", "submit", "config", "version")
+COMMANDS = ("init", "doctor", "run", "testnet", "submit", "config", "version")
 
 
 def invoke(*arguments: str | Path) -> tuple[int, str, str]:

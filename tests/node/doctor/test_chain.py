@@ -207,6 +207,22 @@ async def test_a_web_page_is_no_chain(tmp_path: Path) -> None:
     assert (found.standing, "makes no sense" in found.found) == (PROBLEM, True)
 
 
+@pytest.mark.parametrize(
+    "lies",
+    [
+        {"eth_chainId": "0x" + "f" * 20_000},
+        {"timestamp": "0x" + "f" * 400},
+        {"number": "0x" + "f" * 20_000},
+    ],
+)
+async def test_numbers_beyond_all_bounds_are_no_bug_of_ours(tmp_path: Path, lies: dict[str, str]) -> None:
+    block = {"number": "0x7", "hash": "0x" + "11" * 32, "parentHash": "0x" + "22" * 32, "timestamp": "0x1"} | lies
+    told = {"eth_chainId": "0x1", "eth_syncing": False, "eth_getBlockByNumber": block} | lies
+    with endpoint(told) as url:
+        findings = await looked(partial(check_chain, config(node__data_folder=tmp_path, chain__rpc_url=url)))
+    assert [each for each in findings if each.standing is not OK and "make no sense" in each.found]
+
+
 async def test_an_endpoint_that_synchronises_is_a_problem(tmp_path: Path) -> None:
     block = {"number": "0x7", "hash": "0x" + "11" * 32, "parentHash": "0x" + "22" * 32, "timestamp": "0x1"}
     told = {"eth_chainId": "0x1", "eth_syncing": {"currentBlock": "0x7"}, "eth_getBlockByNumber": block}
