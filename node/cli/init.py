@@ -114,7 +114,7 @@ def _print(
         sys.stdout.write(json.dumps(said, indent=2) + "\n")
         return
     made = "Made keys (back them up)" if is_new else "Kept the keys"
-    wants = {"worker": "a worker's bonds", "validator": "a validator's stake", "user": "an end user's prices"}
+    wants = {"user": "prices", "worker": "bonds", "validator": "stakes"}
     purpose = " and ".join(wants[role] for role in settings["node.roles"])
     sys.stdout.write(
         f"{made} in {folder / 'keys'}, and wrote {config}.\n"

@@ -31,7 +31,8 @@ class Terminal:
     def roles(self) -> tuple[str, ...]:
         """Any of the three, at least one."""
         chosen: list[str] = self._ask.checkbox(
-            "What shall this node do? (space chooses, enter goes on)",
+            "What shall this node do?",
+            instruction="(space chooses, enter goes on)",
             choices=[self._ask.Choice(words, role, checked=role == "user") for role, words in ROLES.items()],
             validate=lambda chosen: bool(chosen) or "Choose at least one, with the space bar.",
         ).unsafe_ask()

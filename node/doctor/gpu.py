@@ -15,6 +15,8 @@ from morphware.node.runner.sandbox import probe
 GIB: Final = 1 << 30
 DRIVER_LIMIT_S: Final = 20
 SHOWN_MOST: Final = 16
+NOT_YET: Final = "(nodes of this version run jobs on the processor)"
+"""The runner can hand GPUs on, and the node does not ask it to: that was never run with one."""
 ASK_TORCH: Final = """\
 import json, os
 try:
@@ -95,7 +97,7 @@ def _amd(nodes: Path) -> list[str]:
 
 def torch_finding(names: tuple[str, ...], answer: dict[str, Any] | None) -> Finding:
     """Whether torch, as a job has it, can compute on what is there."""
-    here = f"There {'is' if len(names) == 1 else 'are'} {'; '.join(names)}"
+    here = f"There {'is' if len(names) == 1 else 'are'} {'; '.join(names)} {NOT_YET}"
     if answer is None:
         advice = "Mend the sandbox first, and ask again."
         return doubtful("gpu", f"{here}, and no job could be run to see whether it can be used.", advice)

@@ -188,6 +188,22 @@ def test_without_a_password_nobody_can_be_asked(
     assert changed(tmp_path / "n" / "morphware.toml")["keys.password_file"] == tmp_path / "p"
 
 
+def test_a_path_that_is_no_text_cannot_stand_in_the_file(tmp_path: Path, deployment: Path) -> None:
+    odd = deployment.rename(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.json")))
+    status, out, err = init("--deployment", odd, "--data-folder", tmp_path / "n")
+    assert (status, out, err.count("\n")) == (ExitStatus.BAD_INPUT, "", 1)
+    assert "is no text" in err
+    assert not (tmp_path / "n").exists()
+
+
+def test_the_steps_name_the_file_where_a_variable_names_another(
+    tmp_path: Path, deployment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MORPHWARE_CONFIG", "/elsewhere.toml")
+    _, out, _ = init("--deployment", deployment, "--data-folder", tmp_path / "n", "--json")
+    assert json.loads(out)["next"][1].endswith(f"--config {tmp_path / 'n' / 'morphware.toml'}")
+
+
 def test_a_folder_that_cannot_be_one_is_named(tmp_path: Path, deployment: Path) -> None:
     (tmp_path / "file").write_text("")
     refusal(init("--deployment", deployment, "--data-folder", tmp_path / "file"), tmp_path / "file", "--data-folder")
