@@ -34,6 +34,13 @@ FLAG_NAMES: Final[Mapping[str, str]] = {
     "keys.password_file": "--password-file",
 }
 """How ``morphware init`` calls the settings that it knows."""
+ROLE_OF: Final[Mapping[str, str]] = {
+    "worker.price_per_hour": "worker",
+    "worker.memory_gib": "worker",
+    "worker.threads": "worker",
+    "validator.seats": "validator",
+}
+"""Settings that mean something to one role only."""
 GIB: Final = 1 << 30
 SMALLEST_MEMORY_GIB: Final = 0.5
 OTHER_ADDRESS: Final = "another"
@@ -74,7 +81,11 @@ def gather(given: Given, terminal: Terminal | None) -> dict[str, Any]:
     Raises:
         BadInput: an answer cannot be used, or is missing and there is nobody to ask; the sentence names the flags.
     """
+    _checked(_told(given))  # before a person answers everything else
     roles = given.roles or (terminal.roles() if terminal else ("user",))
+    for key, role in ROLE_OF.items():
+        if key in _told(given) and role not in roles:
+            raise BadInput(f"{FLAG_NAMES[key]} is for a {role}: add --role {role}, or leave it out.")
     settings: dict[str, object] = {"node.roles": list(roles)}
     missing = []
     for question in _questions(given, roles, is_asked=terminal is not None):
@@ -117,6 +128,21 @@ def addresses_of_this_machine() -> Iterator[tuple[str, str]]:
             address = ipaddress.ip_address(each.address.partition("%")[0])
             if not (address.is_loopback or address.is_link_local):
                 yield interface, str(address)
+
+
+def _told(given: Given) -> dict[str, object]:
+    """What the flags say of single settings."""
+    flags = {
+        "node.advertise": given.advertise,
+        "chain.deployment": given.deployment,
+        "chain.rpc_url": given.rpc_url,
+        "worker.price_per_hour": given.price_per_hour,
+        "worker.memory_gib": given.memory_gib,
+        "worker.threads": given.threads,
+        "validator.seats": given.seats,
+        "keys.password_file": given.password_file,
+    }
+    return {key: value for key, value in flags.items() if value is not None}
 
 
 def _questions(given: Given, roles: tuple[str, ...], *, is_asked: bool) -> Iterator[Question]:

@@ -164,6 +164,8 @@ def test_a_configuration_is_never_overwritten(tmp_path: Path, deployment: Path) 
         (["--deployment", "D", "--role", "worker", "--threads", "-1"], ["--threads", ">= 0"]),
         (["--deployment", "D", "--role", "validator", "--seats", "0"], ["--seats", ">= 1"]),
         (["--deployment", "D", "--advertise", "a b"], ["--advertise"]),
+        (["--deployment", "D", "--seats", "3"], ["--seats is for a validator", "--role validator"]),
+        (["--deployment", "D", "--role", "validator", "--threads", "3"], ["--threads is for a worker"]),
         (["--deployment", "D", "--password-file", "absent"], ["absent", "password"]),
     ],
 )
@@ -265,6 +267,13 @@ def test_ctrl_c_at_any_question_writes_nothing(tmp_path: Path, deployment: Path,
         assert "Traceback" not in person.everything
     assert not folder.exists()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["deployment.json"]
+
+
+def test_a_wrong_flag_is_refused_before_anything_is_asked(tmp_path: Path, deployment: Path) -> None:
+    arguments = ("init", "--data-folder", tmp_path / "n", "--deployment", deployment, "--rpc-url", "ftp://x")
+    with typing(*arguments, folder=tmp_path, environment={}) as person:
+        assert person.after("it must begin with http://").ended() == ExitStatus.BAD_INPUT
+        assert "What shall this node do?" not in person.everything
 
 
 def test_run_asks_a_person_for_the_password(tmp_path: Path, deployment: Path) -> None:
