@@ -9,6 +9,8 @@ import trio
 from morphware.node.addresses import listening_address, remember_port, split_address
 from morphware.node.api.account import AccountRequests
 from morphware.node.api.catalogue import Catalogue
+from morphware.node.api.drafts import DraftRequests
+from morphware.node.api.estimates import EstimateRequests
 from morphware.node.api.events import EventRequests
 from morphware.node.api.guard import NetworkDoor, content_security_policy
 from morphware.node.api.http import serve_http
@@ -18,6 +20,7 @@ from morphware.node.api.routes import Route
 from morphware.node.api.running import Running
 from morphware.node.api.server import Api, hosts_of, listen_on, origin_of, serve_socket
 from morphware.node.api.submitting import SubmitRequests
+from morphware.node.drafts.shelf import Shelf
 
 log = structlog.get_logger()
 
@@ -26,10 +29,13 @@ MIB: Final = 1 << 20
 
 def all_routes(node: Running, keyring: Keyring, origin: str | None) -> list[Route]:
     """Everything that can be asked of a node."""
+    submitting = SubmitRequests(node)
     return [
         *AccountRequests(node, keyring, origin).routes(),
         *JobRequests(node, Catalogue(node)).routes(),
-        *SubmitRequests(node).routes(),
+        *submitting.routes(),
+        *DraftRequests(node, submitting, Shelf(node.folder / "drafts")).routes(),
+        *EstimateRequests(node).routes(),
         *EventRequests(node.feed).routes(),
     ]
 
