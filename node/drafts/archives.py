@@ -117,6 +117,7 @@ class _ShortReads(io.RawIOBase):
 
 def _zip_members(raw: BinaryIO, _: str, filing: Filing) -> Iterator[tuple[str, _Content]]:
     with zipfile.ZipFile(_ShortReads(raw)) as packed:
+        filing.budget.require_files(len(packed.infolist()))
         for info in packed.infolist():
             mode = info.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -152,7 +153,11 @@ class _Member:
 
 def _tar_members(raw: BinaryIO, name: str, filing: Filing) -> Iterator[tuple[str, _Content]]:
     packed: Any = raw if name.lower().endswith(".tar") else gzip.GzipFile(fileobj=raw)
-    source = io.BufferedReader(packed, CHUNK_BYTES)
+    with io.BufferedReader(packed, CHUNK_BYTES) as source:
+        yield from _read_members(source, filing)
+
+
+def _read_members(source: BinaryIO, filing: Filing) -> Iterator[tuple[str, _Content]]:
     said: dict[str, str] = {}
     headers = 0
     while any(block := source.read(BLOCK_BYTES)):

@@ -44,6 +44,12 @@ class Budget:
                 f"The upload has more than {FILES_MOST} files and folders: put them into fewer, larger ones."
             )
 
+    def require_files(self, count: int) -> None:
+        """Refuse before the first of so many is written. Raises ``UploadRefused``."""
+        if count > self.files_left:
+            self.files_left = 0
+            self.take_file()
+
     def take_bytes(self, size: int, folder: Path) -> None:
         """So many more bytes. Raises ``UploadRefused``, ``DiskFull``."""
         self.bytes_left -= size
@@ -63,7 +69,7 @@ class Filing:
     def __init__(self, root: Path, budget: Budget, field: str) -> None:
         self.root = root
         self.field = field
-        self._budget = budget
+        self.budget = budget
         self._taken: dict[str, tuple[str, bool]] = {}
 
     def parts_of(self, name: str) -> tuple[str, ...]:
@@ -91,7 +97,7 @@ class Filing:
 
     def write(self, file: BinaryIO, data: bytes) -> None:
         """Write within the budget. Raises ``UploadRefused``, ``DiskFull``."""
-        self._budget.take_bytes(len(data), self.root)
+        self.budget.take_bytes(len(data), self.root)
         file.write(data)
 
     def refusal(self, name: str, reason: str) -> UploadRefused:
@@ -106,7 +112,7 @@ class Filing:
             is_folder = count < len(parts)
             known = self._taken.get(_folded(exact))
             if known is None:
-                self._budget.take_file()
+                self.budget.take_file()
                 self._taken[_folded(exact)] = (exact, is_folder)
             elif known != (exact, True) or not is_folder:
                 raise self.refusal(

@@ -32,6 +32,7 @@ class Receiver:
         self._file: BinaryIO | None = None
         self._filing: Filing | None = None
         self._has_name = False
+        self._is_whole = False
         self._header = b""
         self._value = b""
         self._disposition = b""
@@ -43,6 +44,7 @@ class Receiver:
             "on_headers_finished": self._open,
             "on_part_data": self._write,
             "on_part_end": self.close,
+            "on_end": self._end,
         }
         try:
             self._parser = MultipartParser(
@@ -61,11 +63,9 @@ class Receiver:
 
     def finish(self, check: Check = never_stop) -> None:
         """The upload is whole: unpack what was packed. Raises ``UploadRefused``, ``DiskFull``."""
-        try:
-            self._parser.finalize()
-        except FormParserError as error:
-            raise UploadRefused("The upload broke off before its end.") from error
-        if self._file is not None or "program" not in self._filings:
+        if not self._is_whole:
+            raise UploadRefused("The upload broke off before its end.")
+        if "program" not in self._filings:
             raise UploadRefused("The job's program is missing: upload a script or a notebook.", field="program")
         with disk_full_named(self._folder):
             for field, filing in self._filings.items():
@@ -119,6 +119,9 @@ class Receiver:
             self._filings[field] = Filing(root, self._budget, field)
         self._filing = self._filings[field]
         self._file = self._filing.create(name)
+
+    def _end(self) -> None:
+        self._is_whole = True
 
     def _write(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:
