@@ -29,6 +29,7 @@ DIRECTORY_BYTES_MOST: Final = 8 << 20
 """The table of contents of a .zip is read whole."""
 HEADER_BYTES_MOST: Final = 64 << 10
 """A long name, or a pax header."""
+FARTHEST_BYTES: Final = 1 << 62
 CHUNK_BYTES: Final = 64 << 10
 BLOCK_BYTES: Final = 512
 
@@ -101,6 +102,8 @@ class _ShortReads(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_SET and not 0 <= offset <= FARTHEST_BYTES:
+            raise ValueError("a part of it is said to be where nothing can be")
         return self._raw.seek(offset, whence)
 
     def tell(self) -> int:

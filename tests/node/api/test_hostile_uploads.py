@@ -277,6 +277,9 @@ def zips() -> Iterator[tuple[str, bytes, str]]:
     end = plain.index(b"PK\x05\x06")
     huge = plain[: end + 12] + struct.pack("<I", DIRECTORY_BYTES_MOST + 1) + plain[end + 16 :]
     yield "directory", bytes(DIRECTORY_BYTES_MOST) + huge, "is damaged"
+    start = plain.index(b"PK\x01\x02")
+    yield "nowhere", plain[: start + 42] + b"\xff" * 4 + plain[start + 46 :], "is damaged"
+    yield "before the beginning", plain[: end + 16] + struct.pack("<I", start + 9) + plain[end + 20 :], "is damaged"
     yield "ratio", zip_with(content=bytes(40 << 20)), "200 times"
 
 
