@@ -111,9 +111,7 @@ const ESCAPES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b
 const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 function named(character) {
-  const code = character.charCodeAt(0);
-  if (code < 32) return String.fromCharCode(0x2400 + code);
-  return `⟨${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+  return `⟨${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}⟩`;
 }
 
 /** A stranger's text on one line: nothing in it can be invisible or change the order of what is read. */

@@ -73,7 +73,7 @@ function Row({ job }) {
     </div>
     <dl class="job-facts">
       <div class="job-state"><dt class="unseen">State</dt><dd><${Badge} job=${job} />${!hasEnded && html`<${Countdown} deadline=${job.deadline} />`}</dd></div>
-      ${job.metric && html`<div><dt>${clean(job.metric)}</dt><dd>${job.metric_value === null ? "" : html`<strong>${metric(job.metric_value)}</strong> `}<small>${job.metric_value === null ? "wanted: " : "of "}${number(job.threshold)}</small></dd></div>`}
+      ${job.metric && html`<div><dt>${clean(job.metric)}</dt><dd>${job.metric_value === null ? "" : html`<strong>${metric(job.metric_value)}</strong> `}<small>${job.metric_value === null ? "threshold " : "of "}${number(job.threshold)}</small></dd></div>`}
       ${job.reserve_wei !== null && html`<div><dt>${job.price_wei === null ? "Reserve" : "Price"}</dt><dd><strong>${tokens(job.price_wei ?? job.reserve_wei, 2)}</strong> <small>${UNIT}</small></dd></div>`}
     </dl>
   </li>`;
