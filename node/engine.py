@@ -190,14 +190,14 @@ class Engine:
             event.job_id: index for index, event in enumerate(block.events) if not isinstance(event, ce.NodePublished)
         }
         with self.journal.transaction():
-            for index, event in enumerate(block.events):
+            for index, (event, transaction_hash) in enumerate(block.caused):
                 if isinstance(event, ce.NodePublished):
                     self.journal.put_node(event)
                     self.directory.note(event)
                     self._meet(event)
                     continue
                 is_partial = is_behind or index < last[event.job_id]
-                self._note_job_event(event, is_behind=is_partial)
+                self._note_job_event(event, transaction_hash, is_behind=is_partial)
                 for machine in self._by_job[event.job_id]:
                     effects = self._let_handle(machine, event, is_behind=is_partial, is_kept=False)
                     wanted.append((machine, effects))
@@ -208,16 +208,19 @@ class Engine:
                 "cursor", json.dumps({"block": block.number, "timestamp": block.timestamp, "hash": block.hash.hex()})
             )
         self.feed.say("block", number=block.number, timestamp=block.timestamp)
-        for event in block.events:
-            self.feed.say("chain", event=to_plain(event))
+        for event, transaction_hash in block.caused:
+            transaction = None if transaction_hash is None else "0x" + transaction_hash.hex()
+            self.feed.say("chain", event=to_plain(event), transaction=transaction)
         for machine, effects in wanted:
             self._perform(machine, effects)
         self._new_block.set()
         self._new_block = trio.Event()
 
-    def _note_job_event(self, event: ce.JobEvent, *, is_behind: bool) -> None:
+    def _note_job_event(self, event: ce.JobEvent, transaction_hash: bytes | None, *, is_behind: bool) -> None:
         """Store a job's event and fold it into the job's view; a job just posted gets its machines."""
-        self.journal.add_event(event.job_id, None, event, self.now, is_behind=is_behind)
+        self.journal.add_event(
+            event.job_id, None, event, self.now, is_behind=is_behind, transaction_hash=transaction_hash
+        )
         if not isinstance(event, ce.JobPosted):
             if (view := self.views.get(event.job_id)) is not None:
                 view.apply(event)

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from morphware.node import journal_points
 from morphware.node.errors import BadInput, MorphwareError
+from morphware.node.journal_forms import NEWEST, form_of, is_known, migrate
 from morphware.node.plain import from_json, to_json
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.chain_events import NodePublished
@@ -23,31 +25,10 @@ from morphware.protocol.effects import Effect
 from morphware.protocol.events import Event, Moment
 from morphware.protocol.units import Address, JobId, Timestamp
 
-SCHEMA_VERSION: Final = "1"
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS machines (
-    job_id BLOB NOT NULL, role TEXT NOT NULL, seed BLOB NOT NULL, config TEXT NOT NULL, outcome TEXT,
-    PRIMARY KEY (job_id, role)) STRICT;
-CREATE TABLE IF NOT EXISTS events (
-    sequence INTEGER PRIMARY KEY, job_id BLOB NOT NULL, role TEXT, timestamp INTEGER NOT NULL, block INTEGER NOT NULL,
-    is_behind INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS events_by_job ON events (job_id, sequence);
-CREATE TABLE IF NOT EXISTS effects (
-    job_id BLOB NOT NULL, role TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, is_done INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (job_id, role, id)) STRICT;
-CREATE TABLE IF NOT EXISTS nodes (account BLOB PRIMARY KEY, body TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS files (
-    job_id BLOB NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL, path TEXT NOT NULL,
-    PRIMARY KEY (job_id, name)) STRICT;
-CREATE TABLE IF NOT EXISTS points (
-    job_id BLOB NOT NULL, step INTEGER NOT NULL, time_s REAL NOT NULL, series TEXT NOT NULL,
-    value REAL NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS points_by_job ON points (job_id, series, step);
-CREATE TABLE IF NOT EXISTS costs (
-    job_id BLOB NOT NULL, role TEXT NOT NULL, effect_id TEXT NOT NULL, call TEXT NOT NULL, gas INTEGER NOT NULL,
-    fee_wei TEXT NOT NULL, PRIMARY KEY (job_id, role, effect_id)) STRICT;
-"""
+OUTPUT_MOST_BYTES: Final = 8 << 20
+"""Of what a job wrote, so much is kept: the newest."""
+OUTPUT_ROW_BYTES: Final = 64
+"""What a piece takes up besides its text: many small pieces must not fill a disk either."""
 
 
 class ForeignDataFolder(BadInput):
@@ -71,12 +52,25 @@ class StoredMachine:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event with the moment at which it was handled; ``role`` is None for what the chain said to everybody."""
+    """An event with the moment at which it was handled; ``role`` is None for what the chain said to everybody.
+
+    Then ``now`` is its block's time and number, and ``transaction_hash`` what caused it: None where it is not known.
+    """
 
     role: str | None
     event: Event
     now: Moment
     is_behind: bool
+    transaction_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSums:
+    """How much a job wrote: ``pieces`` so far (the newest one's sequence), and what of them is no longer there."""
+
+    pieces: int = 0
+    kept_bytes: int = 0
+    dropped_bytes: int = 0
 
 
 class Journal:
@@ -86,15 +80,30 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)  # before SQLite makes its two companions after its likeness: they hold secrets, too
         path.chmod(0o600)
+        self.path = path
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self.connection.execute("PRAGMA journal_mode=WAL")
             self.connection.execute("PRAGMA synchronous=FULL")
-            self.connection.executescript(SCHEMA)
+            migrate(self.connection)
         except sqlite3.DatabaseError as error:
             self.connection.close()
             msg = f"The node's journal {path} cannot be used ({error}): make room, or restore the folder's backup."
             raise JournalUnusable(msg) from error
+        try:
+            self._require_known_form()
+        except ForeignDataFolder:
+            self.connection.close()
+            raise
+
+    def _require_known_form(self) -> None:
+        form = form_of(self.connection)
+        if not is_known(form):
+            msg = (
+                f"This data folder was written in form {form}, and this program writes form {NEWEST}: "
+                "run the version that wrote it, or use another --data-folder."
+            )
+            raise ForeignDataFolder(msg)
 
     def close(self) -> None:
         """Close the file."""
@@ -116,17 +125,11 @@ class Journal:
 
     def belongs_to(self, network: str) -> None:
         """Claim the folder for a network and account, or raise ``ForeignDataFolder`` if it is another's."""
+        self._require_known_form()
         stored = self.get("network")
         if stored is None:
             with self.transaction():
                 self.put("network", network)
-                self.put("schema", SCHEMA_VERSION)
-        elif (schema := self.get("schema")) != SCHEMA_VERSION:
-            msg = (
-                f"This data folder was written in form {schema}, and this program writes form {SCHEMA_VERSION}: "
-                "run the version that wrote it, or use another --data-folder."
-            )
-            raise ForeignDataFolder(msg)
         elif stored != network:
             msg = (
                 f"This data folder belongs to {stored}, and the configuration says {network}: "
@@ -160,20 +163,40 @@ class Journal:
         rows = self.connection.execute("SELECT job_id, role, seed, config, outcome FROM machines ORDER BY rowid")
         return [StoredMachine(JobId(row[0]), row[1], row[2], from_json(row[3]), row[4]) for row in rows]
 
-    def add_event(self, job_id: JobId, role: str | None, event: Event, now: Moment, *, is_behind: bool) -> None:
+    def add_event(
+        self,
+        job_id: JobId,
+        role: str | None,
+        event: Event,
+        now: Moment,
+        *,
+        is_behind: bool,
+        transaction_hash: bytes | None = None,
+    ) -> None:
         """Store an event that was handled."""
         self.connection.execute(
-            "INSERT INTO events (job_id, role, timestamp, block, is_behind, body) VALUES (?, ?, ?, ?, ?, ?)",
-            (job_id, role, now.timestamp, now.block, int(is_behind), to_json(event)),
+            "INSERT INTO events (job_id, role, timestamp, block, is_behind, body, transaction_hash)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (job_id, role, now.timestamp, now.block, int(is_behind), to_json(event), transaction_hash),
         )
 
     def events(self, job_id: JobId) -> Iterator[StoredEvent]:
         """A job's events in the order in which they were handled."""
+        yield from self._stored_events("WHERE job_id = ? ORDER BY sequence", job_id)
+
+    def timeline(self, job_id: JobId) -> list[StoredEvent]:
+        """What the chain said of a job, in its order: each with block, time and transaction."""
+        return self._stored_events("WHERE job_id = ? AND role IS NULL ORDER BY sequence", job_id)
+
+    def _stored_events(self, which: str, *values: bytes) -> list[StoredEvent]:
         rows = self.connection.execute(
-            "SELECT role, body, timestamp, block, is_behind FROM events WHERE job_id = ? ORDER BY sequence", (job_id,)
+            f"SELECT role, body, timestamp, block, is_behind, transaction_hash FROM events {which}",  # noqa: S608
+            values,
         )
-        for role, body, timestamp, block, is_behind in rows.fetchall():
-            yield StoredEvent(role, from_json(body), Moment(Timestamp(timestamp), block), bool(is_behind))
+        return [
+            StoredEvent(role, from_json(body), Moment(Timestamp(timestamp), block), bool(is_behind), transaction_hash)
+            for role, body, timestamp, block, is_behind, transaction_hash in rows.fetchall()
+        ]
 
     def jobs(self) -> list[JobId]:
         """Every job that the journal knows, oldest first."""
@@ -239,33 +262,100 @@ class Journal:
         rows = self.connection.execute("SELECT job_id, max(timestamp) FROM events GROUP BY job_id")
         return {JobId(job_id): Timestamp(timestamp) for job_id, timestamp in rows.fetchall()}
 
-    def add_points(self, job_id: JobId, points: list[tuple[int, float, str, float]]) -> None:
-        """Keep logged scalars: (step, seconds since the epoch, series, value)."""
-        self.connection.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?)", [(job_id, *point) for point in points])
+    def awards(self) -> dict[JobId, Timestamp]:
+        """When the auctions that found a winner ended, by the chain's time."""
+        rows = self.connection.execute(
+            "SELECT job_id, timestamp FROM events WHERE role IS NULL AND body GLOB ?", ('{"_":"JobAwarded"*',)
+        )
+        return {JobId(job_id): Timestamp(timestamp) for job_id, timestamp in rows.fetchall()}
 
-    def count_points(self, job_id: JobId) -> int:
-        """How many scalars are kept of a job."""
-        row = self.connection.execute("SELECT count(*) FROM points WHERE job_id = ?", (job_id,)).fetchone()
-        return int(row[0])
+    def add_points(self, job_id: JobId, points: list[tuple[int, float, str, float]]) -> None:
+        """Keep logged scalars: (step, seconds since the training began, series, value)."""
+        journal_points.add_points(self.connection, job_id, points)
+
+    def count_points(self, job_id: JobId) -> dict[str, int]:
+        """How many scalars are kept of each of a job's series, the oldest series first."""
+        return journal_points.count_points(self.connection, job_id)
 
     def points(self, job_id: JobId, *, after: int = 0, most: int = -1) -> list[tuple[int, float, str, float]]:
         """The kept scalars of a job, in the order in which they came: at most so many, after so many (-1: all)."""
+        return journal_points.read_points(self.connection, job_id, after, most)
+
+    def add_output(self, job_id: JobId, time_s: float, text: str) -> int:
+        """Keep the next piece of what a job wrote, heard at ``time_s`` since the epoch; the oldest make room for it.
+
+        Returns:
+            The piece's sequence: 1, 2, 3 …
+        """
+        sums, size = self.output_sums(job_id), len(text.encode())
+        sequence, kept, dropped = sums.pieces + 1, sums.kept_bytes + size, sums.dropped_bytes
+        self.connection.execute("INSERT INTO output VALUES (?, ?, ?, ?, ?)", (job_id, sequence, time_s, text, size))
+        while True:
+            oldest, gone = self.connection.execute(
+                "SELECT sequence, size_bytes FROM output WHERE job_id = ? ORDER BY sequence LIMIT 1", (job_id,)
+            ).fetchone()
+            pieces = sequence - oldest + 1
+            if pieces == 1 or kept + pieces * OUTPUT_ROW_BYTES <= OUTPUT_MOST_BYTES:
+                break
+            self.connection.execute("DELETE FROM output WHERE job_id = ? AND sequence = ?", (job_id, oldest))
+            kept, dropped = kept - gone, dropped + gone
+        self.connection.execute(
+            "INSERT OR REPLACE INTO output_sums VALUES (?, ?, ?, ?)", (job_id, sequence, kept, dropped)
+        )
+        return sequence
+
+    def output_sums(self, job_id: JobId) -> OutputSums:
+        """How much of a job's output there was, is kept, and was dropped; bytes are those of the text."""
+        row = self.connection.execute(
+            "SELECT pieces, kept_bytes, dropped_bytes FROM output_sums WHERE job_id = ?", (job_id,)
+        ).fetchone()
+        return OutputSums() if row is None else OutputSums(*row)
+
+    def output(self, job_id: JobId, *, after: int = 0, most: int = -1) -> list[tuple[int, float, str]]:
+        """What a job wrote, piece by piece: (sequence, seconds since the epoch, text), oldest first.
+
+        Put together, the texts are the output; a line may go on in the next piece.
+
+        Args:
+            after: only pieces with a greater sequence.
+            most: at most so many pieces (-1: all).
+        """
         rows = self.connection.execute(
-            "SELECT step, time_s, series, value FROM points WHERE job_id = ? ORDER BY rowid LIMIT ? OFFSET ?",
-            (job_id, most, after),
+            "SELECT sequence, time_s, text FROM output WHERE job_id = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+            (job_id, after, most),
         )
         return rows.fetchall()
 
-    def add_cost(self, job_id: JobId, role: str, effect_id: str, call: str, gas: int, fee_wei: int) -> None:
-        """Keep what a transaction cost."""
+    def add_cost(
+        self,
+        job_id: JobId,
+        role: str,
+        effect_id: str,
+        call: str,
+        gas: int,
+        fee_wei: int,
+        transaction_hash: bytes | None = None,
+    ) -> None:
+        """Keep what a transaction cost, in wei of the chain's own coin."""
         self.connection.execute(
-            "INSERT OR REPLACE INTO costs VALUES (?, ?, ?, ?, ?, ?)", (job_id, role, effect_id, call, gas, str(fee_wei))
+            "INSERT OR REPLACE INTO costs (job_id, role, effect_id, call, gas, fee_wei, transaction_hash)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (job_id, role, effect_id, call, gas, str(fee_wei), transaction_hash),
         )
 
-    def costs(self) -> list[dict[str, str | int]]:
+    def costs(self) -> list[dict[str, str | int | None]]:
         """What this node's transactions for jobs cost, in the order in which they were done."""
-        rows = self.connection.execute("SELECT job_id, role, call, gas, fee_wei FROM costs ORDER BY rowid")
+        rows = self.connection.execute(
+            "SELECT job_id, role, call, gas, fee_wei, transaction_hash FROM costs ORDER BY rowid"
+        )
         return [
-            {"job_id": job_id.hex(), "role": role, "call": call, "gas": gas, "fee_wei": fee_wei}
-            for job_id, role, call, gas, fee_wei in rows.fetchall()
+            {
+                "job_id": job_id.hex(),
+                "role": role,
+                "call": call,
+                "gas": gas,
+                "fee_wei": fee_wei,
+                "transaction_hash": None if transaction_hash is None else "0x" + transaction_hash.hex(),
+            }
+            for job_id, role, call, gas, fee_wei, transaction_hash in rows.fetchall()
         ]

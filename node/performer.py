@@ -148,7 +148,9 @@ class Performer:
             self.feed.say("refused", job_id=job_id, role=machine.role, call=name, reason=result.sentence)
             return CallRefused(effect.id, result.error, result.sentence)
         with self.journal.transaction():
-            self.journal.add_cost(machine.job_id, machine.role, effect.id, name, result.gas_used, result.fee_wei)
+            self.journal.add_cost(
+                machine.job_id, machine.role, effect.id, name, result.gas_used, result.fee_wei, result.transaction_hash
+            )
         self.feed.say("sent", job_id=job_id, role=machine.role, call=name, gas=result.gas_used)
         return CallDone(effect.id)
 
@@ -336,6 +338,7 @@ class Performer:
                         limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),
                         on_metric=curve.take_point,
                         on_log=curve.take_output,
+                        on_usage=curve.take_usage,
                     )
                 except MorphwareError as error:  # out of the nursery as it is, not in a group
                     result = error

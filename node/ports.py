@@ -3,9 +3,10 @@
 Each port has two real implementations: the adapter on the real component, and the in-memory one of the tests.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Protocol
 
@@ -104,12 +105,23 @@ class Gossip(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One final block with the market's events, in order."""
+    """One final block with the market's events, in order.
+
+    ``transactions`` holds, for each event, the hash (32 bytes) of the transaction that caused it; it may be shorter
+    than ``events``, and None stands for what nobody knows.
+    """
 
     number: int
     hash: bytes
     timestamp: Timestamp
     events: tuple[ChainEvent, ...]
+    transactions: tuple[bytes | None, ...] = ()
+
+    @property
+    def caused(self) -> Iterator[tuple[ChainEvent, bytes | None]]:
+        """Each event with its transaction's hash."""
+        known = chain(self.transactions, repeat(None))
+        return zip(self.events, known, strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +178,27 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class MetricPoint:
-    """Scalars that a job logged for one step; a display, never a proof."""
+    """Scalars that a job logged for one step, ``time_s`` seconds into its run; a display, never a proof."""
 
     step: int
     time_s: float
     values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSample:
+    """What a job's processes took of the machine, ``time_s`` seconds into its run. 100 percent is one whole core.
+
+    ``memory_bytes`` and ``disk_bytes`` are what it held at that moment.  The last two are the machine's GPUs together
+    (100 percent: all of them), and None where the job has none.
+    """
+
+    time_s: float
+    cpu_percent: float
+    memory_bytes: int
+    disk_bytes: int
+    gpu_percent: float | None = None
+    gpu_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +236,14 @@ class Runner(Protocol):
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
+        on_usage: Callable[[UsageSample], None],
     ) -> RunResult:
-        """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``."""
+        """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``.
+
+        Args:
+            on_log: hears each line of the job's standard output and error, without its end and without control codes.
+            on_usage: hears every second or two what the job takes of this machine.
+        """
         ...
 
     async def evaluate(

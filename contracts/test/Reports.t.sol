@@ -91,6 +91,25 @@ contract ReportsTest is Base {
         market.revealReports(jobId, batch);
     }
 
+    function test_AReportIsItsOwnersThoughACopierSitsBeforeIt() public {
+        _toVcommit();
+        bytes32 copied = _reportHash(_report(1, GOOD, PRINT));
+        vm.prank(_member(0));
+        market.commitReport(jobId, copied);
+        for (uint256 i = 1; i < SEATS; ++i) {
+            _commitReport(_report(i, GOOD, PRINT));
+        }
+        for (uint256 i = 1; i < SEATS; ++i) {
+            _revealReport(_report(i, GOOD, PRINT));
+        }
+        _poke();
+        _poke();
+        _claim();
+        _poke();
+        vm.assertEq(_net(_member(0)), -14, "the copier opened nothing");
+        vm.assertEq(_net(_member(1)), 2, "the owner reported");
+    }
+
     function test_ASeatThatCommittedAndDoesNotOpenIsSilent() public {
         _toVreveal();
         for (uint256 i = 0; i < 4; ++i) {

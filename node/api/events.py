@@ -1,15 +1,15 @@
 """Live notices as server-sent events: what the node's feed says, for one job or for all."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import trio
-from starlette.responses import StreamingResponse
 
 from morphware.node.api.answers.plain import Asked, JobIdText
 from morphware.node.api.problems import encoded
 from morphware.node.api.routes import Call, Route
+from morphware.node.api.streams import Streamed
 from morphware.node.feed import Feed
 
 BEAT_S: Final = 15.0
@@ -35,11 +35,11 @@ class EventRequests:
                   self.watch, "text/event-stream", query=EventsAsked),
         ]  # fmt: skip
 
-    async def watch(self, call: Call) -> StreamingResponse:
+    async def watch(self, call: Call) -> Streamed:
         """The first event says that it listens: what happens afterwards is told."""
-        return StreamingResponse(self._events(call.query.job), media_type="text/event-stream")
+        return Streamed(self._events(call.query.job), "text/event-stream")
 
-    async def _events(self, job_id: str | None) -> AsyncIterator[bytes]:
+    async def _events(self, job_id: str | None) -> AsyncGenerator[bytes, None]:
         with self.feed.listen() as notices:
             yield b'event: watching\ndata: {"kind":"watching"}\n\n'
             while True:

@@ -18,7 +18,7 @@ from hypercorn.utils import wrap_app
 CONNECTIONS_MOST: Final = 200
 SEND_PATIENCE_S: Final = 10.0
 HEADER_BYTES_MOST: Final = 32 << 10
-IDLE_S: Final = 30.0
+IDLE_S: Final = 5.0
 
 
 async def serve_http(
@@ -47,6 +47,7 @@ async def serve_http(
             await TCPServer(wrapped, config, context, ConnectionState({}), _Impatient(stream))  # type: ignore[arg-type]
         finally:
             places.release()
+            await trio.aclose_forcefully(stream)  # hypercorn says goodbye first, which cancelling keeps it from
 
     async with listener:
         await trio.serve_listeners(serve, [listener], task_status=_Started(task_status))

@@ -16,6 +16,7 @@ from morphware.protocol import chain_events
 from morphware.protocol.calls import Terms
 from morphware.protocol.chain_events import ChainEvent
 from morphware.protocol.states import Outcome, State, Verdict
+from morphware.protocol.units import HASH_BYTES
 
 CLASSES: Final[dict[str, type[ChainEvent]]] = {
     each.__name__: each for each in (chain_events.NodePublished, *get_args(chain_events.JobEvent))
@@ -43,6 +44,12 @@ def decode_event(interface: Interface, entry: Log) -> ChainEvent | None:
     except (ValueError, TypeError) as error:
         log.warning("event_skipped", block=entry.block_number, log_index=entry.log_index, reason=str(error))
         return None
+
+
+def transaction_of(entry: Log) -> bytes | None:
+    """The hash of the transaction that a log comes from, where the endpoint says so as it should."""
+    known = entry.transaction_hash
+    return bytes(known) if known is not None and len(known) == HASH_BYTES else None
 
 
 def decode_events(interface: Interface, entries: Iterable[Log]) -> tuple[ChainEvent, ...]:

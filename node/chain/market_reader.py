@@ -12,10 +12,11 @@ from morphware.node.chain.abi import Interface
 from morphware.node.chain.calldata import market_interface, token_interface
 from morphware.node.chain.deployment import Deployment
 from morphware.node.chain.errors import NoMarket, RpcRefusal, WrongChain
-from morphware.node.chain.follower import Follower
-from morphware.node.chain.market_events import decode_events
+from morphware.node.chain.follower import Follower, RawBlock
+from morphware.node.chain.market_events import decode_event, transaction_of
 from morphware.node.chain.rpc import Data, Log, Quantity, Rpc
 from morphware.node.ports import Block
+from morphware.protocol.chain_events import ChainEvent
 from morphware.protocol.parameters import Timing
 from morphware.protocol.states import Outcome, State, Verdict
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
@@ -109,7 +110,17 @@ class MarketReader:
         """
         async with aclosing(self._follower.follow(after_block, after_hash=after_hash)) as blocks:
             async for raw in blocks:
-                yield Block(raw.number, raw.hash, Timestamp(raw.timestamp), decode_events(self._market, raw.logs))
+                yield self._block(raw)
+
+    def _block(self, raw: RawBlock) -> Block:
+        events: list[ChainEvent] = []
+        transactions: list[bytes | None] = []
+        for entry in raw.logs:
+            event = decode_event(self._market, entry)
+            if event is not None:
+                events.append(event)
+                transactions.append(transaction_of(entry))
+        return Block(raw.number, raw.hash, Timestamp(raw.timestamp), tuple(events), tuple(transactions))
 
     async def free_balance(self, account: Address) -> Wei:
         """The account's free balance in the market, at the last block."""

@@ -53,6 +53,7 @@ class Log(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     block_hash: Data
     block_number: Quantity
     log_index: Quantity
+    transaction_hash: Data | None = None
     removed: bool = False
 
 

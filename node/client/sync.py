@@ -12,7 +12,7 @@ from morphware.node.api.answers.jobs import Cost, Job, JobPage, JobRow
 from morphware.node.api.answers.node import NetworkView, Status
 from morphware.node.client import asks
 from morphware.node.client.asks import Ask
-from morphware.node.client.wire import ANSWER_S, JSON, SILENCE_S, checked, hanging_up, refusal, socket_path
+from morphware.node.client.wire import ANSWER_S, JSON, SILENCE_S, answering_path, checked, hanging_up, refusal
 from morphware.node.wishes import JobWish
 
 A = TypeVar("A")
@@ -75,7 +75,7 @@ class Client:
         query = {} if job_id is None else {"job": job_id}
         with (
             hanging_up(self.data_folder),
-            socket_path(self.data_folder) as path,
+            answering_path(self.data_folder) as path,
             httpx.Client(transport=httpx.HTTPTransport(uds=path, verify=False), timeout=SILENCE_S) as http,
             http.stream("GET", f"http://node{asks.PREFIX}/events", params=query) as response,
         ):
@@ -88,7 +88,7 @@ class Client:
     def _do(self, ask: Ask[A]) -> A:
         with (
             hanging_up(self.data_folder),
-            socket_path(self.data_folder) as path,
+            answering_path(self.data_folder) as path,
             httpx.Client(transport=httpx.HTTPTransport(uds=path, verify=False), timeout=ANSWER_S) as http,
         ):
             response = http.request(ask.method, ask.url, params=ask.query, content=ask.content(), headers=JSON)

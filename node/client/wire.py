@@ -1,6 +1,7 @@
 """What both clients share: the way to the socket, and what an answer or a hang-up means."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,18 @@ def socket_path(folder: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def answering_path(folder: Path) -> Iterator[str]:
+    """The same for the synchronous client, once somebody listens: httpcore forgets a socket that nobody answers."""
+    with socket_path(folder) as path:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+            try:
+                trial.connect(path)
+            except OSError as error:
+                raise not_running(folder, error) from error
+        yield path
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 import trio
 
-from morphware.node.ports import Limits, MetricPoint, RunResult, Score
+from morphware.node.ports import Limits, MetricPoint, RunResult, Score, UsageSample
 from morphware.node.runner import codefree, scorer
 from morphware.node.runner.arrays import MAX_ARRAY_BYTES, UnusableArray
 from morphware.node.runner.collect import collect
@@ -20,7 +20,7 @@ from morphware.node.runner.environment import job_environment
 from morphware.node.runner.errors import SandboxUnavailable, raise_for_host
 from morphware.node.runner.inspect import defined_functions
 from morphware.node.runner.sandbox import Binding, SandboxReport, View, probe
-from morphware.node.runner.supervise import LogBounds, Phase, Plan, supervise
+from morphware.node.runner.supervise import Hearers, LogBounds, Phase, Plan, supervise
 from morphware.node.runner.watchdog import Floors, Offers, offer_disk, offer_memory
 from morphware.node.runner.workspace import Workspace, workspace
 from morphware.protocol.metrics import KNOWN_METRICS, metric_to_e6
@@ -76,6 +76,7 @@ class SandboxRunner:
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
+        on_usage: Callable[[UsageSample], None],
     ) -> RunResult:
         """Train. What the job leaves in its model folder is copied to ``model`` if it ended by itself."""
         async with workspace(self._scratch) as work:
@@ -87,7 +88,8 @@ class SandboxRunner:
                 work.writable("checkpoint"),
             ]
             events = work.folder / "output"
-            result = await self._run(work, "train", entry, bindings, limits, events, on_metric, on_log)
+            hearers = Hearers(on_metric, on_log, on_usage)
+            result = await self._run(work, "train", entry, bindings, limits, events, hearers)
             if result.reason:
                 return result
             taken = await trio.to_thread.run_sync(
@@ -172,8 +174,7 @@ class SandboxRunner:
         bindings: Sequence[Binding],
         limits: Limits,
         events: Path | None = None,
-        on_metric: Callable[[MetricPoint], None] | None = None,
-        on_log: Callable[[str], None] | None = None,
+        hearers: Hearers | None = None,
     ) -> RunResult:
         if not _is_inside(entry):
             return RunResult(None, f"{entry} is not a path inside the job's code", 0.0, 0, "")
@@ -203,7 +204,7 @@ class SandboxRunner:
             floors=floors,
             log_bounds=self._settings.log_bounds,
         )
-        result = await supervise(self._program, self._python, plan, on_metric, on_log)
+        result = await supervise(self._program, self._python, plan, hearers or Hearers())
         log.info(
             "sandbox_ended",
             phase=phase,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import Final, Literal
 import structlog
 import trio
 
-from morphware.node.ports import Limits, MetricPoint, RunResult
+from morphware.node.output import shown
+from morphware.node.ports import Limits, MetricPoint, RunResult, UsageSample
 from morphware.node.runner.errors import SandboxFailed
 from morphware.node.runner.metrics import MetricFeed, Source, Started, parse_output, parse_row
 from morphware.node.runner.process import SandboxProcess
 from morphware.node.runner.sandbox import View, bubblewrap_arguments
+from morphware.node.runner.system_use import Gpu, Sampler
 from morphware.node.runner.tensorboard import EventFolder
 from morphware.node.runner.watchdog import Floors, Offers, Usage, watch
 
@@ -31,16 +32,15 @@ DRAIN_S: Final = 2.0
 METRIC_FLAG: Final = "@METRICS@"
 OPEN_FILES: Final = 4_096
 
-_CONTROL: Final = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
 Phase = Literal["train", "predict", "test"]
 
 
 @dataclass(frozen=True, slots=True)
 class LogBounds:
-    """How much output is passed on, and at how much the job is killed."""
+    """How much output is passed on at once and for ever after, and at how much the job is killed."""
 
     forward_bytes: int = 8 << 20
+    forward_bytes_per_s: int = 64 << 10
     kill_bytes: int = 256 << 20
 
 
@@ -60,19 +60,24 @@ class Plan:
     log_bounds: LogBounds = field(default_factory=LogBounds)
 
 
-async def supervise(
-    program: Path,
-    python: Path,
-    plan: Plan,
-    on_metric: Callable[[MetricPoint], None] | None = None,
-    on_log: Callable[[str], None] | None = None,
-) -> RunResult:
+@dataclass(frozen=True, slots=True)
+class Hearers:
+    """Who hears what a run says and takes; nobody by default."""
+
+    on_metric: Callable[[MetricPoint], None] | None = None
+    on_log: Callable[[str], None] | None = None
+    on_usage: Callable[[UsageSample], None] | None = None
+
+
+async def supervise(program: Path, python: Path, plan: Plan, hearers: Hearers) -> RunResult:
     """Run the plan; cancelling kills the whole tree before this returns.
 
     Raises:
         SandboxFailed: the sandbox did not come up, or this machine ran short of memory or disk.
     """
-    run = _Run(plan, on_metric, on_log)
+    run = _Run(plan, hearers)
+    gpu = Gpu.find() if plan.view.has_gpu and hearers.on_usage is not None else None
+    sampler = Sampler(hearers.on_usage, gpu) if hearers.on_usage is not None else None
     started = trio.current_time()
     launch = {"phase": plan.phase, "entry": plan.entry, "uid": plan.uid, "limits": _resource_limits(plan.limits)}
     words = json.dumps(launch)[:-1] + f', "metrics": {METRIC_FLAG}}}'
@@ -84,7 +89,11 @@ async def supervise(
     )
     try:
         async with trio.open_nursery() as watching:
-            watching.start_soon(watch, process, plan.writable, plan.limits, plan.offers, plan.floors, run.usage)
+            watching.start_soon(
+                watch, process, plan.writable, plan.limits, plan.offers, plan.floors, run.usage, sampler
+            )
+            if gpu is not None:
+                watching.start_soon(gpu.follow)
             async with trio.open_nursery() as reading:
                 reading.start_soon(process.meet_first)
                 reading.start_soon(run.read_output, process)
@@ -123,13 +132,11 @@ def _resource_limits(limits: Limits) -> dict[str, int]:
 class _Run:
     """What one run has said so far."""
 
-    def __init__(
-        self, plan: Plan, on_metric: Callable[[MetricPoint], None] | None, on_log: Callable[[str], None] | None
-    ) -> None:
+    def __init__(self, plan: Plan, hearers: Hearers) -> None:
         self._plan = plan
-        self._on_log = on_log
-        self._feed = MetricFeed(on_metric) if on_metric is not None else None
-        self._events = EventFolder(plan.events) if plan.events is not None and on_metric is not None else None
+        self._on_log = hearers.on_log
+        self._feed = MetricFeed(hearers.on_metric) if hearers.on_metric is not None else None
+        self._events = EventFolder(plan.events) if plan.events is not None and self._feed is not None else None
         self._started_s = trio.current_time()
         self._job_clock_s: float | None = None
         self._tail = b""
@@ -138,29 +145,45 @@ class _Run:
         self.has_ended = trio.Event()
 
     async def read_output(self, process: SandboxProcess) -> None:
-        total = 0
+        bounds = self._plan.log_bounds
+        total = left_out = 0
         rest = b""
+        room, filled_s = float(bounds.forward_bytes), self._now()
         while chunk := await _receive(process.output):
             total += len(chunk)
             self._tail = (self._tail + chunk)[-TAIL_BYTES:]
-            if total > self._plan.log_bounds.kill_bytes:
-                self.usage.verdict = self.usage.verdict or f"log: over {self._plan.log_bounds.kill_bytes} bytes"
+            if total > bounds.kill_bytes:
+                self.usage.verdict = self.usage.verdict or f"log: over {bounds.kill_bytes} bytes"
                 process.kill()
                 return
-            if total <= self._plan.log_bounds.forward_bytes:
+            now = self._now()
+            room, filled_s = min(bounds.forward_bytes, room + (now - filled_s) * bounds.forward_bytes_per_s), now
+            if room < len(chunk):
+                left_out += len(rest) + len(chunk)
+                rest = b""
+            else:
+                room -= len(chunk)
+                if left_out:
+                    self._tell(f"… {left_out:,} bytes left out …")
+                    left_out = 0
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._take_line(line)
                 if len(rest) > LINE_CHARACTERS:
                     self._take_line(rest)
                     rest = b""
+        if left_out:
+            self._tell(f"… {left_out:,} bytes left out …")
         if rest:
             self._take_line(rest)
 
-    def _take_line(self, line: bytes) -> None:
-        text = plain(line[:LINE_CHARACTERS])
+    def _tell(self, text: str) -> None:
         if self._on_log is not None and text:
             self._on_log(text)
+
+    def _take_line(self, line: bytes) -> None:
+        text = plain(line[:LINE_CHARACTERS])
+        self._tell(text)
         if self._feed is not None:
             step, values = parse_output(text)
             now = self._now()
@@ -232,4 +255,4 @@ async def _receive(stream: trio.lowlevel.FdStream) -> bytes:
 
 def plain(line: bytes) -> str:
     """A line of a job's output without anything that a terminal would obey."""
-    return _CONTROL.sub("", line.decode("utf-8", "replace").rstrip("\r\n").rsplit("\r", 1)[-1]).rstrip()
+    return shown(line.decode("utf-8", "replace").rstrip("\r\n").rsplit("\r", 1)[-1]).rstrip()

@@ -16,6 +16,7 @@ import trio
 from morphware.node.ports import Limits
 from morphware.node.runner.errors import SandboxFailed
 from morphware.node.runner.process import SandboxProcess
+from morphware.node.runner.system_use import Sampler, cpu_seconds
 
 LEAST_OFFER_BYTES: Final = 128 << 20
 """With less, not even an interpreter starts, which says nothing about the job."""
@@ -99,12 +100,14 @@ class Usage:
     """What was seen so far. ``verdict`` is why the job was killed; ``host_verdict`` why this machine gave up."""
 
     peak_memory_bytes: int = 0
+    memory_bytes: int = 0
     disk_bytes: int = 0
     verdict: str = ""
     host_verdict: str = ""
 
     def judge_memory(self, used_bytes: int, offered: Offer, host_free_bytes: int, floors: Floors) -> None:
         """End the job if it, or others, took too much memory."""
+        self.memory_bytes = used_bytes
         self.peak_memory_bytes = max(self.peak_memory_bytes, used_bytes)
         self._judge("memory", used_bytes, offered, has_room=host_free_bytes >= floors.memory_bytes)
 
@@ -130,15 +133,25 @@ class Usage:
 
 
 async def watch(
-    process: SandboxProcess, folders: Sequence[Path], limits: Limits, offers: Offers, floors: Floors, usage: Usage
+    process: SandboxProcess,
+    folders: Sequence[Path],
+    limits: Limits,
+    offers: Offers,
+    floors: Floors,
+    usage: Usage,
+    sampler: Sampler | None = None,
 ) -> None:
-    """Kill the job at the first limit that it breaks; runs until cancelled."""
+    """Kill the job at the first limit that it breaks, and sample what it takes; runs until cancelled."""
     started = trio.current_time()
     turn = 0
     while True:
         with_disk = turn % DISK_EVERY == 0
         await trio.to_thread.run_sync(_look, process.pid, folders, offers, floors, usage, with_disk)
-        if trio.current_time() - started > limits.wall_s:
+        elapsed_s = trio.current_time() - started
+        if sampler is not None and sampler.is_due(elapsed_s):
+            cpu_s = await trio.to_thread.run_sync(_cpu_seconds_of_tree, process.pid)
+            sampler.take(trio.current_time() - started, cpu_s, usage.memory_bytes, usage.disk_bytes)
+        if elapsed_s > limits.wall_s:
             usage.verdict = usage.verdict or f"wall time: over {limits.wall_s:g} s"
         if usage.verdict or usage.host_verdict:
             process.kill()
@@ -170,6 +183,10 @@ def _look(pid: int, folders: Sequence[Path], offers: Offers, floors: Floors, usa
         usage.judge_disk(disk, offers.disk, min(shutil.disk_usage(folder).free for folder in folders), floors)
         if count >= floors.files:
             usage.verdict = f"disk: more than {floors.files} files"
+
+
+def _cpu_seconds_of_tree(pid: int) -> float:
+    return cpu_seconds(process_tree(pid))
 
 
 def process_tree(pid: int) -> list[int]:

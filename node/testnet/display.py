@@ -107,10 +107,8 @@ async def follow(
                 async for notice in notices:
                     display.note(name, notice)
                     changed.set()
-        except trio.BrokenResourceError:
-            pass  # it was killed: the same as a hang-up
         except NodeNotRunning:
-            if name == display.progress.viewer:
+            if name == display.progress.viewer and not is_listening:
                 raise
         if name == display.progress.viewer:
             raise NodeGone

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from morphware.node.output import SYSTEM
 from morphware.node.plain import from_plain
 from morphware.node.testnet import narration
 from morphware.node.testnet.wording import last_lines, short_account, shown
@@ -323,7 +324,7 @@ class JobProgress:
 
     def _note_points(self, points: Any, said_s: float) -> None:
         for step, _, name, value in points:
-            if name not in self.series and len(self.series) >= SERIES_MOST:
+            if str(name).startswith(SYSTEM) or (name not in self.series and len(self.series) >= SERIES_MOST):
                 continue
             if isinstance(value, int | float) and math.isfinite(value):
                 self.series.setdefault(name, Series(shown(name, 24))).add(int(step), float(value))

@@ -65,7 +65,7 @@ class Market:
         """Wait until a node's description of the job is so."""
         with trio.fail_after(PATIENCE_S):
             while True:
-                job = to_builtins(await self.network.nodes[node].client.job(job_id))
+                job = dict(to_builtins(await self.network.nodes[node].client.job(job_id)))
                 if is_so(job):
                     return job
                 await trio.sleep(0.05)

@@ -26,7 +26,7 @@ from morphware.node.chain.deployment import Deployment, load_deployment, save_de
 from morphware.node.chain.rpc import Data, Rpc
 from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.chain.transactions import Sender, SenderSettings
-from morphware.node.client.client import NodeClient
+from morphware.node.client.client import AsyncClient
 from morphware.node.errors import ExitStatus, MorphwareError
 from morphware.node.testnet.anvil import DEPLOYER_KEY, Anvil, serve_anvil
 from morphware.node.testnet.network import SEAT_STAKE_WEI, SUPPLY_WEI, TEST_TIMING
@@ -327,7 +327,7 @@ def _password_file(door: Door) -> Path:
 
 def _answers(folder: Path) -> bool:
     try:
-        trio.run(NodeClient(folder).status)
+        trio.run(AsyncClient(folder).status)
     except MorphwareError:
         return False
     return True

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from morphware.node.client.client import NodeClient
+from morphware.node.client.client import AsyncClient
 from morphware.node.errors import ExitStatus, MorphwareError
 from tests.e2e.market import JOBS, make_clouds
 from tests.e2e.processes import Started, finish, started
@@ -228,7 +228,7 @@ def _is_training(user: Path) -> bool:
     if not user.exists():
         return False
     try:
-        return any(job["state"] == "TRAINING" for job in trio.run(NodeClient(user).jobs))
+        return any(job.state == "TRAINING" for job in trio.run(AsyncClient(user).all_jobs))
     except MorphwareError:
         return False  # not yet
 

@@ -75,6 +75,6 @@ def _victims(market: Market, role: str, job: dict[str, Any]) -> list[str]:
 
 async def _described(market: Market, node: str, job_id: str) -> dict[str, Any] | None:
     try:
-        return to_builtins(await market.network.nodes[node].client.job(job_id))
+        return dict(to_builtins(await market.network.nodes[node].client.job(job_id)))
     except MorphwareError:
         return None  # it does not know the job yet, or is being started

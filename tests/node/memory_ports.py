@@ -23,6 +23,7 @@ from morphware.node.ports import (
     RunResult,
     Score,
     Transfer,
+    UsageSample,
 )
 from morphware.protocol import calls
 from morphware.protocol.artifacts import SealedFile
@@ -234,6 +235,7 @@ class MemoryRunner:
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
+        on_usage: Callable[[UsageSample], None],
     ) -> RunResult:
         if self.failures:
             raise self.failures.pop(0)
@@ -246,6 +248,7 @@ class MemoryRunner:
             for step in range(3):
                 on_metric(MetricPoint(step, float(step), {"loss": 1.0 / (step + 1)}))
                 on_log(f"step {step}\n")
+                on_usage(UsageSample(float(step), 100.0, 64 << 20, 1 << 20))
                 await trio.sleep(self.train_s / 3)
         finally:
             self.running -= 1

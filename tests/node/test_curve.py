@@ -17,7 +17,7 @@ from morphware.node.directory import Directory
 from morphware.node.feed import Feed
 from morphware.node.gossip.errors import PeerUnreachable
 from morphware.node.journal import Journal
-from morphware.node.ports import MetricPoint
+from morphware.node.ports import MetricPoint, UsageSample
 from morphware.protocol.calls import Terms
 from morphware.protocol.chain_events import JobAwarded, JobPosted, NodePublished, StateChanged
 from morphware.protocol.states import State
@@ -125,6 +125,66 @@ async def test_a_job_has_so_many_points_and_no_more(journal: Journal, monkeypatc
     assert curve.flush() == []
 
 
+async def test_what_the_machine_gives_stands_beside_what_the_job_logs(journal: Journal) -> None:
+    curve = Curve(journal, Feed(), JOB)
+    curve.take_usage(UsageSample(1.25, 150.0, 3 << 20, 1 << 19))
+    curve.take_usage(UsageSample(3.75, 99.5, 5 << 20, 1 << 20, 80.0, 7 << 20))
+    frames = curve.flush()
+    wanted = [
+        (1, 1.25, "system/cpu_percent", 150.0),
+        (1, 1.25, "system/memory_mib", 3.0),
+        (1, 1.25, "system/disk_mib", 0.5),
+        (3, 3.75, "system/cpu_percent", 99.5),
+        (3, 3.75, "system/memory_mib", 5.0),
+        (3, 3.75, "system/disk_mib", 1.0),
+        (3, 3.75, "system/gpu_percent", 80.0),
+        (3, 3.75, "system/gpu_memory_mib", 7.0),
+    ]
+    assert journal.points(JOB) == wanted
+    assert await Receiving(journal).receive(*frames) == wanted + wanted
+
+
+async def test_a_job_cannot_log_in_the_name_of_its_machine(journal: Journal) -> None:
+    curve = Curve(journal, Feed(), JOB)
+    curve.take_point(MetricPoint(1, 1.0, {"system/cpu_percent": 1.0, "system/" + "x" * 80: 2.0, "systems": 3.0}))
+    curve.flush()
+    assert [name for _, _, name, _ in journal.points(JOB)] == [
+        "own/system/cpu_percent",
+        ("own/system/" + "x" * 80)[:64],
+        "systems",
+    ]
+
+
+async def test_a_job_that_has_logged_all_that_it_may_is_still_watched(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curve_module, "POINTS_MOST", 4)
+    monkeypatch.setattr(curve_module, "SYSTEM_POINTS_MOST", 7)
+    sample = UsageSample(1.0, 1.0, 1, 1)
+    frames = []
+    for _ in range(2):  # the second life of the node counts what the first has kept
+        curve = Curve(journal, Feed(), JOB)
+        for _ in range(3):
+            curve.take_point(MetricPoint(1, 1.0, {"loss": 1.0}))
+            curve.take_usage(sample)
+        frames += curve.flush()
+        names = [name for _, _, name, _ in journal.points(JOB)]
+        assert names.count("loss") == (3 if len(frames) == 1 else 4)
+        assert sum(name.startswith("system/") for name in names) == 7
+    received = await Receiving(journal).receive(frame(points=[POINT] * 9 + [[1, 2.0, "system/cpu_percent", 1.0]] * 9))
+    assert len(received) == 4 + 7
+
+
+async def test_a_job_has_so_many_series_and_no_more(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curve_module, "SERIES_MOST", 3)
+    names = ["a", "b", "system/mine", "c", "a", "system/cpu_percent"]
+    received = await Receiving(journal).receive(frame(points=[[1, 2.0, name, 0.5] for name in names]))
+    assert [name for _, _, name, _ in received] == ["a", "b", "own/system/mine", "a", "system/cpu_percent"]
+    again = Receiving(journal)  # after a restart, what is in the journal counts
+    received = await again.receive(frame(points=[[2, 2.0, name, 0.5] for name in names]))
+    assert [name for _, _, name, _ in received[5:]] == ["a", "b", "own/system/mine", "a", "system/cpu_percent"]
+
+
 async def test_a_flood_of_frames_waits(journal: Journal, autojump_clock: MockClock) -> None:
     """Each frame is written to the disk: a peer that sends thousands at once must not take the node's time."""
     start = trio.current_time()
@@ -159,6 +219,10 @@ class Peer:
             await trio.sleep_forever()
         await trio.lowlevel.checkpoint()
         self.received.append(data)
+
+
+def output_of(journal: Journal) -> str:
+    return "".join(text for _, _, text in journal.output(JOB))
 
 
 def points_in(frames: list[bytes]) -> list[Any]:
@@ -245,7 +309,74 @@ async def test_what_is_no_point_is_not_kept(point: MetricPoint, journal: Journal
 async def test_broken_text_and_long_names_are_mended(journal: Journal) -> None:
     curve = Curve(journal, Feed(), JOB)
     curve.take_point(MetricPoint(1, 1.0, {"\ud800" + "x" * 100: 1.0}))
-    curve.take_output("\udfff" + "y" * 100_000)
-    points, output = curve.flush()
+    curve.take_output("\udfff" + "y" * 10_000 + "\x1b[31mred\u202e")
+    frames = curve.flush()
     assert journal.points(JOB) == [(1, 1.0, "?" + "x" * 63, 1.0)]
-    assert await Receiving(journal).receive(points, output)
+    assert output_of(journal) == "?" + "y" * 10_000 + "red\n"
+    assert await Receiving(journal).receive(*frames)
+    assert output_of(journal) == 2 * ("?" + "y" * 10_000 + "red\n")
+
+
+async def test_what_a_job_writes_is_kept_by_the_worker_and_by_the_end_user(
+    journal: Journal, tmp_path: Path, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    peer: Any = Peer()
+    feed = Feed()
+    curve = Curve(journal, feed, JOB)
+    with feed.listen() as notices:
+        nursery.start_soon(curve.stream, peer, USER_KEY)
+        for line in range(500):
+            curve.take_output(f"line {line}")
+            await trio.sleep(0.05)
+        await trio.sleep(2)
+        assert (await anext(notices))["sequence"] == 1
+    wanted = "".join(f"line {line}\n" for line in range(500))
+    assert output_of(journal) == wanted
+    theirs = Journal(tmp_path / "theirs.sqlite")
+    await Receiving(theirs).receive(*peer.received)
+    assert output_of(theirs) == wanted
+    theirs.close()
+
+
+async def test_a_chatty_job_is_cut_in_the_middle_and_says_so(journal: Journal) -> None:
+    curve = Curve(journal, Feed(), JOB)
+    for line in range(10_000):
+        curve.take_output(f"line {line:04}")
+    frames = curve.flush()
+    text = output_of(journal)
+    assert text.startswith("line 0000\nline 0001\n")
+    assert text.endswith("line 9998\nline 9999\n")
+    assert "\n… 84,000 characters left out …\n" in text
+    assert len(frames) <= 6
+    assert all(len(data) < 65_536 for data in frames)
+    curve.take_output("later")
+    curve.flush()
+    assert output_of(journal) == text + "later\n"
+
+
+async def test_an_endless_line_keeps_its_end(journal: Journal) -> None:
+    curve = Curve(journal, Feed(), JOB)
+    curve.take_output("x" * 50_000 + "end")
+    curve.flush()
+    assert output_of(journal).endswith("xend\n")
+    assert output_of(journal).startswith("… 38,004 characters left out …\nxxx")
+
+
+async def test_four_bytes_a_character_still_fit_a_frame(journal: Journal) -> None:
+    curve = Curve(journal, Feed(), JOB)
+    curve.take_output("\U0001f600" * 30_000)
+    frames = curve.flush()
+    assert all(len(data) < 65_536 for data in frames)
+    written = output_of(journal)
+    await Receiving(journal).receive(*frames)
+    assert output_of(journal) == 2 * written
+
+
+async def test_what_a_worker_says_is_made_fit_to_be_shown(journal: Journal) -> None:
+    hostile = frame(
+        points=[[1, 2.0, "\x1b[2J\nloss", 0.5], [1, 2.0, "", 0.5]], output="\x1b]0;title\x07\x1b[2Jtext\u202e\n"
+    )
+    assert await Receiving(journal).receive(hostile) == [(1, 2.0, "?[2J?loss", 0.5), (1, 2.0, "unnamed", 0.5)]
+    assert output_of(journal) == "]0;titletext\n"
+    await Receiving(journal).receive(frame(points=[], output="\x07\x1b[2J"))
+    assert len(journal.output(JOB)) == 1

@@ -1,15 +1,26 @@
 """What a node says of a job is what the chain said, of each bid by itself."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
-from morphware.node.describe import AUDITED, PAYING_OUT, SCARCE, UNTESTED, WAITS_FOR, address_text, describe
+from msgspec import to_builtins
+
+from morphware.node import describe as words
+from morphware.node.describe import AUDITED, PAYING_OUT, SCARCE, UNTESTED, WAITS_FOR, address_text
 from morphware.protocol import chain_events as ce
 from morphware.protocol import effects as fx
 from morphware.protocol.job import NOBODY, TABLE
 from morphware.protocol.states import State
-from morphware.protocol.units import Timestamp, Wei
+from morphware.protocol.units import Address, Timestamp, Wei
+from morphware.protocol.view import JobView
 from tests.protocol.marketplace import Marketplace
 from tests.protocol.marketplace_nodes import ALONE, SUBMISSION, account_of
+
+
+def describe(view: JobView, *, account: Address, problem: str = "", model: Path | None = None) -> dict[str, Any]:
+    """What the node says, as it travels."""
+    return dict(to_builtins(words.describe(view, account=account, problem=problem, model=model)))
 
 
 def test_a_copy_of_a_bid_is_not_shown_as_opened_with_the_bid_that_it_copies() -> None:

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from morphware.node.artifacts.errors import ArtifactUnavailable
 from morphware.node.engine import Engine
+from morphware.node.journal import Journal
 from morphware.node.machines import Machine
 from morphware.node.runner.errors import SandboxFailed
 from morphware.protocol.calls import Deposit, Poke
@@ -486,6 +487,22 @@ async def test_every_call_of_a_job_is_told_in_the_costs(tmp_path: Path, autojump
     receipts = [world.receipts[sent.account, sent.effect_id] for sent in asked]
     assert all(isinstance(sent.effect_id, str) for sent in asked)
     assert len(world.nodes["user"].costs()) == sum(type(receipt).__name__ == "Receipt" for receipt in receipts)
+
+
+async def test_every_step_of_the_timeline_names_its_transaction(tmp_path: Path, autojump_clock: MockClock) -> None:
+    world = market_of(tmp_path, validators=5)
+    job_id = await run_to_end(world)
+    journal = Journal(world.nodes["user"].folder / "journal.sqlite")
+    timeline = journal.timeline(job_id)
+    costs = journal.costs()
+    journal.close()
+    caused = {(block.number, event): known for block in world.blocks for event, known in block.caused}
+    told = {(stored.now.block, stored.event): stored.transaction_hash for stored in timeline}
+    assert told == {key: known for key, known in caused.items() if getattr(key[1], "job_id", None) == job_id}
+    assert len(timeline) > 20
+    mine = {"0x" + known.hex() for known in told.values() if known is not None}
+    assert mine >= {cost["transaction_hash"] for cost in costs} - {None}
+    assert None not in {cost["transaction_hash"] for cost in costs}
 
 
 async def test_a_machine_that_fails_at_the_training_trains_again(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from morphware.node.journal import ForeignDataFolder, Journal, JournalUnusable
+from morphware.node import journal as journal_module
+from morphware.node.journal import (
+    OUTPUT_ROW_BYTES,
+    ForeignDataFolder,
+    Journal,
+    JournalUnusable,
+    OutputSums,
+    StoredEvent,
+)
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.calls import Poke
 from morphware.protocol.chain_events import StateChanged
@@ -131,7 +139,49 @@ def test_points_come_in_pages(journal: Journal) -> None:
     assert journal.points(JOB) == points
     assert journal.points(JOB, after=4, most=3) == points[4:7]
     assert journal.points(JOB, after=10, most=3) == []
-    assert journal.count_points(OTHER) == 3
+    assert journal.count_points(OTHER) == {"loss": 3}
+    journal.close()
+
+
+def test_output_comes_in_pages_and_in_order(journal: Journal) -> None:
+    for number in range(1, 6):
+        assert journal.add_output(JOB, number / 2, f"{number}\n") == number
+    assert journal.add_output(OTHER, 9.0, "é") == 1
+    assert journal.output(JOB, after=1, most=2) == [(2, 1.0, "2\n"), (3, 1.5, "3\n")]
+    assert journal.output(JOB, after=4) == [(5, 2.5, "5\n")]
+    assert journal.output(JOB, after=5) == []
+    assert journal.output_sums(JOB) == OutputSums(5, 10, 0)
+    assert journal.output_sums(OTHER) == OutputSums(1, 2, 0)
+    assert journal.output_sums(JobId(bytes(32))) == OutputSums()
+    journal.close()
+
+
+def test_of_a_jobs_output_the_newest_stays(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "OUTPUT_MOST_BYTES", 10 * (50 + OUTPUT_ROW_BYTES))
+    for number in range(1, 101):
+        journal.add_output(JOB, 1.0, f"{number:050}")
+    assert [(sequence, int(text)) for sequence, _, text in journal.output(JOB)] == [(n, n) for n in range(91, 101)]
+    assert journal.output_sums(JOB) == OutputSums(100, 500, 90 * 50)
+    journal.add_output(JOB, 1.0, "x" * 100_000)  # larger than everything: the newest stays whatever it is
+    assert [sequence for sequence, _, _ in journal.output(JOB)] == [101]
+    assert journal.output_sums(JOB) == OutputSums(101, 100_000, 100 * 50)
+    for _ in range(50):
+        journal.add_output(JOB, 1.0, "")  # pieces without text take up room, too
+    assert len(journal.output(JOB)) <= 20
+    journal.close()
+
+
+def test_the_timeline_is_what_the_chain_said_with_its_transactions(journal: Journal) -> None:
+    event = StateChanged(JOB, State.BIDDING, Timestamp(9))
+    journal.add_event(JOB, None, event, NOW, is_behind=True, transaction_hash=b"t" * 32)
+    journal.add_event(JOB, "user", TimePassed(), NOW, is_behind=False)
+    journal.add_event(OTHER, None, event, NOW, is_behind=False)
+    journal.add_event(JOB, None, event, NOW, is_behind=False)
+    assert journal.timeline(JOB) == [
+        StoredEvent(None, event, NOW, is_behind=True, transaction_hash=b"t" * 32),
+        StoredEvent(None, event, NOW, is_behind=False, transaction_hash=None),
+    ]
+    assert [stored.role for stored in journal.events(JOB)] == [None, "user", None]
     journal.close()
 
 
@@ -139,10 +189,17 @@ def test_files_and_costs_are_kept_once(journal: Journal, tmp_path: Path) -> None
     file = SealedFile("magnet:?", 2**40, bytes(32))
     for _ in range(2):
         journal.put_file(JOB, "train", file, tmp_path)
-        journal.add_cost(JOB, "user", "post", "Post", 90_000, 2**80)
+        journal.add_cost(JOB, "user", "post", "Post", 90_000, 2**80, b"t" * 32)
     assert journal.files() == [(JOB, "train", file, tmp_path)]
     assert journal.costs() == [
-        {"job_id": JOB.hex(), "role": "user", "call": "Post", "gas": 90_000, "fee_wei": str(2**80)}
+        {
+            "job_id": JOB.hex(),
+            "role": "user",
+            "call": "Post",
+            "gas": 90_000,
+            "fee_wei": str(2**80),
+            "transaction_hash": "0x" + "74" * 32,
+        }
     ]
     journal.drop_file(JOB, "train")
     assert journal.files() == []

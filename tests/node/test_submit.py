@@ -10,18 +10,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
+from morphware.node.api.answers.jobs import AllJobs, Cost, Costs, Job
+from morphware.node.api.answers.node import Status
+from morphware.node.api.answers.submitting import Posted, WishAsked
+from morphware.node.api.routes import Call, Route
 from morphware.node.cli.jobs import print_job, print_jobs
 from morphware.node.cli.options import SubmitOptions
 from morphware.node.cli.submit import submit_job, wish_of
-from morphware.node.control import NodeNotRunning, serve_control
-from morphware.node.describe import describe
+from morphware.node.data_folder import NodeNotRunning
+from morphware.node.describe import describe, describe_unposted
 from morphware.node.errors import BadInput, ExitStatus
 from morphware.node.feed import Feed
 from morphware.node.testnet.display import JobDisplay
-from morphware.protocol.units import TOKEN, Wei
+from morphware.protocol.units import TOKEN, JobId, Wei
+from tests.node.api.serving import serve_routes
 from tests.node.testnet.recorded import ACCOUNTS, JOB_ID, NAMES, START_S, Recorder, paid_job
 
 SCRIPT = """
@@ -119,7 +125,7 @@ def test_a_node_that_does_not_run_is_said(job: Path) -> None:
 # --- with a node ----------------------------------------------------------------------------------------------------
 
 
-def recorded_job() -> tuple[Recorder, dict[str, Any]]:
+def recorded_job() -> tuple[Recorder, Job]:
     """The user's notices, and how its node describes the job at the end."""
     recorder = Recorder()
     for _ in paid_job(recorder):
@@ -139,11 +145,15 @@ async def serve_node(folder: Path, *, outcome: str = "PAID", is_stuck: bool = Fa
     recorder, job = recorded_job()
     feed = Feed()
 
-    async def status(_: dict[str, Any]) -> dict[str, Any]:
-        return {"account": "0x" + ACCOUNTS["user-1"].hex(), "free_wei": "0", "wallet_wei": str(949 * TOKEN)}
+    async def status(_: Call) -> Status:
+        account = "0x" + ACCOUNTS["user-1"].hex()
+        return Status(
+            name="node", account=account, roles=["user"], addresses=[], artifacts="127.0.0.1:1", free_wei="0",
+            wallet_wei=str(949 * TOKEN), seats=0, block=1, peers=0, known_nodes=1, version="0",
+        )  # fmt: skip
 
-    async def submit(request: dict[str, Any]) -> str:
-        if request["wish"]["seats"] > 5:
+    async def submit(call: Call) -> Posted:
+        if call.body.seats > 5:
             raise BadInput("There are not so many seats: ask for fewer.")
         for who, notice in recorder.notices:
             if who == "user-1" and not (is_stuck and notice["kind"] in ("ended", "output")):
@@ -151,20 +161,27 @@ async def serve_node(folder: Path, *, outcome: str = "PAID", is_stuck: bool = Fa
                 if notice["kind"] == "ended":
                     values["outcome"] = outcome
                 feed.say(notice["kind"], **values)
-        return JOB_ID.hex()
+        return Posted(job_id=JOB_ID.hex())
 
-    async def jobs(_: dict[str, Any]) -> list[dict[str, Any]]:
-        return [job | {"outcome": outcome}, {"job_id": "ab" * 32, "state": "NONE", "is_mine": True, "problem": ""}]
+    async def one(_: Call) -> Job:
+        return msgspec.structs.replace(job, outcome=outcome)
 
-    async def one(_: dict[str, Any]) -> dict[str, Any]:
-        return job | {"outcome": outcome}
+    async def all_jobs(_: Call) -> AllJobs:
+        unposted = describe_unposted(JobId(b"\xab" * 32), is_given_up=False, problem="")
+        return AllJobs(jobs=[(await one(_)).row(), unposted.row()])
 
-    async def costs(_: dict[str, Any]) -> list[dict[str, Any]]:
-        cost = {"role": "user", "call": "Post", "gas": 312_000, "fee_wei": "312"}
-        return [cost | {"job_id": JOB_ID.hex()}, cost | {"job_id": "ab" * 32}]
+    async def costs(_: Call) -> Costs:
+        ours = Cost(job_id=JOB_ID.hex(), role="user", call="Post", gas=312_000, fee_wei="312")
+        return Costs(costs=[ours, msgspec.structs.replace(ours, job_id="ab" * 32)])
 
-    commands = {"status": status, "submit": submit, "jobs": jobs, "job": one, "costs": costs}
-    await serve_control(folder, commands, feed)
+    routes = [
+        Route("GET", "/status", "status", "Status.", status, Status),
+        Route("POST", "/jobs", "submit", "Submits.", submit, Posted, body=WishAsked),
+        Route("GET", "/jobs/{job_id}", "job", "One job.", one, Job),
+        Route("GET", "/all-jobs", "all_jobs", "All jobs.", all_jobs, AllJobs),
+        Route("GET", "/costs", "costs", "Costs.", costs, Costs),
+    ]
+    await serve_routes(folder, routes, feed)
 
 
 @pytest.fixture

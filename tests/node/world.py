@@ -147,17 +147,20 @@ class World:
         """One block with everything that waits."""
         number, now = self.number + 1, Timestamp(self.now + 1)
         events: list[ce.ChainEvent] = []
+        hashes: list[bytes] = []
         due, self.waiting = self.waiting, []
         for transaction in due:
             result = self._execute(transaction.account, transaction.call, now, number)
             if isinstance(result, list):
                 events += result
-                receipt: Receipt | Refused = Receipt(keccak(transaction.effect_id.encode()), number, 50_000, 7)
+                transaction_hash = keccak(transaction.account + transaction.effect_id.encode())
+                hashes += [transaction_hash] * len(result)
+                receipt: Receipt | Refused = Receipt(transaction_hash, number, 50_000, 7)
             else:
                 receipt = Refused(type(result).__name__, {}, str(result)) if not isinstance(result, Refused) else result
             self.receipts[transaction.account, transaction.effect_id] = receipt
         assert self.market.ledger.is_conserved()
-        self.blocks.append(Block(number, keccak(number.to_bytes(8, "big")), now, tuple(events)))
+        self.blocks.append(Block(number, keccak(number.to_bytes(8, "big")), now, tuple(events), tuple(hashes)))
         self.mined.set()
         self.mined = trio.Event()
 
@@ -389,7 +392,7 @@ class Node:
         finally:
             journal.close()
 
-    def costs(self) -> list[dict[str, str | int]]:
+    def costs(self) -> list[dict[str, str | int | None]]:
         """What the node's journal says of gas."""
         journal = Journal(self.folder / "journal.sqlite")
         try:

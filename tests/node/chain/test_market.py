@@ -148,6 +148,9 @@ async def test_a_job_is_posted_bid_on_and_heard_by_everybody(place: Place) -> No
     assert posted.terms == terms()
     assert posted.spec == b"specification"
     assert next(block.number for block in blocks if posted in block.events) == receipt.block_number
+    caused = dict(pair for block in blocks for pair in block.caused)
+    assert caused[posted] == receipt.transaction_hash
+    assert all(transaction_hash is not None for transaction_hash in caused.values())
     assert NodePublished(worker.account, b"\5" * 32, b"\6" * 32, ("/ip4/127.0.0.1/tcp/1",)) in events
     assert BidCommitted(posted.job_id, worker.account, b"\7" * 32, 0) in events
     job = await user.job(posted.job_id)

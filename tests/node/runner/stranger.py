@@ -4,7 +4,7 @@ import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from morphware.node.ports import Limits, MetricPoint, RunResult
+from morphware.node.ports import Limits, MetricPoint, RunResult, UsageSample
 from morphware.node.runner.runner import SandboxRunner
 
 LIMITS = Limits(wall_s=60, memory_bytes=512 << 20, disk_bytes=64 << 20, processes=64, threads=1)
@@ -16,6 +16,7 @@ class Told:
 
     points: list[MetricPoint] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    usage: list[UsageSample] = field(default_factory=list)
 
 
 @dataclass
@@ -48,4 +49,5 @@ class Stranger:
             limits=limits,
             on_metric=self.told.points.append,
             on_log=self.told.lines.append,
+            on_usage=self.told.usage.append,
         )

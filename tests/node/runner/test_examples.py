@@ -39,6 +39,7 @@ async def test_an_example_meets_its_threshold_on_labels_that_it_never_saw(
             limits=LIMITS,
             on_metric=stranger.told.points.append,
             on_log=stranger.told.lines.append,
+            on_usage=stranger.told.usage.append,
         )
         assert result.reason == "", result.log_tail
         losses = [point.values["loss"] for point in stranger.told.points if "loss" in point.values]

@@ -1,9 +1,14 @@
 """What a greedy job cannot take: memory, disk, processes, time, or the node's attention."""
 
+from pathlib import Path
+
 import pytest
 import trio
 
 from morphware.node.ports import Limits
+from morphware.node.runner.runner import SandboxRunner, Settings
+from morphware.node.runner.sandbox import SandboxReport
+from morphware.node.runner.supervise import LogBounds
 from tests.node.runner.stranger import LIMITS, Stranger
 
 pytestmark = pytest.mark.adapter
@@ -118,5 +123,26 @@ async def test_an_entry_outside_of_the_code_is_refused(stranger: Stranger, entry
         limits=LIMITS,
         on_metric=stranger.told.points.append,
         on_log=stranger.told.lines.append,
+        on_usage=stranger.told.usage.append,
     )
     assert result.reason
+
+
+async def test_after_a_flood_of_output_the_newest_lines_are_still_passed_on(
+    tmp_path: Path, report: SandboxReport
+) -> None:
+    bounds = LogBounds(forward_bytes=32 << 10, forward_bytes_per_s=8 << 10)
+    settings = Settings(log_bounds=bounds)
+    stranger = Stranger(SandboxRunner(tmp_path / "scratch", report=report, settings=settings), tmp_path)
+    result = await stranger.train("""
+        import os, pathlib, time
+        for line in range(20_000):
+            print(f"flood {line:05}", "x" * 50)
+        time.sleep(3)
+        print("the last word")
+        pathlib.Path(os.environ["MORPHWARE_MODEL_DIR"], "model").write_text("x")
+    """)
+    assert result.reason == "", result.log_tail
+    assert stranger.told.lines[-1] == "the last word"
+    assert any(line.endswith("bytes left out …") for line in stranger.told.lines)
+    assert sum(map(len, stranger.told.lines)) < 1_000_000

@@ -8,8 +8,10 @@ import pytest
 import trio
 from rich.console import Console
 
-from morphware.node.client.client import NodeClient
-from morphware.node.control import serve_control
+from morphware.node.api.answers.submitting import Posted
+from morphware.node.api.routes import Call, Route
+from morphware.node.client.asks import Ask
+from morphware.node.client.client import AsyncClient
 from morphware.node.errors import BadInput
 from morphware.node.feed import Feed
 from morphware.node.testnet.display import JobDisplay, NodeGone, follow, show
@@ -18,6 +20,7 @@ from morphware.node.testnet.wording import last_lines, shown, tokens
 from morphware.protocol import chain_events as ce
 from morphware.protocol.states import State
 from morphware.protocol.units import TOKEN
+from tests.node.api.serving import serve_routes
 from tests.node.testnet.recorded import COMMITTEE, JOB_ID, NAMES, START_S, Recorder, paid_job
 
 STEERING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -253,22 +256,30 @@ async def test_on_a_terminal_the_last_picture_stays() -> None:
 
 
 async def replaying_node(folder: Path, recorder: Recorder, nursery: trio.Nursery, *, until: int | None = None) -> None:
-    """A control socket that, asked to submit, says what was recorded for the user."""
+    """A node that, asked to submit, says what was recorded for the user."""
     feed = Feed()
 
-    async def submit(request: dict[str, object]) -> str:
+    async def submit(_: Call) -> Posted:
         for who, notice in recorder.notices[:until]:
             if who == "user-1":
                 feed.say(
                     notice["kind"], **{key: value for key, value in notice.items() if key not in ("kind", "time_s")}
                 )
-        return JOB_ID.hex()
+        return Posted(job_id=JOB_ID.hex())
 
-    async def refuse(request: dict[str, object]) -> str:
+    async def refuse(_: Call) -> Posted:
         raise BadInput("No.")
 
     folder.mkdir()
-    await nursery.start(serve_control, folder, {"submit": submit, "refuse": refuse}, feed)
+    routes = [
+        Route("POST", "/jobs", "submit", "Submits.", submit, Posted),
+        Route("POST", "/refuse", "refuse", "Refuses.", refuse, Posted),
+    ]
+    await nursery.start(serve_routes, folder, routes, feed)
+
+
+async def post(client: AsyncClient, path: str = "/jobs") -> str:
+    return (await client._do(Ask("POST", path, Posted))).job_id
 
 
 async def test_follow_ends_with_the_job(tmp_path: Path) -> None:
@@ -279,12 +290,12 @@ async def test_follow_ends_with_the_job(tmp_path: Path) -> None:
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             await replaying_node(tmp_path / "user", recorder, nursery)
-            client = NodeClient(tmp_path / "user")
+            client = AsyncClient(tmp_path / "user")
 
             async def submit() -> str:
-                return str(await client._ask("submit"))
+                return await post(client)
 
-            clients = {"user-1": client, "worker-1": NodeClient(tmp_path)}  # this worker does not run
+            clients = {"user-1": client, "worker-1": AsyncClient(tmp_path)}  # this worker does not run
             assert await follow(display, clients, submit, console=Console(file=stream)) == JOB_ID.hex()
             nursery.cancel_scope.cancel()
     assert "PAID" in stream.getvalue()
@@ -301,11 +312,11 @@ async def test_follow_may_end_when_the_job_is_on_chain(tmp_path: Path) -> None:
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             await replaying_node(tmp_path / "user", recorder, nursery)
-            client = NodeClient(tmp_path / "user")
+            client = AsyncClient(tmp_path / "user")
             await follow(
                 display,
                 {"user-1": client},
-                lambda: client._ask("submit"),
+                lambda: post(client),
                 console=Console(file=io.StringIO()),
                 is_enough=lambda display: display.progress.view is not None,
             )
@@ -319,10 +330,10 @@ async def test_a_user_node_that_stops_is_said(tmp_path: Path) -> None:
     with trio.fail_after(60), pytest.RaisesGroup(NodeGone, flatten_subgroups=True):
         async with trio.open_nursery() as outer:
             await replaying_node(tmp_path / "user", recorder, outer)
-            client = NodeClient(tmp_path / "user")
+            client = AsyncClient(tmp_path / "user")
 
             async def submit() -> str:
-                job_id = str(await client._ask("submit"))
+                job_id = await post(client)
                 outer.cancel_scope.cancel()
                 return job_id
 
@@ -334,11 +345,11 @@ async def test_a_refusal_reaches_the_caller(tmp_path: Path) -> None:
     with trio.fail_after(60), pytest.RaisesGroup(BadInput, flatten_subgroups=True):
         async with trio.open_nursery() as nursery:
             await replaying_node(tmp_path / "user", Recorder(), nursery)
-            client = NodeClient(tmp_path / "user")
+            client = AsyncClient(tmp_path / "user")
             await follow(
                 JobDisplay(NAMES),
                 {"user-1": client},
-                lambda: client._ask("refuse"),
+                lambda: post(client, "/refuse"),
                 console=Console(file=io.StringIO()),
             )
 

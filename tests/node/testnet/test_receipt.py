@@ -4,6 +4,7 @@ import io
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -34,8 +35,7 @@ def described(display: JobDisplay, problem: str = "") -> dict[str, Any]:
     view = display.progress.view
     assert view is not None
     job = describe(view, account=ACCOUNTS["user-1"], problem=problem, model=None)
-    json.dumps(job)  # it crosses a socket
-    return job | {"model_path": "/tmp/somewhere/model"}
+    return dict(msgspec.to_builtins(job)) | {"model_path": "/tmp/somewhere/model"}
 
 
 def snapshot(changes: dict[str, int]) -> Balances:
