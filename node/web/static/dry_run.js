@@ -10,7 +10,7 @@ const SECONDS = 20;
 const CHARACTERS_MOST = 100_000;
 const POINTS_MOST = 4000;
 
-export function DryRunCard({ draftId, onStep }) {
+export function DryRunCard({ draftId, metric, onEstimate }) {
   const [run, setRun] = useState(null);
   const [isRunning, setRunning] = useState(false);
   const [problem, setProblem] = useState(null);
@@ -27,7 +27,7 @@ export function DryRunCard({ draftId, onStep }) {
     setRunning(true);
     setRun({ ...made });
     try {
-      const response = await send("POST", `/drafts/${draftId}/dry-run`, { body: { seconds: SECONDS }, signal: stop.current.signal });
+      const response = await send("POST", `/drafts/${draftId}/dry-run`, { body: { seconds: SECONDS, metric: metric || null }, signal: stop.current.signal });
       for await (const line of lines(response.body)) {
         fold(made, line);
         setRun({ ...made });
@@ -37,7 +37,6 @@ export function DryRunCard({ draftId, onStep }) {
       if (error.name !== "AbortError") setProblem(error);
     }
     setRunning(false);
-    if (made.result?.step_s) onStep?.(made.result.step_s);
   };
   const result = run?.result;
   const series = [...(run?.series.values() || [])].slice(0, 3);
@@ -46,7 +45,8 @@ export function DryRunCard({ draftId, onStep }) {
     ${problem && html`<${Trouble} problem=${problem} />`}
     ${isRunning && html`<p class="waiting" role="status">The job runs. What it prints comes here.</p>`}
     ${result && html`<div class=${`result ${result.is_working ? "good" : "bad"}`} role="status"><${Icon} name=${result.is_working ? "check" : "warning"} /><p>${clean(result.text)}</p></div>
-      <${Facts} of=${[["It ran for", duration(result.seconds ?? 0)], result.step_s !== null && ["A step takes", `${number(result.step_s, 3)} s`], result.peak_memory_bytes !== null && ["Memory at most", bytes(result.peak_memory_bytes)]]} />`}
+      <${Facts} of=${[["It ran for", duration(result.seconds ?? 0)], result.step_s !== null && result.step_s !== undefined && ["A step takes", `${number(result.step_s, 3)} s`], result.peak_memory_bytes && ["Memory at most", bytes(result.peak_memory_bytes)], ...Object.entries(result.values).map(([name, value]) => [`${clean(name)} of its model`, number(value)])]} />
+      ${result.estimated_s && html`<button type="button" class="quiet small" onClick=${() => onEstimate(result.estimated_s)}>Use ${duration(result.estimated_s)} as the estimated training time</button>`}`}
     ${series.length > 0 && html`<${Chart} label="What the dry run logged" height=${160} lines=${series.map((line, i) => ({ label: line.name, colour: `s${i + 1}`, xs: line.xs.slice(), ys: line.ys.slice() }))} formatX=${(x) => number(x, 6)} formatY=${(y) => number(y, 4)} />
       <ul class="legend">${series.map((line, i) => html`<li key=${line.name}><span class=${`swatch s${i + 1}`}></span>${clean(line.name)} <span class="legend-value">${number(line.ys.at(-1))}</span></li>`)}</ul>`}
     ${run?.text && html`<pre class="output short" tabindex="0" role="region" aria-label="What the dry run printed" ref=${box}>${cleanOutput(run.text)}</pre>`}

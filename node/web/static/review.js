@@ -6,6 +6,7 @@ import { Amount, Card, Facts, Trouble } from "/static/parts.js";
 
 export function ReviewCard({ review, isPosting, problem, onPost, onBack }) {
   const held = BigInt(review.free_wei) + BigInt(review.wallet_wei);
+  // Too few tokens are said once, by the node if it says so.
   const others = review.problems;
   const mayPost = review.is_payable && others.length === 0 && !isPosting;
   return html`<div class="stack">
@@ -19,8 +20,8 @@ export function ReviewCard({ review, isPosting, problem, onPost, onBack }) {
       <h3>What you can lose, and how</h3>
       <${Parts} parts=${review.losses} />
       <details class="values"><summary>How long each part may take at most</summary><${Facts} of=${review.windows.map((window) => [clean(window.what), duration(window.seconds)])} /></details>
-      <p class="hint">This account holds ${tokens(held.toString(), 2)} ${UNIT}: ${tokens(review.free_wei, 2)} free in the market, and ${tokens(review.wallet_wei, 2)} in the wallet, which the node moves by itself as needed.</p>
-      ${!review.is_payable && html`<${Trouble} problem=${{ sentence: `This account holds too little: ${tokens(review.escrow_wei, 2)} ${UNIT} are locked. Send it tokens, or lower the reserve.` }} />`}
+      <p class="hint">This account holds ${tokens(held.toString(), 2)} ${UNIT}: ${tokens(review.free_wei, 2)} free in the market, and ${tokens(review.wallet_wei, 2)} in the wallet, which the node moves by itself as needed.${review.promised_wei && BigInt(review.promised_wei) > 0n ? ` Other jobs of this node are about to lock ${tokens(review.promised_wei, 2)} of it.` : ""}</p>
+      ${!review.is_payable && others.length === 0 && html`<${Trouble} problem=${{ sentence: `This account holds too little: ${tokens(review.escrow_wei, 2)} ${UNIT} are locked. Send it tokens, or lower the reserve.` }} />`}
       ${others.map((each) => html`<${Trouble} key=${each.field} problem=${{ sentence: each.sentence }} />`)}
       ${problem && html`<${Trouble} problem=${problem} />`}
       <div class="acts">

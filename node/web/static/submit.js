@@ -1,5 +1,5 @@
 // Submitting a job: files, terms, a dry run if wanted, and a review; one click then signs and posts.
-import { get, post, remove } from "/static/api.js";
+import { Problem, get, post, remove, requestId } from "/static/api.js";
 import { DryRunCard } from "/static/dry_run.js";
 import { FilePicker } from "/static/files.js";
 import { bytes, clean, moment, plural } from "/static/format.js";
@@ -137,23 +137,27 @@ function Offering({ draft }) {
     if (Object.keys(wrong).length) return focusFirst(wrong);
     return ask(async () => {
       const found = await post(`/drafts/${draft.draft_id}/review`, terms);
-      const beside = found.problems.filter((each) => each.field in values);
-      if (beside.length) {
-        const wrong_there = Object.fromEntries(beside.map((each) => [each.field, each.sentence]));
-        setProblems(wrong_there);
-        focusFirst(wrong_there);
-      } else setReview({ found, terms });
+      const beside = Object.fromEntries(found.problems.filter((each) => each.field in values).map((each) => [each.field, each.sentence]));
+      const others = found.problems.filter((each) => !(each.field in values)).map((each) => each.sentence).join(" ");
+      if (Object.keys(beside).length || found.escrow_wei === null) {
+        setProblems(beside);
+        if (others) setProblem(new Problem("bad_input", others));
+        focusFirst(beside);
+        return;
+      }
+      // One name for one review: a click that is sent twice posts one job.
+      setReview({ found, terms, request_id: requestId() });
       top.current?.scrollIntoView({ block: "start" });
     });
   };
   const hand = () => ask(async () => {
-    const { job_id } = await post(`/drafts/${draft.draft_id}/post`, review.terms);
+    const { job_id } = await post(`/drafts/${draft.draft_id}/post`, { ...review.terms, request_id: review.request_id });
     go(`/jobs/${job_id}`);
   });
   if (isBroken) return html`<p class="empty">Mend what is said beside the files, and let the job be read again.</p>`;
   return html`<div class="stack" ref=${top}>
     ${review ? html`<${ReviewCard} review=${review.found} isPosting=${isBusy} problem=${problem} onPost=${hand} onBack=${() => setReview(null)} />` : html`
-      <${DryRunCard} draftId=${draft.draft_id} />
+      <${DryRunCard} draftId=${draft.draft_id} metric=${values.metric} onEstimate=${(seconds) => change({ ...values, estimated_s: String(Number((seconds / 60).toFixed(2))) })} />
       <form noValidate onSubmit=${look}><${Card} title="What you offer" id="terms">
         <${TermsForm} draft=${draft} values=${values} problems=${problems} onChange=${change} />
         ${problem && html`<${Trouble} problem=${problem} />`}
