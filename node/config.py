@@ -17,6 +17,7 @@ from platformdirs import user_data_path
 from morphware.node.errors import BadInput
 
 Role = Literal["user", "worker", "validator"]
+OnBusy = Literal["no new jobs", "freeze"]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,12 +118,46 @@ class WorkerSection(_Section, frozen=True, kw_only=True):
         Meta(ge=0, le=1, description="How often to place a decoy beside a bid (it hides how many bidders there are)."),
     ] = 0.25
     capacity: Annotated[int, Meta(ge=1, le=64, description="Jobs at the same time.")] = 1
-    memory_gib: Annotated[float, Meta(gt=0, description="GiB of memory that one job may use.")] = 4.0
-    disk_gib: Annotated[float, Meta(gt=0, description="GiB that one job may write.")] = 10.0
+    memory_gib: Annotated[float, Meta(gt=0, le=1 << 20, description="GiB of memory that one job may use.")] = 4.0
+    disk_gib: Annotated[float, Meta(gt=0, le=1 << 20, description="GiB that one job may write.")] = 10.0
     threads: Annotated[int, Meta(ge=0, le=1024, description="Processor threads for one job; 0: all of them.")] = 0
     wall_limit_s: Annotated[
-        float, Meta(gt=0, description="Seconds after which a job is stopped, whatever its contract allows.")
+        float,
+        Meta(
+            gt=0,
+            le=30 * 86_400,
+            description="Seconds of running after which a job is stopped, whatever its contract allows.",
+        ),
     ] = 86_400.0
+
+
+class IdleSection(_Section, frozen=True, kw_only=True):
+    """When a worker leaves the machine to its owner: "not while I play"."""
+
+    work_hours: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"\A[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}\Z")], ...],
+        Meta(max_length=32, description='Local times for jobs, like "22:00-08:00" (over midnight); none: always.'),
+    ] = ()
+    programs: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"\A[^/\\\x00-\x1f]{1,64}\Z")], ...],
+        Meta(max_length=64, description='No jobs while one of these programs runs, like "eldenring.exe" or "blender".'),
+    ] = ()
+    other_load_percent: Annotated[
+        float, Meta(ge=0, le=100, description="No jobs while others take more of all processors; 0: does not matter.")
+    ] = 0.0
+    gpu_load_percent: Annotated[
+        float, Meta(ge=0, le=100, description="No jobs while others take more of an NVIDIA GPU; 0: does not matter.")
+    ] = 0.0
+    busy_after_s: Annotated[
+        float, Meta(ge=0, le=3600, description="Seconds of such a load after which the machine counts as busy.")
+    ] = 15.0
+    quiet_s: Annotated[
+        float, Meta(ge=0, le=86_400, description="Seconds of quiet after which a busy machine is free again.")
+    ] = 60.0
+    on_busy: Annotated[
+        OnBusy,
+        Meta(description='"no new jobs", or "freeze": what runs stands still, too, as long as the time allows.'),
+    ] = "no new jobs"
 
 
 class ValidatorSection(_Section, frozen=True, kw_only=True):
@@ -175,6 +210,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gossip: GossipSection = GossipSection()
     artifacts: ArtifactsSection = ArtifactsSection()
     worker: WorkerSection = WorkerSection()
+    idle: IdleSection = IdleSection()
     validator: ValidatorSection = ValidatorSection()
     web: WebSection = WebSection()
     keys: KeysSection = KeysSection()

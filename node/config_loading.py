@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Final, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,9 +20,12 @@ from morphware.node.addresses import is_everywhere
 from morphware.node.amounts import parse_tokens
 from morphware.node.config import Config, Role
 from morphware.node.errors import BadInput
+from morphware.node.idleness import parse_hours
 
 ENVIRONMENT_PREFIX = "MORPHWARE_"
 FILE_SIZE_MAX_BYTES = 1 << 20
+CHANGE: Final = "change"
+"""The origin of a setting that is changed while the node runs."""
 SECTIONS: dict[str, type[msgspec.Struct]] = {field.name: field.type for field in msgspec.structs.fields(Config)}
 
 FLAGS = {
@@ -34,7 +37,7 @@ FLAGS = {
 """Settings with a flag of their own; every other is given by ``--set section.field=value``."""
 
 _PATHS = frozenset({("node", "data_folder"), ("chain", "deployment"), ("keys", "password_file")})
-_LISTS = frozenset({("node", "roles"), ("gossip", "bootstrap")})
+_LISTS = frozenset({("node", "roles"), ("gossip", "bootstrap"), ("idle", "work_hours"), ("idle", "programs")})
 _OPTIONAL = frozenset({("chain", "deployment"), ("chain", "chain_id"), ("keys", "password_file")})
 
 
@@ -85,6 +88,19 @@ def load_config(
 
 _Setting = tuple[str, str, str, object]
 """Origin, section, field, value."""
+
+
+def changed_setting(name: str, value: object) -> Any:
+    """A value that the owner of a running node gives one setting, held to the same bounds; text as on a command line.
+
+    Raises:
+        BadInput: the sentence begins with the setting's name.
+    """
+    section, _, field = name.partition(".")
+    typed = _from_text(section, field, value) if isinstance(value, str) else value
+    converted = _converted(typed, section, field, CHANGE, is_strict=not isinstance(value, str))
+    _check_meaning(section, field, converted, CHANGE)
+    return converted
 
 
 def _chosen_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -166,14 +182,14 @@ def _known(name: str, known: Mapping[str, object] | tuple[str, ...], complaint: 
     raise BadInput(f"{complaint}: {advice}")
 
 
-def _converted(value: object, section: str, field: str, origin: str) -> object:
+def _converted(value: object, section: str, field: str, origin: str, *, is_strict: bool | None = None) -> object:
     wanted = next(f.type for f in msgspec.structs.fields(SECTIONS[section]) if f.name == field)
     # Only text from outside the file is loose ("1.5" for a number); the file says a number when it means one.
-    strict = origin.startswith("file ")
+    strict = origin.startswith("file ") if is_strict is None else is_strict
     try:
         return msgspec.convert(value, wanted, strict=strict, dec_hook=_decode_path)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise BadInput(f"{_where(origin, section, field)} is not usable: {_sentence(error)}.") from error
+        raise BadInput(f"{_where(origin, section, field)} is not usable: {_sentence(error, wanted)}.") from error
 
 
 _TYPE_WORDS = {
@@ -188,18 +204,27 @@ def _decode_path(wanted: type, value: object) -> object:
     raise msgspec.ValidationError("Expected a path")
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, wanted: Any) -> str:
     """msgspec's words for people: "Expected `int` >= 1" reads "it must be a whole number >= 1"."""
     text = str(error).partition(" - at ")[0]
     if text.startswith("Invalid enum value"):
-        return f"{text.removeprefix('Invalid enum value ')} is none of {', '.join(get_args(Role))}"
+        return f"{text.removeprefix('Invalid enum value ')} is none of {', '.join(_words(wanted))}"
     text = text.replace("Expected", "it must be", 1).replace(", got", ", not", 1).replace("matching regex", "matching")
     for markup, words in _TYPE_WORDS.items():
         text = text.replace(markup, words)
     return text
 
 
+def _words(wanted: Any) -> list[str]:
+    """The words of the first ``Literal`` inside a type."""
+    if get_origin(wanted) is Literal:
+        return [str(word) for word in get_args(wanted)]
+    return next(filter(None, map(_words, get_args(wanted))), [])
+
+
 def _where(origin: str, section: str, field: str) -> str:
+    if origin == CHANGE:
+        return f"{section}.{field}"
     if origin.startswith("file "):
         return f"{origin.removeprefix('file ')}: {field} in [{section}]"
     return f"The setting {section}.{field} ({origin})"
@@ -229,12 +254,23 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         if is_everywhere(listen) and not config.node.advertise:
             advice = "to listen on every interface, set [node] advertise to the address that others reach you at."
             raise refuse(section, "listen", advice)
-    prices = {}
-    for field in ("price_per_hour", "minimum_price"):
-        try:
-            prices[field] = parse_tokens(cast("str", getattr(config.worker, field)))
-        except BadInput as error:
-            raise refuse("worker", field, error.sentence) from error
+    for section, field in _MEANT:
+        origin = origins[f"{section}.{field}"]
+        _check_meaning(section, field, getattr(getattr(config, section), field), origin)
+
+
+_MEANT: Final = (("worker", "price_per_hour"), ("worker", "minimum_price"), ("idle", "work_hours"))
+"""Settings whose text means something."""
+
+
+def _check_meaning(section: str, field: str, value: Any, origin: str) -> None:
+    try:
+        if section == "worker" and field in ("price_per_hour", "minimum_price"):
+            parse_tokens(value)
+        elif (section, field) == ("idle", "work_hours"):
+            parse_hours(value)
+    except BadInput as error:
+        raise BadInput(f"{_where(origin, section, field)} is not usable: {error.sentence}") from error
 
 
 def _is_http(url: str) -> bool:

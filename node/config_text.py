@@ -91,3 +91,9 @@ def _note(annotated: Any) -> msgspec.Meta:
     """The part of a field's type that describes it."""
     notes: tuple[msgspec.Meta, ...] = annotated.__metadata__
     return next(note for note in notes if note.description)
+
+
+def description_of(section: type[msgspec.Struct], name: str) -> str:
+    """What a field of a section is for."""
+    wanted = next(field for field in msgspec.structs.fields(section) if field.name == name)
+    return _note(wanted.type).description or ""

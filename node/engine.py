@@ -19,20 +19,23 @@ from typing import Any
 import structlog
 import trio
 
+from morphware.node.activity import Activity, Running
 from morphware.node.directory import Directory
 from morphware.node.errors import MorphwareError
 from morphware.node.feed import Feed
 from morphware.node.journal import Journal, StoredMachine
 from morphware.node.machines import USER, VALIDATOR, WORKER, Machine, Sources, make_machine, replay, user_config
+from morphware.node.offers import Offer, is_met
 from morphware.node.performer import Performer
 from morphware.node.plain import to_plain
-from morphware.node.ports import Block, Chain, Entropy
+from morphware.node.ports import Block, Chain, Entropy, Limits
 from morphware.node.treasury import Treasury
 from morphware.protocol import chain_events as ce
 from morphware.protocol.brain import Identity
 from morphware.protocol.effects import Effect, Finish
 from morphware.protocol.events import (
     Event,
+    LocalEvent,
     Moment,
     ReportHeard,
     Said,
@@ -45,7 +48,7 @@ from morphware.protocol.states import State
 from morphware.protocol.units import JobId, Timestamp, Wei
 from morphware.protocol.user import SEALED_BIDS_MOST, Submission, user_job_id
 from morphware.protocol.view import JobView, view_of
-from morphware.protocol.worker import DECOYS_MOST, WorkerBrain, WorkerPolicy
+from morphware.protocol.worker import DECOYS_MOST, WorkerBrain
 
 log = structlog.get_logger()
 
@@ -55,11 +58,16 @@ PATIENCE_MOST_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What this node is there for. ``policy`` and ``capacity`` matter to workers only."""
+    """What this node is there for.
+
+    ``offer``, ``capacity`` and ``is_taking`` (whether new jobs are looked at) matter to workers only; the owner may
+    change them at any time, and jobs that were bid on keep what they were bid on with.
+    """
 
     names: frozenset[str]
-    policy: WorkerPolicy
+    offer: Offer
     capacity: int = 1
+    is_taking: bool = True
 
 
 @dataclass(slots=True)
@@ -77,6 +85,7 @@ class Engine:
     performer: Performer | None = None
     connect: Callable[[Sequence[str]], Awaitable[None]] | None = None
     views: dict[JobId, JobView] = field(default_factory=dict)
+    activity: Activity = field(default_factory=Activity)
     now: Moment = field(default_factory=lambda: Moment(Timestamp(0), 0))
     machines: dict[tuple[JobId, str], Machine] = field(default_factory=dict)
     _by_job: dict[JobId, list[Machine]] = field(default_factory=lambda: defaultdict(list))
@@ -169,6 +178,15 @@ class Engine:
         live = (machine for machine in self.machines.values() if not machine.is_finished and machine is not besides)
         return Wei(sum(machine.brain.promised_wei for machine in live))
 
+    def change_roles(self, roles: Roles) -> None:
+        """The owner changes what workers go by: jobs that are open are looked at with it at once."""
+        self.roles = roles
+        self._wake_workers()
+
+    def limits(self, machine: Machine) -> Limits:
+        """What a job may use here: as it was bid on, and for everything else as the owner says now."""
+        return (machine.offer or self.roles.offer).limits
+
     def note_node(self, record: ce.NodePublished) -> None:
         """A node's signed record came by gossip."""
         self.directory.note(record, is_on_chain=False)
@@ -213,6 +231,9 @@ class Engine:
             self.feed.say("chain", event=to_plain(event), transaction=transaction)
         for machine, effects in wanted:
             self._perform(machine, effects)
+        self._wake_workers()
+
+    def _wake_workers(self) -> None:
         self._new_block.set()
         self._new_block = trio.Event()
 
@@ -228,7 +249,7 @@ class Engine:
         self.views[event.job_id] = view_of(event)
         if event.user == self.identity.account:
             return
-        configs: dict[str, object] = {WORKER: self.roles.policy, VALIDATOR: None}
+        configs: dict[str, object] = {WORKER: (self.roles.offer,), VALIDATOR: None}
         for role, config in configs.items():
             if role in self.roles.names:
                 self._add_machine(StoredMachine(event.job_id, role, self.entropy.token(32), config, None))
@@ -323,19 +344,41 @@ class Engine:
                     log.warning("worker_waits", job_id=machine.job_id.hex(), reason=error.sentence)
                     continue
                 if self._may_start(machine):
-                    self.tell(machine.job_id, machine.role, Started(Wei(max(0, free - promised)), is_busy=False))
+                    self._start(machine, Started(Wei(max(0, free - promised)), is_busy=False))
             await new_block.wait()
 
+    def _start(self, machine: Machine, event: Started) -> None:
+        """Let a worker's brain look at a job with what its owner offers now, which is stored with the event."""
+        offers = (*machine.offers[: machine.starts], self.roles.offer)
+        with self.journal.transaction():
+            if offers != machine.offers:
+                self.journal.change_machine(machine.job_id, machine.role, offers)
+                machine.offers = offers
+            effects = self._let_handle(machine, event, is_behind=not self._is_live, is_kept=True)
+        self._perform(machine, effects)
+
     def _may_start(self, machine: Machine) -> bool:
-        """Whether a worker should look at a job now: it is new to it, bids are taken, and there is capacity."""
-        if machine.role != WORKER or machine.is_started or machine.is_finished:
+        """Whether a worker should look at a job now: its owner wants jobs, it is open, and there is capacity.
+
+        It is looked at once, and again if it was left alone for what the owner offers differently now.
+        """
+        if machine.role != WORKER or machine.is_finished or not self.roles.is_taking:
             return False
         view = self.views.get(machine.job_id)
         if view is None or view.state is not State.BIDDING or self.now.timestamp >= view.deadline:
             return False
+        if machine.is_started and not self._is_worth_another_look(machine, view):
+            return False
         others = [other.brain for other in self.machines.values() if other is not machine and not other.is_finished]
         occupied = sum(isinstance(brain, WorkerBrain) and brain.is_occupied for brain in others)
         return occupied < self.roles.capacity
+
+    def _is_worth_another_look(self, machine: Machine, view: JobView) -> bool:
+        """The offer kept this worker from bidding, and would not any more."""
+        brain = machine.brain
+        is_left_alone = isinstance(brain, WorkerBrain) and not brain.bids and bool(brain.stays_out_because)
+        before, after = machine.offer, self.roles.offer
+        return is_left_alone and before not in (None, after) and not is_met(view, before) and is_met(view, after)
 
     # --- effects ----------------------------------------------------------------------------------------------------
 
@@ -401,24 +444,29 @@ class Engine:
 
     async def _perform_one(self, machine: Machine, effect: Effect) -> None:
         """Perform an effect to its end, however long the world needs, and handle its answer."""
-        view = self.views.get(machine.job_id)
-        patience_s = 1.0
-        assert self.performer is not None
-        while True:
-            try:
-                answer = await self.performer.perform(machine, effect, view, self._chain_time)
-                break
-            except (MorphwareError, OSError) as error:  # a full disk, too, may have room again
-                job_id = machine.job_id.hex()
-                log.warning("effect_waits", job_id=job_id, role=machine.role, effect=effect.id, reason=str(error))
-                self.feed.say("waits", job_id=job_id, role=machine.role, effect=effect.id, reason=str(error))
-                await trio.sleep(patience_s)
-                patience_s = min(PATIENCE_MOST_S, patience_s * 2)
+        with self.activity.of(machine.job_id, machine.role, effect) as running:
+            answer = await self._perform_to_its_end(machine, effect, running)
         with self.journal.transaction():
             follow_ups = self._let_handle(machine, answer, is_behind=False, is_kept=True) if answer is not None else ()
             if not machine.is_finished:  # a brain that failed at the answer gets it again after the next start
                 self.journal.finish_effect(machine.job_id, machine.role, effect.id)
         self._perform(machine, follow_ups)
+
+    async def _perform_to_its_end(self, machine: Machine, effect: Effect, running: Running) -> LocalEvent | None:
+        view = self.views.get(machine.job_id)
+        patience_s = 1.0
+        assert self.performer is not None
+        while True:
+            try:
+                return await self.performer.perform(machine, effect, view, self._chain_time)
+            except (MorphwareError, OSError) as error:  # a full disk, too, may have room again
+                job_id = machine.job_id.hex()
+                log.warning("effect_waits", job_id=job_id, role=machine.role, effect=effect.id, reason=str(error))
+                self.feed.say("waits", job_id=job_id, role=machine.role, effect=effect.id, reason=str(error))
+                running.waits_because = str(error)
+                await trio.sleep(patience_s)
+                running.waits_because = ""
+                patience_s = min(PATIENCE_MOST_S, patience_s * 2)
 
     def _chain_time(self) -> Timestamp:
         return self.now.timestamp

@@ -152,6 +152,12 @@ class Journal:
         """Store a new brain's seed and configuration, before it handles anything."""
         self.connection.execute("INSERT INTO machines VALUES (?, ?, ?, ?, NULL)", (job_id, role, seed, to_json(config)))
 
+    def change_machine(self, job_id: JobId, role: str, config: object) -> None:
+        """Store what a brain is made with from now on; what it handled so far must not have depended on it."""
+        self.connection.execute(
+            "UPDATE machines SET config = ? WHERE job_id = ? AND role = ?", (to_json(config), job_id, role)
+        )
+
     def finish_machine(self, job_id: JobId, role: str, outcome: str) -> None:
         """The role is done with the job; its brain is not woken again."""
         self.connection.execute(

@@ -18,11 +18,11 @@ import structlog
 import trio
 
 from morphware.node.addresses import listening_address, reachable, remember_port, split_address
-from morphware.node.amounts import parse_tokens
 from morphware.node.api.running import Running
 from morphware.node.api.service import serve_api
 from morphware.node.artifacts.errors import ArtifactError
 from morphware.node.artifacts.torrents import LibtorrentArtifacts, TorrentSettings, serve_artifacts
+from morphware.node.brake import Brakes
 from morphware.node.chain.deployment import Deployment, load_deployment
 from morphware.node.chain.market import ChainSettings, MarketChain, serve_market_chain
 from morphware.node.chain.market_reader import MarketParameters
@@ -39,24 +39,24 @@ from morphware.node.gossip.pubsub import GossipMessage
 from morphware.node.gossip.service import Libp2pGossip, serve_gossip
 from morphware.node.journal import Journal
 from morphware.node.keys import Keys, load, read_account
+from morphware.node.offers import offer_of
+from morphware.node.operating import Operating
 from morphware.node.performer import Performer
-from morphware.node.ports import Limits
 from morphware.node.retention import Retention
 from morphware.node.runner.runner import SandboxRunner
 from morphware.node.speech import Listener, Speaker
 from morphware.node.treasury import Treasury
+from morphware.node.watching import watch_machine
 from morphware.protocol.brain import Identity, Relaying
 from morphware.protocol.calls import PublishNode
 from morphware.protocol.chain_events import NodePublished
 from morphware.protocol.commitments import Domain
 from morphware.protocol.gossip import Knowledge, net_of
 from morphware.protocol.signatures import sign_digest
-from morphware.protocol.worker import WorkerPolicy
 
 log = structlog.get_logger()
 
 ROLE_BITS = {"user": 1, "worker": 2, "validator": 4}
-GIB = 1 << 30
 
 
 def run_node(config: Config) -> None:
@@ -119,11 +119,12 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
                     seat_stake_wei=parameters.seat_stake_wei,
                     relaying=relaying if config.chain.relay else None,
                 ),
-                roles=Roles(frozenset(config.node.roles), _policy(config), config.worker.capacity),
+                roles=Roles(frozenset(config.node.roles), offer_of(config.worker), config.worker.capacity),
                 feed=feed,
                 directory=directory,
                 treasury=Treasury(chain),
             )
+            brakes = Brakes()
             knowledge = Knowledge(domain, net_of(domain, deployment.genesis_hash), directory.peer_keys, engine.views)
             listener = Listener(knowledge, engine.hear, engine.note_node, directory.move)
             receiver = ProgressReceiver(journal, feed, directory, engine.views, keys.account)
@@ -144,11 +145,13 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
 
             speaker = Speaker(knowledge, keys.account, keys.private_key, keys.peer_seed, gossip)
             engine.performer = Performer(
-                folder / "jobs", keys.account, config.worker.threads or None,
-                journal, chain, artifacts, gossip, speaker, runner, directory, feed,
-                engine.treasury, engine.promised_wei, _most(config),
+                folder / "jobs", keys.account, journal, chain, artifacts, gossip, speaker, runner, directory, feed,
+                engine.treasury, engine.promised_wei, engine.limits, brakes,
             )  # fmt: skip
             engine.connect = gossip.connect
+            operating = Operating(engine, brakes, config, partial(_count_seats, chain))
+            if "worker" in config.node.roles:
+                nursery.start_soon(watch_machine, operating)
             nursery.start_soon(_serve_old_files, journal, artifacts)
             head = max(0, await chain.block_number() - config.chain.finality_blocks)
             await nursery.start(engine.run, deployment.deploy_block, head)
@@ -158,7 +161,7 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
             addresses = published_addresses(multiaddresses, artifacts.address)
             async with trio.open_nursery() as joining:
                 joining.start_soon(_publish, engine.treasury, directory, keys, addresses)
-                if "validator" in config.node.roles:
+                if "validator" in config.node.roles and not operating.is_paused:
                     joining.start_soon(_take_seats, engine.treasury, chain, config.validator.seats, parameters)
             roles, every_s = _role_bits(config), config.gossip.announce_s
             nursery.start_soon(speaker.announce_self, keys, roles, artifacts.address, every_s, multiaddresses)
@@ -181,6 +184,10 @@ async def _serve_old_files(journal: Journal, artifacts: LibtorrentArtifacts) -> 
         except (ArtifactError, OSError) as error:
             log.warning("file_not_served", path=str(path), reason=str(error))
             journal.drop_file(job_id, name)
+
+
+async def _count_seats(chain: MarketChain) -> int:
+    return len(await chain.seats(chain.account))
 
 
 async def _take_seats(treasury: Treasury, chain: MarketChain, wanted: int, parameters: MarketParameters) -> None:
@@ -223,27 +230,6 @@ class SystemEntropy:
     def token(self, size_bytes: int) -> bytes:
         """So many random bytes."""
         return os.urandom(size_bytes)
-
-
-def _policy(config: Config) -> WorkerPolicy:
-    worker = config.worker
-    return WorkerPolicy(
-        price_per_hour_wei=parse_tokens(worker.price_per_hour),
-        minimum_price_wei=parse_tokens(worker.minimum_price),
-        decoy_chance_256=round(worker.decoy_probability * 256),
-        memory_bytes=int(worker.memory_gib * GIB),
-        disk_bytes=int(worker.disk_gib * GIB),
-    )
-
-
-def _most(config: Config) -> Limits:
-    """What any job may use of this machine, whichever role runs it."""
-    worker = config.worker
-    return Limits(
-        wall_s=worker.wall_limit_s,
-        memory_bytes=int(worker.memory_gib * GIB),
-        disk_bytes=int(worker.disk_gib * GIB),
-    )
 
 
 def _password(config: Config) -> str:

@@ -6,7 +6,8 @@ what no trying mends comes back as an event that says so.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from typing import Final
@@ -16,6 +17,7 @@ import trio
 
 from morphware.node.artifacts.bundles import open_bundle, publish_folder
 from morphware.node.artifacts.errors import ArtifactCorrupt, ArtifactTooLarge, DiskFull, SourceRefused
+from morphware.node.brake import Brake, Brakes
 from morphware.node.chain.calldata import name_of
 from morphware.node.chunks import ChunksRefused, cut, join
 from morphware.node.curve import Curve
@@ -23,7 +25,7 @@ from morphware.node.directory import Directory
 from morphware.node.errors import MorphwareError
 from morphware.node.feed import Feed
 from morphware.node.journal import Journal
-from morphware.node.machines import Machine
+from morphware.node.machines import WORKER, Machine
 from morphware.node.ports import Artifacts, Chain, Gossip, Limits, Refused, Runner, RunResult, Transfer
 from morphware.node.runner.errors import SandboxFailed, SandboxUnavailable
 from morphware.node.speech import Speaker
@@ -77,11 +79,10 @@ MOST: Final = Limits(wall_s=30 * 24 * 3600, memory_bytes=1 << 40, disk_bytes=1 <
 
 @dataclass(frozen=True, slots=True)
 class Performer:
-    """The hands of one node. ``folder`` holds a folder for each job; ``most`` is what any job may use here."""
+    """The hands of one node. ``folder`` holds a folder for each job."""
 
     folder: Path
     account: Address
-    threads: int | None
     journal: Journal
     chain: Chain
     artifacts: Artifacts
@@ -93,7 +94,9 @@ class Performer:
     treasury: Treasury
     promised: Callable[[Machine], Wei]
     """What the account's other jobs are about to lock of its free balance."""
-    most: Limits = MOST
+    most: Callable[[Machine], Limits] = lambda _: MOST
+    """What a role's job may use of this machine, whatever its specification says."""
+    brakes: Brakes = field(default_factory=Brakes)
 
     async def perform(
         self, machine: Machine, effect: Effect, view: JobView | None, chain_time: Callable[[], Timestamp]
@@ -118,7 +121,7 @@ class Performer:
             case FetchBundle():
                 return await self._fetch_bundle(machine, effect, view)
             case Train():
-                return await self._train(job_id, effect, chain_time)
+                return await self._train(machine, effect, view, chain_time)
             case SealModel(key=key):
                 return await self._seal_model(job_id, key)
             case Evaluate():
@@ -297,18 +300,23 @@ class Performer:
 
     # --- running strangers' code ------------------------------------------------------------------------------------
 
-    async def _train(self, job_id: JobId, effect: Train, chain_time: Callable[[], Timestamp]) -> TrainingEnded:
+    async def _train(
+        self, machine: Machine, effect: Train, view: JobView | None, chain_time: Callable[[], Timestamp]
+    ) -> TrainingEnded:
         """Train from the beginning; what an earlier try left behind is thrown away.
 
         A machine that cannot train hands in its failure: a rejection costs less than silence.
         """
+        job_id = machine.job_id
         model = self.job_folder(job_id) / "worker" / "model"
         await trio.to_thread.run_sync(lambda: rmtree(model, ignore_errors=True))
         model.mkdir(parents=True, exist_ok=True)
         self.feed.say("training", job_id=job_id.hex(), account=self.account.hex())
         seconds = 0.0
         try:
-            result = await self._run_training(job_id, effect, model, effect.until - chain_time())
+            estimated_s = view.terms.estimated_s if view is not None else 0
+            with self.brakes.of(job_id, estimated_s, partial(self._say_frozen, job_id)) as brake:
+                result = await self._run_training(machine, effect, model, effect.until - chain_time(), brake)
             reason, seconds = result.reason, result.seconds
         except SandboxUnavailable as error:
             reason = error.sentence
@@ -321,8 +329,14 @@ class Performer:
         self.feed.say("trained", job_id=job_id.hex(), seconds=seconds, reason=reason)
         return TrainingEnded(reason)
 
-    async def _run_training(self, job_id: JobId, effect: Train, model: Path, wall_s: float) -> RunResult:
+    def _say_frozen(self, job_id: JobId, is_frozen: bool) -> None:
+        self.feed.say("frozen" if is_frozen else "thawed", job_id=job_id.hex(), role=WORKER)
+
+    async def _run_training(
+        self, machine: Machine, effect: Train, model: Path, wall_s: float, brake: Brake
+    ) -> RunResult:
         """The run itself, with its curve streamed to the end user beside it."""
+        job_id = machine.job_id
         folder = self.job_folder(job_id) / "worker"
         curve = Curve(self.journal, self.feed, job_id)
         result: RunResult | MorphwareError
@@ -335,10 +349,11 @@ class Performer:
                         entry=effect.entry,
                         train=folder / "train",
                         model=model,
-                        limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),
+                        limits=self._limits(machine, wall_s, effect.memory_bytes, effect.disk_bytes),
                         on_metric=curve.take_point,
                         on_log=curve.take_output,
                         on_usage=curve.take_usage,
+                        brake=brake,
                     )
                 except MorphwareError as error:  # out of the nursery as it is, not in a group
                     result = error
@@ -363,7 +378,7 @@ class Performer:
                 test=folder / "test" if sources is None else sources.test,
                 metric=effect.metric,
                 validator=self.account,
-                limits=self._limits(wall_s, effect.memory_bytes, effect.disk_bytes),
+                limits=self._limits(machine, wall_s, effect.memory_bytes, effect.disk_bytes),
             )
         except Exception as error:  # a stranger's model must not silence a validator, who pays for that
             world = error.subgroup((MorphwareError, OSError)) if isinstance(error, ExceptionGroup) else error
@@ -376,13 +391,18 @@ class Performer:
             return Evaluated(BAD_MODEL, 0, bytes(HASH_BYTES), reason)
         return Evaluated(score.metric_e6, score.fingerprint_e9, score.prediction_root, score.reason)
 
-    def _limits(self, wall_s: float, memory_bytes: int, disk_bytes: int) -> Limits:
-        """What the specification asks for, as far as this machine's owner allows it."""
+    def _limits(self, machine: Machine, wall_s: float, memory_bytes: int, disk_bytes: int) -> Limits:
+        """What the specification asks for, as far as this machine's owner allows it.
+
+        The owner's limit is for running; the end of the window comes whether a job runs or stands still.
+        """
+        most = self.most(machine)
         return Limits(
-            wall_s=max(LEAST_RUN_S, min(wall_s, self.most.wall_s)),
-            memory_bytes=min(memory_bytes, self.most.memory_bytes),
-            disk_bytes=min(disk_bytes, self.most.disk_bytes),
-            threads=self.threads,
+            wall_s=max(LEAST_RUN_S, min(wall_s, most.wall_s)),
+            memory_bytes=min(memory_bytes, most.memory_bytes),
+            disk_bytes=min(disk_bytes, most.disk_bytes),
+            threads=most.threads,
+            deadline_s=max(LEAST_RUN_S, wall_s),
         )
 
 

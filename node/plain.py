@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from morphware.node.offers import Offer
 from morphware.protocol import calls, chain_events, effects, events, messages, states
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.user import Submission
@@ -22,7 +23,7 @@ _CLASSES: dict[str, type] = {
     for name, value in vars(module).items()
     if isinstance(value, type) and value.__module__ == module.__name__ and not issubclass(value, IntEnum)
 }
-_CLASSES |= {"SealedFile": SealedFile, "Submission": Submission, "WorkerPolicy": WorkerPolicy}
+_CLASSES |= {"SealedFile": SealedFile, "Submission": Submission, "WorkerPolicy": WorkerPolicy, "Offer": Offer}
 _ENUMS: dict[str, type[IntEnum]] = {"State": states.State, "Outcome": states.Outcome, "Verdict": states.Verdict}
 
 

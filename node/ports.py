@@ -3,6 +3,7 @@
 Each port has two real implementations: the adapter on the real component, and the in-memory one of the tests.
 """
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Protocol
 
+from morphware.node.brake import Brake
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.calls import Call, Multicall
 from morphware.protocol.chain_events import ChainEvent
@@ -167,13 +169,17 @@ class Chain(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a job may use."""
+    """What a job may use.
+
+    ``wall_s`` is for how long it may run; after ``deadline_s`` it is over even if it stood still meanwhile.
+    """
 
     wall_s: float = 3600
     memory_bytes: int = 4 << 30
     disk_bytes: int = 4 << 30
     processes: int = 256
     threads: int | None = None
+    deadline_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +243,14 @@ class Runner(Protocol):
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
         on_usage: Callable[[UsageSample], None],
+        brake: Brake | None = None,
     ) -> RunResult:
         """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``.
 
         Args:
             on_log: hears each line of the job's standard output and error, without its end and without control codes.
             on_usage: hears every second or two what the job takes of this machine.
+            brake: while it holds, the job stands still.
         """
         ...
 

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 import trio
 
+from morphware.node.brake import Brake
 from morphware.node.ports import Limits, MetricPoint, RunResult, Score, UsageSample
 from morphware.node.runner import codefree, scorer
 from morphware.node.runner.arrays import MAX_ARRAY_BYTES, UnusableArray
@@ -77,6 +78,7 @@ class SandboxRunner:
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
         on_usage: Callable[[UsageSample], None],
+        brake: Brake | None = None,
     ) -> RunResult:
         """Train. What the job leaves in its model folder is copied to ``model`` if it ended by itself."""
         async with workspace(self._scratch) as work:
@@ -89,7 +91,7 @@ class SandboxRunner:
             ]
             events = work.folder / "output"
             hearers = Hearers(on_metric, on_log, on_usage)
-            result = await self._run(work, "train", entry, bindings, limits, events, hearers)
+            result = await self._run(work, "train", entry, bindings, limits, events, hearers, brake)
             if result.reason:
                 return result
             taken = await trio.to_thread.run_sync(
@@ -175,6 +177,7 @@ class SandboxRunner:
         limits: Limits,
         events: Path | None = None,
         hearers: Hearers | None = None,
+        brake: Brake | None = None,
     ) -> RunResult:
         if not _is_inside(entry):
             return RunResult(None, f"{entry} is not a path inside the job's code", 0.0, 0, "")
@@ -204,7 +207,7 @@ class SandboxRunner:
             floors=floors,
             log_bounds=self._settings.log_bounds,
         )
-        result = await supervise(self._program, self._python, plan, hearers or Hearers())
+        result = await supervise(self._program, self._python, plan, hearers or Hearers(), brake)
         log.info(
             "sandbox_ended",
             phase=phase,

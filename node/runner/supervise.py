@@ -10,6 +10,7 @@ from typing import Final, Literal
 import structlog
 import trio
 
+from morphware.node.brake import Brake
 from morphware.node.output import shown
 from morphware.node.ports import Limits, MetricPoint, RunResult, UsageSample
 from morphware.node.runner.errors import SandboxFailed
@@ -69,7 +70,7 @@ class Hearers:
     on_usage: Callable[[UsageSample], None] | None = None
 
 
-async def supervise(program: Path, python: Path, plan: Plan, hearers: Hearers) -> RunResult:
+async def supervise(program: Path, python: Path, plan: Plan, hearers: Hearers, brake: Brake | None = None) -> RunResult:
     """Run the plan; cancelling kills the whole tree before this returns.
 
     Raises:
@@ -90,7 +91,7 @@ async def supervise(program: Path, python: Path, plan: Plan, hearers: Hearers) -
     try:
         async with trio.open_nursery() as watching:
             watching.start_soon(
-                watch, process, plan.writable, plan.limits, plan.offers, plan.floors, run.usage, sampler
+                watch, process, plan.writable, plan.limits, plan.offers, plan.floors, run.usage, brake, sampler
             )
             if gpu is not None:
                 watching.start_soon(gpu.follow)

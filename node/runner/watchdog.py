@@ -7,15 +7,18 @@ found under ``/proc/PID/fd``.  Everything here reads ``/proc`` and ``lstat``; no
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import trio
 
+from morphware.node.brake import Brake
 from morphware.node.ports import Limits
 from morphware.node.runner.errors import SandboxFailed
+from morphware.node.runner.freezing import freeze, thaw
 from morphware.node.runner.process import SandboxProcess
+from morphware.node.runner.process_tree import process_tree
 from morphware.node.runner.system_use import Sampler, cpu_seconds
 
 LEAST_OFFER_BYTES: Final = 128 << 20
@@ -30,7 +33,6 @@ FAIR_DISK_BYTES: Final = 1 << 30
 PERIOD_S: Final = 0.1
 DISK_EVERY: Final = 5
 """Folders are walked every fifth time."""
-MAX_SEEN_PROCESSES: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,10 @@ class Offers:
     memory: Offer
     disk: Offer
 
+    def blameless(self) -> "Offers":
+        """The same for a job that cannot be to blame."""
+        return Offers(replace(self.memory, is_fair=False), replace(self.disk, is_fair=False))
+
 
 @dataclass(slots=True)
 class Usage:
@@ -139,20 +145,33 @@ async def watch(
     offers: Offers,
     floors: Floors,
     usage: Usage,
+    brake: Brake | None = None,
     sampler: Sampler | None = None,
 ) -> None:
-    """Kill the job at the first limit that it breaks, and sample what it takes; runs until cancelled."""
-    started = trio.current_time()
+    """Kill the job at the first limit that it breaks, and let it stand still while its brake holds; sample what it
+    takes; until cancelled."""
+    brake = brake or Brake(0.0, lambda: False)
+    started = looked = trio.current_time()
     turn = 0
     while True:
+        now, was_held = trio.current_time(), brake.is_on
+        left_s = limits.deadline_s - (now - started)
+        is_held = brake.holds(now - looked, left_s)
+        looked = now
+        if is_held or was_held:
+            await trio.to_thread.run_sync(freeze if is_held else thaw, process.pid)
         with_disk = turn % DISK_EVERY == 0
-        await trio.to_thread.run_sync(_look, process.pid, folders, offers, floors, usage, with_disk)
+        # A job that stands still takes nothing: what runs short meanwhile was taken by others.
+        offered = offers.blameless() if is_held else offers
+        await trio.to_thread.run_sync(_look, process.pid, folders, offered, floors, usage, with_disk)
         elapsed_s = trio.current_time() - started
         if sampler is not None and sampler.is_due(elapsed_s):
             cpu_s = await trio.to_thread.run_sync(_cpu_seconds_of_tree, process.pid)
             sampler.take(trio.current_time() - started, cpu_s, usage.memory_bytes, usage.disk_bytes)
-        if elapsed_s > limits.wall_s:
+        if brake.ran_s > limits.wall_s:
             usage.verdict = usage.verdict or f"wall time: over {limits.wall_s:g} s"
+        if left_s < 0:
+            usage.verdict = usage.verdict or f"wall time: over {limits.deadline_s:g} s, some of which it stood still"
         if usage.verdict or usage.host_verdict:
             process.kill()
             return
@@ -187,28 +206,6 @@ def _look(pid: int, folders: Sequence[Path], offers: Offers, floors: Floors, usa
 
 def _cpu_seconds_of_tree(pid: int) -> float:
     return cpu_seconds(process_tree(pid))
-
-
-def process_tree(pid: int) -> list[int]:
-    """The process and all its descendants that can be seen now."""
-    found: list[int] = []
-    pending = [pid]
-    while pending and len(found) < MAX_SEEN_PROCESSES:
-        current = pending.pop()
-        found.append(current)
-        pending += _children(current)
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - a thousand Paths per look would cost
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123
-                children += [int(word) for word in file.read().split()]
-    except (OSError, ValueError):
-        pass  # it ended while we looked
-    return children
 
 
 def resident_bytes(pids: Iterable[int]) -> int:

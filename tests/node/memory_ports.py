@@ -10,6 +10,7 @@ import trio
 
 from morphware.node.artifacts.errors import ArtifactUnavailable
 from morphware.node.artifacts.metainfo import sealed_name
+from morphware.node.brake import Brake
 from morphware.node.chain.errors import ChainUnreachable
 from morphware.node.curve import PROTOCOL as PROGRESS
 from morphware.node.gossip.errors import PeerUnreachable
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tests.node.world import Node, World
 
 FIRST_BLOCK = 100
+TICK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,7 @@ class MemoryRunner:
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
         on_usage: Callable[[UsageSample], None],
+        brake: Brake | None = None,
     ) -> RunResult:
         if self.failures:
             raise self.failures.pop(0)
@@ -249,7 +252,7 @@ class MemoryRunner:
                 on_metric(MetricPoint(step, float(step), {"loss": 1.0 / (step + 1)}))
                 on_log(f"step {step}\n")
                 on_usage(UsageSample(float(step), 100.0, 64 << 20, 1 << 20))
-                await trio.sleep(self.train_s / 3)
+                await _work(self.train_s / 3, limits, brake)
         finally:
             self.running -= 1
         (model / "model.txt").write_text("a model")
@@ -273,3 +276,16 @@ class MemoryRunner:
         assert (model / "model.txt").is_file()
         await trio.sleep(0.3)
         return Score(self.metric_e6, 123_456_789, keccak(validator))
+
+
+async def _work(seconds: float, limits: Limits, brake: Brake | None) -> None:
+    """Run for so long, and stand still meanwhile as the sandbox would."""
+    if brake is None:
+        await trio.sleep(seconds)
+        return
+    end_s = trio.current_time() + limits.deadline_s - brake.ran_s - brake.frozen_s
+    goal_s = brake.ran_s + seconds
+    while brake.ran_s < goal_s:
+        tick_s = min(TICK_S, goal_s - brake.ran_s)
+        await trio.sleep(tick_s)
+        brake.holds(tick_s, end_s - trio.current_time())

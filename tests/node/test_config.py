@@ -52,6 +52,21 @@ def test_lists_in_the_environment_are_separated_by_commas() -> None:
     assert config.node.roles == ("worker", "validator")
 
 
+def test_when_the_machine_is_its_owners_can_be_said_in_the_environment() -> None:
+    variables = {
+        "MORPHWARE_IDLE_WORK_HOURS": "22:00-08:00, 12:00-13:00",
+        "MORPHWARE_IDLE_PROGRAMS": "Elden Ring.exe,blender",
+        "MORPHWARE_IDLE_OTHER_LOAD_PERCENT": "40",
+    }
+    idle = load_config(environment=variables).config.idle
+    assert idle.work_hours == ("22:00-08:00", "12:00-13:00")
+    assert (idle.programs, idle.other_load_percent, idle.on_busy) == (
+        ("Elden Ring.exe", "blender"),
+        40.0,
+        "no new jobs",
+    )
+
+
 def test_variables_of_others_are_left_alone() -> None:
     load_config(environment={"MORPHWARE_PASSWORD": "x", "MORPHWARE_TRAIN_DIR": "y", "NODE_NAME": "z"})
 
@@ -92,6 +107,16 @@ def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
         ("[artifacts]\nlisten = '127.0.0.1:65536'", "write host:port"),
         ("[gossip]\nlisten = '0.0.0.0:1'", "write a multiaddress"),
         ("[gossip]\nbootstrap = ['/ip4/1.2.3.4/tcp/1']", "ends in /p2p/PEER"),
+        ("[idle]\nwork_hours = ['22:00']", "work_hours in [idle] is not usable"),
+        (
+            "[idle]\nwork_hours = ['08:00-08:00']",
+            "work_hours in [idle] is not usable: '08:00-08:00' begins when it ends",
+        ),
+        ("[idle]\nprograms = ['bin/game']", "programs in [idle] is not usable"),
+        ("[idle]\nother_load_percent = 101", "it must be a number <= 100.0"),
+        ("[idle]\non_busy = 'sleep'", "'sleep' is none of no new jobs, freeze."),
+        ("[worker]\nmemory_gib = inf", "memory_gib in [worker] is not usable: it must be a number <= 1048576"),
+        ("[worker]\nwall_limit_s = 1e300", "it must be a number <= 2592000"),
         ("chain = 3", "chain must be a table"),
         ("[chain\n", "is not valid TOML"),
     ],

@@ -226,11 +226,13 @@ async def test_a_job_gets_what_its_owner_allows_and_no_more(
         return RunResult(0, "", 1.0, 0, "")
 
     monkeypatch.setattr(bench.node.runner, "train", train)
-    object.__setattr__(bench.performer, "most", Limits(wall_s=20, memory_bytes=1 << 30, disk_bytes=1 << 31))
+    most = Limits(wall_s=20, memory_bytes=1 << 30, disk_bytes=1 << 31)
+    object.__setattr__(bench.performer, "most", lambda _: most)
     await bench.perform(TRAIN)
     bench.now = Timestamp(1000)
     await bench.perform(TRAIN)
     assert [limits.wall_s for limits in seen] == [20, LEAST_RUN_S]
+    assert [limits.deadline_s for limits in seen] == [50, LEAST_RUN_S], "the window ends whether a job runs or not"
     assert (seen[0].memory_bytes, seen[0].disk_bytes) == (1 << 30, 1 << 31)
 
 

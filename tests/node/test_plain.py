@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from morphware.node.offers import Offer
 from morphware.node.plain import from_json, from_plain, to_json, to_plain
 from morphware.protocol import calls, chain_events, effects, events, messages
 from morphware.protocol.artifacts import SealedFile
@@ -37,6 +38,7 @@ LISTED: list[type] = [
     SealedFile,
     Submission,
     WorkerPolicy,
+    Offer,
 ]
 CLASSES = list(dict.fromkeys(kind for kind in LISTED if isinstance(kind, type)))
 

@@ -19,7 +19,10 @@ import pytest
 import trio
 from eth_keys.datatypes import PrivateKey
 
+from morphware.node.amounts import format_tokens
+from morphware.node.brake import Brakes
 from morphware.node.chain.calldata import name_of
+from morphware.node.config import Config, WorkerSection
 from morphware.node.curve import ProgressReceiver
 from morphware.node.directory import Directory
 from morphware.node.engine import Engine, Roles
@@ -27,6 +30,8 @@ from morphware.node.feed import Feed
 from morphware.node.gossip.pubsub import GossipMessage
 from morphware.node.journal import Journal
 from morphware.node.machines import Machine, Sources
+from morphware.node.offers import offer_of
+from morphware.node.operating import Operating
 from morphware.node.ports import (
     Block,
     Receipt,
@@ -50,7 +55,6 @@ from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
 from morphware.protocol.user import Submission
 from morphware.protocol.verdicts import Accept
-from morphware.protocol.worker import WorkerPolicy
 from tests.node.fuse import Fuse, FusedConnection, FusedPerformer, Killed, SequentialEntropy
 from tests.node.memory_ports import (
     FIRST_BLOCK,
@@ -216,7 +220,17 @@ class Node:
     def __init__(self, world: World, name: str, *roles: str, cost: int = 30, capacity: int = 1) -> None:
         self.world = world
         self.name = name
-        self.roles = Roles(frozenset(roles), WorkerPolicy(Wei(0), Wei(cost), 0, 8 << 30, 8 << 30), capacity)
+        self.roles = roles
+        self.config = Config(
+            worker=WorkerSection(
+                price_per_hour="0",
+                minimum_price=format_tokens(cost),
+                decoy_probability=0,
+                capacity=capacity,
+                memory_gib=8,
+                disk_gib=8,
+            )
+        )
         self.private_key = keccak(b"account " + name.encode())
         self.account = Address(PrivateKey(self.private_key).public_key.to_canonical_address())
         self.peer_seed = keccak(b"ed25519 " + name.encode())
@@ -330,7 +344,7 @@ class Node:
             chain=self.chain,
             entropy=self.entropy,
             identity=identity,
-            roles=self.roles,
+            roles=Roles(frozenset(self.roles), offer_of(self.config.worker), self.config.worker.capacity),
             feed=self.feed,
             directory=self.directory,
             treasury=Treasury(self.chain),
@@ -339,13 +353,16 @@ class Node:
         self.listener = Listener(self.knowledge, self.engine.hear, self.engine.note_node, self.directory.move)
         self.receiver = ProgressReceiver(self.journal, self.feed, self.directory, self.engine.views, self.account)
         speaker = Speaker(self.knowledge, self.account, self.private_key, self.peer_seed, self.gossip)
+        brakes = Brakes()
         performer = FusedPerformer(
-            self.folder / "jobs", self.account, None, self.journal, self.chain, self.artifacts, self.gossip, speaker,
+            self.folder / "jobs", self.account, self.journal, self.chain, self.artifacts, self.gossip, speaker,
             self.runner, self.directory, self.feed, self.engine.treasury, self.engine.promised_wei,
+            self.engine.limits, brakes,
         )  # fmt: skip
         object.__setattr__(performer, "fuse", self.fuse)
         object.__setattr__(performer, "bug", lambda machine, effect: self.bug(machine, effect))
         self.engine.performer, self.engine.connect = performer, self.gossip.connect
+        self.operating = Operating(self.engine, brakes, self.config)
         return self.journal
 
     async def _serve_old_files(self, journal: Journal) -> None:

@@ -4,6 +4,7 @@ import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from morphware.node.brake import Brake
 from morphware.node.ports import Limits, MetricPoint, RunResult, UsageSample
 from morphware.node.runner.runner import SandboxRunner
 
@@ -37,7 +38,7 @@ class Stranger:
         (path / name).write_text(textwrap.dedent(source))
         return path
 
-    async def train(self, source: str, limits: Limits = LIMITS) -> RunResult:
+    async def train(self, source: str, limits: Limits = LIMITS, brake: Brake | None = None) -> RunResult:
         train = self.folder / "train"
         train.mkdir(exist_ok=True)
         (train / "inputs.csv").write_text("1\n2\n")
@@ -50,4 +51,5 @@ class Stranger:
             on_metric=self.told.points.append,
             on_log=self.told.lines.append,
             on_usage=self.told.usage.append,
+            brake=brake,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from morphware.node.runner.watchdog import process_tree
+from morphware.node.runner.process_tree import process_tree
 from tests.node.runner.stranger import LIMITS, Stranger
 
 pytestmark = pytest.mark.adapter
