@@ -19,7 +19,16 @@ from starlette.routing import BaseRoute, Route
 
 FOLDER: Final = Path(__file__).parent / "static"
 SHELL: Final = "index.html"
-SHELL_PATHS: Final = ("/", "/jobs", "/jobs/{job_id}", "/submit", "/submit/{draft_id}", "/operator", "/network", "/wallet")
+SHELL_PATHS: Final = (
+    "/",
+    "/jobs",
+    "/jobs/{job_id}",
+    "/submit",
+    "/submit/{draft_id}",
+    "/operator",
+    "/network",
+    "/wallet",
+)
 VENDORED: Final = "vendor/fetched.json"
 """Written last when the parts by other projects are fetched: without it they are not all there."""
 MEDIA_TYPES: Final[Mapping[str, str]] = {

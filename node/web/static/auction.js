@@ -1,7 +1,7 @@
 // The auction: sealed until it closes, then every bid on one axis, with the price that the winner is paid.
 import { UNIT, asNumber, number, plural, shortAccount, tokens } from "/static/format.js";
 import { html } from "/static/html.js";
-import { Account, Amount, Card, Empty, Facts, Table, self } from "/static/parts.js";
+import { Account, Amount, Card, Empty, Table, self } from "/static/parts.js";
 import { Dots } from "/static/pictures.js";
 
 const BEFORE_OPENING = new Set(["NONE", "BIDDING"]);
@@ -35,31 +35,26 @@ export function AuctionCard({ job }) {
   const shown = bids.slice(0, ROWS_MOST);
   const reserve = asNumber(job.reserve_wei);
   const prices = bids.filter((bid) => bid.is_opened).map((bid) => asNumber(bid.price_wei));
-  const highest = Math.max(0, ...prices);
-  const fits = highest > reserve * 0.3 || prices.length === 0;
-  const top = fits ? Math.max(reserve, highest) * 1.04 : highest * 1.25;
-  const lines = [];
-  if (fits) lines.push({ value: reserve, text: `reserve ${tokens(job.reserve_wei, 2)}`, kind: "limit" });
+  const drawn = [...prices.filter((price) => price > 0), reserve];
+  const [least, most] = [Math.min(...drawn), Math.max(...drawn)];
+  const isLog = most / least > 12; // decoys are anywhere below the reserve, and would squeeze the bids together
+  const lines = [{ value: reserve, text: `reserve ${tokens(job.reserve_wei, 2)}`, kind: "limit" }];
   if (job.price_wei !== null) lines.push({ value: asNumber(job.price_wei), text: `price ${tokens(job.price_wei)}`, kind: "price" });
   const rows = shown.map((bid) => ({
     key: `${bid.bidder}-${bid.sequence}`,
     label: bid.bidder === self.account ? "this node" : shortAccount(bid.bidder),
     title: bid.bidder,
-    value: bid.is_opened ? asNumber(bid.price_wei) : null,
+    value: bid.is_opened ? Math.max(asNumber(bid.price_wei), isLog ? least * 0.8 : 0) : null,
     note: bid.is_opened ? `${tokens(bid.price_wei)}${bid.kind === "bid" ? "" : ` · ${KINDS[bid.kind]}`}` : "stayed shut: its bond burns",
     kind: bid.kind,
   }));
   const decoys = bids.filter((bid) => bid.kind === "decoy").length;
   const words = job.winner ? `The lowest bid won with ${tokens(job.winner.bid_wei)} ${UNIT}; the price is ${tokens(job.price_wei)} ${UNIT}.` : "No bid won.";
   return html`<${Card} id="auction" title="Auction" note=${`${words} ${decoys ? `${plural(decoys, "decoy")} hid how many workers bid.` : ""}`}>
-    <${Dots} label=${`Bids on an axis of prices. ${words}`} rows=${rows} lines=${lines} low=${0} high=${top} formatTick=${(tick) => number(tick, 4)} beyond=${fits ? "" : `reserve ${tokens(job.reserve_wei, 2)} →`} />
+    <${Dots} label=${`Bids on an axis of prices. ${words}`} rows=${rows} lines=${lines} isLog=${isLog} low=${isLog ? least * 0.8 : 0} high=${isLog ? most * 1.25 : most * 1.04} formatTick=${(tick) => number(tick, 4)} />
     <details class="values"><summary>All bids as a table</summary>
       <${Table} label="Bids" columns=${[["Bidder"], [`Bid (${UNIT})`, "num"], ["What became of it"]]}
         rows=${bids.map((bid) => ({ key: `${bid.bidder}-${bid.sequence}`, cells: [html`<${Account} account=${bid.bidder} />`, html`<${Amount} wei=${bid.price_wei} unit=${false} decimals=${6} />`, KINDS[bid.kind]] }))} />
     </details>
   </>`;
-}
-
-export function priceFacts(job) {
-  return html`<${Facts} of=${[["Reserve", html`<${Amount} wei=${job.reserve_wei} />`], ["Price", html`<${Amount} wei=${job.price_wei} />`]]} />`;
 }

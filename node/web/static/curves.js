@@ -2,7 +2,7 @@
 import { address, get } from "/static/api.js";
 import { Chart, savePicture, smoothed } from "/static/chart.js";
 import { listen } from "/static/events.js";
-import { bytes, clean, count, duration, number } from "/static/format.js";
+import { clean, count, duration, number } from "/static/format.js";
 import { html, useEffect, useMemo, useRef, useState } from "/static/html.js";
 import { Card, Choice, Empty, Table } from "/static/parts.js";
 
@@ -93,7 +93,8 @@ function useCurves(jobId, names, axis, zoom, buckets) {
       get(`/jobs/${jobId}/series`, { name: names, axis, first: zoom?.[0], last: zoom?.[1], buckets }).then(
         ({ curves }) => {
           if (stopped) return;
-          held.current = curves;
+          const axisOf = (curve) => curve.xs ?? (axis === "step" ? curve.steps : curve.times_s);
+          held.current = curves.map((curve) => ({ name: curve.name, count: curve.count, xs: axisOf(curve), ys: curve.values }));
           redraw((n) => n + 1);
         },
         () => {},
@@ -112,12 +113,15 @@ function useCurves(jobId, names, axis, zoom, buckets) {
           if (names.includes(name)) askSoon();
           continue;
         }
-        if (curve.times_s.length && time < curve.times_s[curve.times_s.length - 1]) continue;
-        curve.steps.push(step);
-        curve.times_s.push(time);
-        curve.values.push(value);
+        const x = axis === "step" ? step : time;
+        if (curve.xs.length && x <= curve.xs[curve.xs.length - 1]) {
+          askSoon(); // a training that began again, or a step that is logged twice: the node knows what to show of it
+          continue;
+        }
+        curve.xs.push(x);
+        curve.ys.push(value);
         curve.count += 1;
-        longest = Math.max(longest, curve.steps.length);
+        longest = Math.max(longest, curve.xs.length);
       }
       if (longest > 2 * buckets) askSoon();
       drawing ??= setTimeout(draw, DRAW_PAUSE_MS);
@@ -161,25 +165,29 @@ export function CurvesCard({ job, names, problem, isLive }) {
   </>`;
 }
 
-const SYSTEM_TITLE = { cpu: "Processor", memory: "Memory", gpu: "Graphics processor", gpu_memory: "Graphics memory" };
+// What the worker's node measures, by the series' names: title, and how a value is written.
+const SYSTEM_KNOWN = [
+  [/cpu/, "Processor", (value) => `${number(value, 3)}\u202f%`],
+  [/gpu_?mem/, "Graphics memory", mebibytes],
+  [/gpu/, "Graphics processor", (value) => `${number(value, 3)}\u202f%`],
+  [/mem/, "Memory", mebibytes],
+  [/disk/, "Disk", mebibytes],
+];
 
-function systemTitle(name) {
-  const part = name.slice(SYSTEM.length).replace(/_(percent|bytes|mib|share)$/, "");
-  return SYSTEM_TITLE[part] || clean(part);
+function mebibytes(value) {
+  return value < 1024 ? `${number(value, 3)}\u202fMiB` : `${number(value / 1024, 3)}\u202fGiB`;
 }
 
-/** Memory in bytes reads as such; shares and percentages as numbers. */
-function systemUnit(name) {
-  if (/bytes|memory/.test(name) && !/percent|share|mib/.test(name)) return (value) => (Math.abs(value) > 1e4 ? bytes(value) : number(value, 4));
-  if (/percent|cpu|gpu$/.test(name)) return (value) => `${number(value, 3)}${"\u202f"}%`;
-  return (value) => number(value, 4);
+function systemSeries(name) {
+  const [, title, unit] = SYSTEM_KNOWN.find(([pattern]) => pattern.test(name)) || [null, clean(name), (value) => number(value, 4)];
+  return { title, unit };
 }
 
 export function SystemCard({ job, names }) {
   const found = (names || []).filter(isSystem);
   if (found.length === 0) return null;
   return html`<${Card} id="system" title="What it uses of the machine">
-    <div class="charts small">${found.map((name) => html`<${Panel} key=${name} family=${name} title=${systemTitle(name)} names=${[name]} job=${job} axis="time" span="all" weight=${0} height=${140} formatY=${systemUnit(name)} />`)}</div>
+    <div class="charts small">${found.map((name) => html`<${Panel} key=${name} family=${name} title=${systemSeries(name).title} names=${[name]} job=${job} axis="time" span="all" weight=${0} height=${140} formatY=${systemSeries(name).unit} />`)}</div>
   </>`;
 }
 
@@ -190,7 +198,6 @@ function Panel({ family, title, names: all, job, isLog, weight, axis, span, heig
   const [hover, setHover] = useState(null);
   const [width, setWidth] = useState(0);
   const plot = useRef(null);
-  const origin = useRef(null);
   const whole = useRef(null);
   const buckets = width ? Math.min(2000, Math.max(100, Math.ceil(width / 50) * 50)) : 0;
   const [curves, version] = useCurves(job.job_id, names, axis, zoom, buckets);
@@ -201,15 +208,12 @@ function Panel({ family, title, names: all, job, isLog, weight, axis, span, heig
     setZoom(span === "all" ? null : [last - (last - first) / (span === "half" ? 2 : 10), last]);
   }, [span]);
 
-  const xsOf = (curve) => (axis === "step" ? curve.steps : curve.times_s);
   if (!zoom && curves.length) {
-    const firsts = curves.map((curve) => xsOf(curve)[0]).filter((x) => x !== undefined);
-    const lasts = curves.map((curve) => xsOf(curve).at(-1)).filter((x) => x !== undefined);
+    const firsts = curves.map((curve) => curve.xs[0]).filter((x) => x !== undefined);
+    const lasts = curves.map((curve) => curve.xs.at(-1)).filter((x) => x !== undefined);
     if (firsts.length) whole.current = [Math.min(...firsts), Math.max(...lasts)];
   }
-  if (axis === "time" && whole.current) origin.current ??= curves.length ? Math.min(...curves.map((curve) => curve.times_s[0] ?? Infinity)) : null;
-  const start = axis === "time" ? (origin.current ?? 0) : 0;
-  const lines = useMemo(() => linesOf(), [version, hidden.join(), weight, axis, start]);
+  const lines = useMemo(() => linesOf(), [version, hidden.join(), weight, axis]);
   const bold = lines.filter((line) => !line.faint);
   const formatX = (x) => (axis === "step" ? (Math.abs(x) >= 1e5 ? `${number(x / 1000, 4)}k` : number(x, 6)) : duration(x));
   const at = (line) => (hover === null ? line.ys.length - 1 : nearest(line.xs, hover));
@@ -219,10 +223,10 @@ function Panel({ family, title, names: all, job, isLog, weight, axis, span, heig
     const made = [];
     names.forEach((name, index) => {
       const curve = curves.find((each) => each.name === name);
-      if (!curve || hidden.includes(name) || curve.values.length === 0) return;
-      const base = { label: clean(name), colour: colourOf(name, index, names), xs: xsOf(curve).map((x) => x - start) };
-      if (weight > 0) made.push({ ...base, ys: curve.values.slice(), faint: true });
-      made.push({ ...base, ys: weight > 0 ? smoothed(curve.values, weight) : curve.values.slice() });
+      if (!curve || hidden.includes(name) || curve.ys.length === 0) return;
+      const base = { label: clean(name), colour: colourOf(name, index, names), xs: curve.xs.slice() };
+      if (weight > 0) made.push({ ...base, ys: curve.ys.slice(), faint: true });
+      made.push({ ...base, ys: weight > 0 ? smoothed(curve.ys, weight) : curve.ys.slice() });
     });
     return made;
   }
@@ -232,7 +236,7 @@ function Panel({ family, title, names: all, job, isLog, weight, axis, span, heig
       <button type="button" class="quiet small" aria-label=${`Save the chart of ${heading} as a picture`} onClick=${() => plot.current && savePicture(plot.current, heading, bold, clean(family).replace(/[^\w.-]+/g, "-"))}>PNG</button>
     </div>
     <${Chart} label=${`${heading}: ${summary(bold, formatY)}`} lines=${lines} isLog=${isLog} formatX=${formatX} formatY=${formatY} height=${height || (width < 420 ? 200 : 240)}
-      onZoom=${([first, last]) => setZoom([first + start, last + start])} onReset=${() => setZoom(null)} onHover=${setHover} onWidth=${setWidth} plotRef=${plot} />
+      onZoom=${setZoom} onReset=${() => setZoom(null)} onHover=${setHover} onWidth=${setWidth} plotRef=${plot} />
     <ul class="legend">${names.map((name, index) => {
       const line = bold.find((each) => each.label === clean(name));
       const place = line ? at(line) : -1;

@@ -17,23 +17,37 @@ export function ticksOf(low, high, wanted) {
   return ticks;
 }
 
+/** 1, 2, 5, 10 … within a range. */
+function powersOf(low, high, most) {
+  const ticks = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+    for (const each of [1, 2, 5]) {
+      const tick = Number((each * 10 ** power).toPrecision(6));
+      if (tick >= low && tick <= high) ticks.push(tick);
+    }
+  }
+  return ticks.length > most ? ticks.filter((tick) => Number.isInteger(Number(Math.log10(tick).toFixed(9)))) : ticks;
+}
+
 /**
  * rows: [{ key, label, title, value (or null), note, kind }]; lines: [{ value, text, kind }] cross all rows.
- * kind is a class of the style sheet. beyond: words at the right end, for what lies outside of the range.
+ * kind is a class of the style sheet. Amounts of many sizes want isLog.
  */
-export function Dots({ label, rows, lines, low, high, formatTick, beyond }) {
+export function Dots({ label, rows, lines, low, high, formatTick, isLog = false }) {
   const [frame, width] = useWidth();
   const left = Math.min(LABEL, width * 0.3);
   const right = 20;
   const height = TOP + rows.length * ROW + BOTTOM;
-  const x = (value) => left + ((value - low) / (high - low || 1)) * (width - left - right);
+  const scale = isLog ? Math.log10 : (value) => value;
+  const [from, to] = [scale(low), scale(high)];
+  const x = (value) => left + ((scale(value) - from) / (to - from || 1)) * (width - left - right);
   lines.forEach((line, i) => {
     line.lift = lines.slice(0, i).some((other) => Math.abs(x(other.value) - x(line.value)) < 130 && !other.lift) ? 14 : 0;
   });
-  const ticks = width ? ticksOf(low, high, Math.max(2, Math.floor((width - left) / 90))) : [];
+  const room = Math.max(2, Math.floor((width - left) / 56));
+  const ticks = width ? (isLog ? powersOf(low, high, room) : ticksOf(low, high, Math.ceil(room / 2))) : [];
   return html`<div class="picture" ref=${frame}>${width > 0 && html`<svg width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="img" aria-label=${label}>
     ${ticks.map((tick) => html`<g key=${tick}><line class="grid" x1=${x(tick)} x2=${x(tick)} y1=${TOP - 6} y2=${height - BOTTOM} /><text class="tick" x=${x(tick)} y=${height - BOTTOM + 18} text-anchor="middle">${formatTick(tick)}</text></g>`)}
-    ${beyond && html`<text class="tick" x=${width - right} y=${TOP - 16} text-anchor="end">${beyond}</text>`}
     ${lines.map((line) => html`<line key=${line.text} class=${`mark ${line.kind}`} x1=${x(line.value)} x2=${x(line.value)} y1=${TOP - 8 - (line.lift || 0)} y2=${height - BOTTOM} />`)}
     ${rows.map((row, i) => {
       const y = TOP + i * ROW + ROW / 2;
