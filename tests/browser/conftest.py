@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
 
 from morphware.node.client import Client
 from morphware.node.errors import MorphwareError
@@ -26,6 +26,9 @@ NOTE_VIOLATIONS = """
         window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
     });
 """
+
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,6 @@ class Watched:
 
     page: Page
     errors: list[str] = field(default_factory=list)
-    missing: set[str] = field(default_factory=set)
 
     def watch(self) -> None:
         """Note console errors, exceptions, and failed requests from now on."""

@@ -57,14 +57,14 @@ export function FilePicker({ id, label, hint, problem, accept, isFolder, chosen,
     <p class="legend" id=${`${id}-label`}>${label}</p>
     <div class=${`drop ${isOver ? "over" : ""} ${chosen || known ? "full" : ""}`} onDragOver=${(event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)} onDrop=${drop}>
       ${chosen || known ? html`<p class="chosen"><${Icon} name=${(chosen ? chosen.files.length : known.files) > 1 ? "folder" : "file"} />
-          <span><strong>${chosen ? nameOf(chosen) : clean(known.names[0] ?? "")}</strong><small>${chosen ? `${plural(chosen.files.length, "file")}, ${bytes(size)}${chosen.left_out ? `; ${chosen.left_out} hidden left out` : ""}` : `${plural(known.files, "file")}, ${bytes(known.size_bytes)}, uploaded`}</small></span></p>`
+          <span><strong>${chosen ? nameOf(chosen) : known.names.slice(0, 2).map(clean).join(", ") + (known.files > 2 ? " …" : "")}</strong><small>${chosen ? `${plural(chosen.files.length, "file")}, ${bytes(size)}${chosen.left_out ? `; ${chosen.left_out} hidden left out` : ""}` : `${plural(known.files, "file")}, ${bytes(known.size_bytes)}, uploaded`}</small></span></p>`
         : html`<p class="drop-words"><${Icon} name=${isFolder ? "folder" : "file"} size=${24} /><span>Drop ${isFolder ? "a folder or files" : "it"} here</span></p>`}
       <div class="acts">
         <button type="button" class="small" onClick=${() => fileInput.current.click()}>${chosen || known ? "Other file" : "Choose a file"}<span class="unseen"> for ${label}</span></button>
         ${isFolder && html`<button type="button" class="small" onClick=${() => folderInput.current.click()}>${chosen || known ? "Other folder" : "Choose a folder"}<span class="unseen"> for ${label}</span></button>`}
       </div>
-      <input ref=${fileInput} id=${id} class="unseen" type="file" tabindex="-1" aria-label=${label} accept=${accept} multiple=${isFolder} onChange=${(event) => picked(event, false)} />
-      ${isFolder && html`<input ref=${folderInput} id=${`${id}-folder`} class="unseen" type="file" tabindex="-1" aria-label=${`${label}, a folder`} webkitdirectory onChange=${(event) => picked(event, true)} />`}
+      <input ref=${fileInput} id=${id} class="unseen" type="file" tabindex="-1" aria-hidden="true" accept=${accept} multiple=${isFolder} onChange=${(event) => picked(event, false)} />
+      ${isFolder && html`<input ref=${folderInput} id=${`${id}-folder`} class="unseen" type="file" tabindex="-1" aria-hidden="true" webkitdirectory onChange=${(event) => picked(event, true)} />`}
     </div>
     ${problem && html`<p class="field-problem" id=${`${id}-problem`} role="alert">${clean(problem)}</p>`}
     ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
