@@ -66,6 +66,13 @@ class ChainSection(_Section, frozen=True, kw_only=True):
     poll_s: Annotated[
         float, Meta(gt=0, le=3600, description="Seconds between two looks at the chain for new blocks.")
     ] = 1.0
+    explorer: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(https?://[^\s<>\"']{1,200})?\Z",
+            description="Web address of an explorer of the chain, for links to transactions (…/tx/0x…).",
+        ),
+    ] = ""
     patience_s: Annotated[
         int, Meta(ge=0, le=86_400, description="Seconds for which a late job is left to those with more at stake.")
     ] = 30

@@ -44,6 +44,7 @@ from morphware.node.operating import Operating
 from morphware.node.performer import Performer
 from morphware.node.retention import Retention
 from morphware.node.runner.runner import SandboxRunner
+from morphware.node.series import Series
 from morphware.node.speech import Listener, Speaker
 from morphware.node.treasury import Treasury
 from morphware.node.watching import watch_machine
@@ -166,7 +167,8 @@ async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = tri
             roles, every_s = _role_bits(config), config.gossip.announce_s
             nursery.start_soon(speaker.announce_self, keys, roles, artifacts.address, every_s, multiaddresses)
             running = Running(
-                config, keys.account, deployment, chain, engine, gossip, artifacts, parameters, feed
+                config, keys.account, deployment, chain, engine, gossip, artifacts, parameters, feed, operating,
+                Series(journal), partial(sign_digest, keys.private_key),
             )  # fmt: skip
             await nursery.start(serve_api, running)
             log.info("node_ready", account="0x" + keys.account.hex(), roles=list(config.node.roles))

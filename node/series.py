@@ -13,7 +13,7 @@ import csv
 import io
 import sqlite3
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -115,7 +115,7 @@ class Series:
             partial(self._window, job_id, wanted, first, last, axis, buckets, has_neighbours=has_neighbours)
         )
 
-    async def csv(self, job_id: JobId) -> AsyncIterator[bytes]:
+    async def csv(self, job_id: JobId) -> AsyncGenerator[bytes, None]:
         """All points of a job in the order in which they came, as pieces of a CSV file, for as long as it is read."""
         yield CSV_HEAD.encode()
         after = 0

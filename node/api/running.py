@@ -1,5 +1,6 @@
 """What the handlers of requests work with: the parts of one running node."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from morphware.node.config import Config
 from morphware.node.engine import Engine
 from morphware.node.feed import Feed
 from morphware.node.gossip.service import Libp2pGossip
+from morphware.node.operating import Operating
+from morphware.node.series import Series
 from morphware.protocol.units import Address, JobId
 
 
@@ -29,6 +32,10 @@ class Running:
     artifacts: LibtorrentArtifacts
     parameters: MarketParameters
     feed: Feed
+    operating: Operating
+    series: Series
+    sign: Callable[[bytes], bytes]
+    """A recoverable signature of a digest (65 bytes) with the account's key."""
     submitting: trio.Lock = field(default_factory=trio.Lock)
     """Held while tokens are counted for a posting: two submissions must not count the same ones."""
 
@@ -36,6 +43,11 @@ class Running:
     def folder(self) -> Path:
         """The node's data folder."""
         return self.config.node.data_folder
+
+    def link_to(self, transaction: str | None) -> str | None:
+        """A transaction's page, where the configuration names an explorer of the chain."""
+        explorer = self.config.chain.explorer.rstrip("/")
+        return f"{explorer}/tx/{transaction}" if explorer and transaction else None
 
     def job_folder(self, job_id: JobId) -> Path:
         """Where a job's files lie."""

@@ -9,15 +9,19 @@ import trio
 from morphware.node.addresses import listening_address, remember_port, split_address
 from morphware.node.api.account import AccountRequests
 from morphware.node.api.catalogue import Catalogue
+from morphware.node.api.curves import CurveRequests
 from morphware.node.api.events import EventRequests
 from morphware.node.api.guard import NetworkDoor, content_security_policy
+from morphware.node.api.history import HistoryRequests
 from morphware.node.api.http import serve_http
 from morphware.node.api.jobs import JobRequests
 from morphware.node.api.links import Keyring, read_token
+from morphware.node.api.operator import OperatorRequests
 from morphware.node.api.routes import Route
 from morphware.node.api.running import Running
 from morphware.node.api.server import Api, hosts_of, listen_on, origin_of, serve_socket
 from morphware.node.api.submitting import SubmitRequests
+from morphware.node.api.wallet import WalletRequests
 from morphware.node.web.pages import load_pages
 
 log = structlog.get_logger()
@@ -27,9 +31,14 @@ MIB: Final = 1 << 20
 
 def all_routes(node: Running, keyring: Keyring, origin: str | None) -> list[Route]:
     """Everything that can be asked of a node."""
+    catalogue = Catalogue(node)
     return [
         *AccountRequests(node, keyring, origin).routes(),
-        *JobRequests(node, Catalogue(node)).routes(),
+        *JobRequests(node, catalogue).routes(),
+        *CurveRequests(catalogue, node.engine.journal, node.series).routes(),
+        *HistoryRequests(node, catalogue).routes(),
+        *WalletRequests(node).routes(),
+        *OperatorRequests(node).routes(),
         *SubmitRequests(node).routes(),
         *EventRequests(node.feed).routes(),
     ]

@@ -203,6 +203,14 @@ class Receipt(Shape, frozen=True):
     costs: list["Cost"]
 
 
+class SignedRecord(Shape, frozen=True):
+    """A record of a job as JSON text, and its account's EIP-191 signature of that text."""
+
+    account: AddressText
+    record: str
+    signature: str
+
+
 class Cost(Shape, frozen=True):
     """What one transaction of this node cost; the fee is in wei of the chain's coin."""
 
@@ -211,6 +219,7 @@ class Cost(Shape, frozen=True):
     call: str
     gas: int
     fee_wei: WeiText
+    transaction: HashText | None = None
 
 
 class Costs(Shape, frozen=True):
@@ -246,8 +255,9 @@ class Curve(Shape, frozen=True):
 
     name: str
     count: int
-    steps: list[int]
-    times_s: list[float]
+    last_value: float
+    xs: list[float]
+    """Steps, or seconds since the training began; they ascend."""
     values: list[float]
 
 
@@ -276,3 +286,5 @@ class Output(Shape, frozen=True):
     """Pieces in order; ask again after the last one's number until there are none."""
 
     pieces: list[OutputPiece]
+    dropped_bytes: int
+    """So much of the beginning is no longer kept."""

@@ -1,0 +1,155 @@
+"""Requests about how a job went: its steps on the chain, where its money went, its model, and a record to keep."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from morphware.node.api.answers.jobs import Cost, Moment, MoneyMove, Receipt, SignedRecord, Timeline
+from morphware.node.api.catalogue import Catalogue
+from morphware.node.api.jobs import job_id_of
+from morphware.node.api.problems import NOT_FOUND, Refusal
+from morphware.node.api.routes import Call, Route
+from morphware.node.api.running import Running
+from morphware.node.api.streams import Streamed
+from morphware.node.api.zips import zipped
+from morphware.node.describe import address_text
+from morphware.node.record import signed_record
+from morphware.node.testnet.narration import sentence
+from morphware.protocol import chain_events as ce
+from morphware.protocol.documents import read_spec
+from morphware.protocol.units import Address, JobId
+from morphware.protocol.view import JobView, view_of
+
+NAMES: Final = {"user": "the end user", "worker": "the winner"}
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRequests:
+    """Answers from the journal, which has what the chain said of each job."""
+
+    node: Running
+    catalogue: Catalogue
+
+    def routes(self) -> list[Route]:
+        """What can be asked here."""
+        one = "/jobs/{job_id}"
+        return [
+            Route("GET", f"{one}/timeline", "get_timeline", "A job's steps on the chain, oldest first.",
+                  self.timeline, Timeline),
+            Route("GET", f"{one}/receipt", "get_receipt", "Where a job's money is, or went, and what gas it cost here.",
+                  self.receipt, Receipt),
+            Route("GET", f"{one}/model", "get_model", "The trained model, as a zip archive.", self.model,
+                  "application/zip"),
+            Route("GET", f"{one}/record", "get_record", "A record of the job, signed by this node's account.",
+                  self.record, SignedRecord),
+        ]  # fmt: skip
+
+    async def timeline(self, call: Call) -> Timeline:
+        """Every step that has something to say."""
+        return Timeline(moments=self.moments(job_id_of(call)))
+
+    def moments(self, job_id: JobId) -> list[Moment]:
+        """What the chain said of a job, in words, as the journal has it."""
+        view, name, moments = self.catalogue.view(job_id), self._names(job_id), []
+        told: JobView | None = None
+        for stored in self.node.engine.journal.timeline(job_id):
+            event = stored.event
+            if isinstance(event, ce.JobPosted):
+                told = view_of(event)
+            elif told is not None:
+                told.apply(event)  # type: ignore[arg-type]
+            if told is None:
+                continue
+            said = sentence(event, told, read_spec(view), name)  # type: ignore[arg-type]
+            if said or isinstance(event, ce.StateChanged):
+                transaction = None if stored.transaction_hash is None else "0x" + stored.transaction_hash.hex()
+                moments.append(
+                    Moment(
+                        time_s=stored.now.timestamp,
+                        block=stored.now.block,
+                        event=type(event).__name__,
+                        sentence=said,
+                        state=told.state.name,
+                        transaction=transaction,
+                        link=self.node.link_to(transaction),
+                    )
+                )
+        return moments
+
+    async def receipt(self, call: Call) -> Receipt:
+        """What the chain said of money."""
+        job_id = job_id_of(call)
+        view = self.catalogue.view(job_id)
+        costs = [cost for cost in self.node.engine.journal.costs() if cost["job_id"] == job_id.hex()]
+        return Receipt(
+            job_id=job_id.hex(),
+            is_final=view.is_over,
+            moves=_moves(view, self._names(job_id)),
+            costs=[Cost(**cost) for cost in costs],  # type: ignore[arg-type]
+        )
+
+    async def model(self, call: Call) -> Streamed:
+        """A file to save; only a paid model of our own is here."""
+        job = self.catalogue.job(job_id_of(call))
+        if job.model_path is None:
+            raise Refusal(NOT_FOUND, "There is no model of this job here: the end user of a paid job has it.")
+        name = f'attachment; filename="model-{job.job_id[:8]}.zip"'
+        pieces = zipped(self.node.job_folder(job_id_of(call)) / "user" / "model", self.node.folder / "scratch")
+        return Streamed(pieces, "application/zip", {"content-disposition": name})
+
+    async def record(self, call: Call) -> SignedRecord:
+        """Everything that this node says of the job, with its signature."""
+        job_id = job_id_of(call)
+        return signed_record(
+            self.catalogue.job(job_id),
+            self.moments(job_id),
+            chain_id=self.node.deployment.chain_id,
+            market="0x" + self.node.deployment.market.hex(),
+            account="0x" + self.node.account.hex(),
+            sign=self.node.sign,
+        )
+
+    def _names(self, job_id: JobId) -> Callable[[Address], str]:
+        """Parties by what they are to the job, others by the beginning and end of their account."""
+        view = self.catalogue.view(job_id)
+        own = self.node.account
+
+        def name(account: Address) -> str:
+            if account == own:
+                return "this node"
+            if account == view.user:
+                return NAMES["user"]
+            if account == view.winner:
+                return NAMES["worker"]
+            text = address_text(account) or ""
+            return f"{text[:6]}…{text[-4:]}"
+
+        return name
+
+
+def _moves(view: JobView, name: Callable[[Address], str]) -> list[MoneyMove]:
+    """Money as the events tell it; what is locked and comes back is told as one sum."""
+    terms, user, market = view.terms, name(view.user), "the market"
+    moves = [
+        _move(user, market, terms.reserve_wei, "the reserve, locked"),
+        _move(user, market, terms.seats * terms.fee_wei, f"fees for {terms.seats} reports, locked"),
+        _move(user, market, terms.reserve_wei // 2, "the end user's bond, locked"),
+    ]
+    if view.award is not None:
+        moves.append(_move(name(view.award.winner), market, view.bond_wei, "the winner's bond, locked"))
+    moves += [_move(name(each.appellant), market, each.bond_wei, "an appeal's bond") for each in view.appeals]
+    for validator, settled in view.settled.items():
+        if settled.fee_wei:
+            moves.append(_move(market, name(validator), settled.fee_wei, "a report's fee"))
+        if settled.slash_wei:
+            moves.append(_move(name(validator), market, settled.slash_wei, "a slash"))
+    if view.closed is not None:
+        if view.closed.price_wei:
+            moves.append(_move(market, name(view.closed.winner), view.closed.price_wei, "the price"))
+        if view.closed.burned_wei:
+            moves.append(_move(market, "nobody", view.closed.burned_wei, "burned"))
+    return moves
+
+
+def _move(payer: str, payee: str, amount_wei: int, what: str) -> MoneyMove:
+    return MoneyMove(payer=payer, payee=payee, amount_wei=str(amount_wei), what=what)
