@@ -54,8 +54,8 @@ function Availability({ operator, onDone }) {
               ${isWorker && html`<button type="button" disabled=${deed.isRunning} onClick=${() => act("/operator/pause", { freeze: true })}>Pause and stop training</button>`}`}
       </div>
     </div>
-    ${deed.problem && html`<${Said} sentence=${deed.problem.sentence} kind="bad" />`}
-    <p class="hint">A pause takes no new jobs; duties in jobs that it has are still done, as silence costs a bond or a stake. Training that stands still loses nothing, but its deadline goes on.</p>
+    <${Said} sentence=${deed.problem ? deed.problem.sentence : deed.said} kind=${deed.problem ? "bad" : "good"} />
+    <p class="hint">A pause takes no new jobs; what this node has promised is still done, as silence costs a bond or a stake. Training that stands still keeps its memory, and goes on by itself when only the time is left that it needs.</p>
   </section>`;
 }
 
@@ -90,7 +90,7 @@ function Offer({ offer, onDone }) {
   });
   const id = `offer-${offer.name}`;
   const title = clean(offer.name).replace(/_/g, " ").replace(/^./, (letter) => letter.toUpperCase());
-  const isOwn = /page|here|set by hand|api|override/i.test(offer.origin);
+  const isOwn = offer.origin !== "the configuration" && offer.origin !== "default" && !offer.origin.endsWith(".toml");
   const input = html`<input id=${id} value=${shown} maxlength="1000" autocomplete="off" aria-describedby=${`${id}-hint`} aria-invalid=${deed.problem ? "true" : undefined} onInput=${(event) => setText(event.target.value)} />`;
   return html`<form class=${`offer field ${deed.problem ? "wrong" : ""}`} noValidate onSubmit=${(event) => { event.preventDefault(); save(shown); }}>
     <div><label for=${id}>${title}</label><p class="hint" id=${`${id}-hint`}>${clean(offer.sentence)}</p></div>

@@ -1,6 +1,6 @@
 // What the job writes, as it writes it.
 import { get } from "/static/api.js";
-import { cleanOutput } from "/static/format.js";
+import { bytes, cleanOutput } from "/static/format.js";
 import { html, useEffect, useRef, useState } from "/static/html.js";
 import { listen } from "/static/events.js";
 import { Card, Empty } from "/static/parts.js";
@@ -11,17 +11,19 @@ const PAUSE_MS = 500;
 /** The end of a job's output, and whether the beginning of it is left out. */
 function useOutput(jobId) {
   const [text, setText] = useState("");
-  const [state, setState] = useState({ hasAsked: false, problem: null, isCut: false });
+  const [state, setState] = useState({ hasAsked: false, problem: null, isCut: false, dropped: 0 });
   useEffect(() => {
     let after = -1;
     let raw = "";
     let isCut = false;
+    let dropped = 0;
     let timer = null;
     let stopped = false;
     const ask = async () => {
       try {
         for (;;) {
-          const { pieces } = await get(`/jobs/${jobId}/output`, { after });
+          const { pieces, dropped_bytes = 0 } = await get(`/jobs/${jobId}/output`, { after });
+          dropped = dropped_bytes;
           if (stopped) return;
           if (pieces.length === 0) break;
           after = pieces.at(-1).sequence;
@@ -32,9 +34,9 @@ function useOutput(jobId) {
           }
         }
         setText(cleanOutput(raw));
-        setState({ hasAsked: true, problem: null, isCut });
+        setState({ hasAsked: true, problem: null, isCut, dropped });
       } catch (problem) {
-        if (!stopped) setState({ hasAsked: true, problem, isCut });
+        if (!stopped) setState({ hasAsked: true, problem, isCut, dropped });
       }
       timer = null;
     };
@@ -53,7 +55,7 @@ function useOutput(jobId) {
 }
 
 export function OutputCard({ job, isLive }) {
-  const { text, hasAsked, problem, isCut } = useOutput(job.job_id);
+  const { text, hasAsked, problem, isCut, dropped } = useOutput(job.job_id);
   const [isFollowed, setFollowed] = useState(true);
   const box = useRef(null);
   useEffect(() => {
@@ -68,6 +70,7 @@ export function OutputCard({ job, isLive }) {
   else if (hasAsked) why = isLive ? "Nothing yet. What the job prints on the winner’s machine appears here line by line." : "This job printed nothing that reached this node.";
   return html`<${Card} id="output" title="Output" acts=${text && html`<label class="check small"><input type="checkbox" checked=${isFollowed} onChange=${(event) => setFollowed(event.target.checked)} />Follow the end</label>`}>
     ${isCut && html`<p class="note">Only the end is shown; <code>morphware logs</code> prints all that is kept.</p>`}
+    ${dropped > 0 && html`<p class="note">It wrote more than a node keeps: the first ${bytes(dropped)} are gone.</p>`}
     ${text ? html`<pre class="output" tabindex="0" role="region" aria-label="What the job printed" ref=${box} onScroll=${scrolled}>${text}</pre>` : html`<${Empty}>${why}</>`}
   </>`;
 }
