@@ -29,6 +29,7 @@ NOTE_VIOLATIONS = """
 
 
 expect.set_options(timeout=PATIENCE_MS)
+ARTIFACTS.mkdir(parents=True, exist_ok=True)
 
 
 @dataclass(frozen=True)
