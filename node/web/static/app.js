@@ -108,7 +108,12 @@ function App() {
   useEffect(() => onAccess(setAccess), []);
   const isJob = place.path.startsWith("/jobs/");
   useEffect(() => access === "open" && watch(isJob ? place.path.split("/")[2] : null), [access === "open", isJob && place.path]);
-  useEffect(() => main.current?.querySelector("h1")?.focus({ preventScroll: true }), [place.path]);
+  const before = useRef(place.path);
+  useEffect(() => {
+    // Who goes on with the keyboard, or listens, is at the new page's beginning; the first page leaves the focus alone.
+    if (before.current !== place.path) main.current?.focus({ preventScroll: true });
+    before.current = place.path;
+  }, [place.path]);
   useEffect(() => {
     if (network.answer) noteHead(network.answer.chain.block, network.answer.chain.block_time_s, network.answer.chain.behind_s);
   }, [network.answer]);

@@ -10,9 +10,11 @@ const TALL = 220;
 
 /** The job's money, with what this node's transactions cost. */
 export function MoneyCard({ job }) {
-  const receipt = useAsk(`/jobs/${job.job_id}/receipt`);
+  const isPosted = job.state !== "NONE";
+  const receipt = useAsk(isPosted ? `/jobs/${job.job_id}/receipt` : null);
   useNotices((notice) => ["chain", "sent", "ended"].includes(notice.kind), receipt.reload, 1500);
   const { answer } = receipt;
+  if (!isPosted) return html`<${Card} id="money" title="Money"><${Empty}>Nothing has moved: the escrow is locked when the job is posted.</></>`;
   if (!answer) return html`<${Card} id="money" title="Money"><${Waiting} of=${receipt} what="The node adds up what moved." again=${receipt.reload} /></>`;
   const gas = answer.costs.reduce((sum, cost) => sum + cost.gas, 0);
   const note = answer.moves.length === 0 ? "" : answer.is_final ? "All of it has moved; nothing is locked any more." : "The job is still open: this is what has moved so far, and what is locked.";

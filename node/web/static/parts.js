@@ -80,7 +80,7 @@ export function useTitle(title) {
 
 export function PageHead({ title, children, beside }) {
   return html`<header class="page-head">
-    <div><h1 tabindex="-1">${title}</h1>${children}</div>
+    <div><h1>${title}</h1>${children}</div>
     ${beside && html`<div class="page-acts">${beside}</div>`}
   </header>`;
 }
