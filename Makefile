@@ -3,7 +3,7 @@
 .PHONY: help setup demo test lint contracts contracts-campaign clean FORCE
 
 # A stamp is named after all that a set-up depends on, the folder included: a moved checkout is set up again.
-KEY := $(shell (pwd; cat pyproject.toml constraints.txt contracts/package.json scripts/setup) | cksum | tr ' ' -)
+KEY := $(shell (pwd; cat pyproject.toml constraints.txt contracts/package.json node/web/package.json scripts/setup) | cksum | tr ' ' -)
 RUNTIME := .cache/setup-$(KEY).stamp
 DEVELOPMENT := .cache/develop-$(KEY).stamp
 INSTALLED := $(wildcard .venv/bin/morphware)

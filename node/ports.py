@@ -245,7 +245,7 @@ class Runner(Protocol):
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
-        on_usage: Callable[[UsageSample], None],
+        on_usage: Callable[[UsageSample], None] | None = None,
         brake: Brake | None = None,
     ) -> RunResult:
         """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``.

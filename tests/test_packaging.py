@@ -1,5 +1,6 @@
 """What users install is whole, and holds nothing else."""
 
+import json
 import subprocess
 import sys
 import sysconfig
@@ -43,6 +44,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+def fetched() -> set[str]:
+    """The files of the web page that set-up takes from npm: not in the repository, but in the wheel."""
+    web = ROOT / "node" / "web"
+    packages = json.loads((web / "package.json").read_text())
+    files = [file for name in packages["dependencies"] for file in packages["fetched"][name]["files"].values()]
+    return {f"morphware/node/web/static/vendor/{file}" for file in [*files, "fetched.json"]}
+
+
 def tracked(folder: str) -> set[str]:
     """Our own files below a shipped folder, by the name they have in the wheel."""
     files = run("git", "ls-files", "--cached", "--others", "--exclude-standard", folder, cwd=ROOT).split("\n")
@@ -51,7 +60,9 @@ def tracked(folder: str) -> set[str]:
 
 def test_the_wheel_holds_every_file_of_the_packages_and_no_other(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    expected = {"morphware/__init__.py", "morphware/py.typed"}.union(*(tracked(folder) for folder in SHIPPED))
+    expected = {"morphware/__init__.py", "morphware/py.typed"}.union(
+        fetched(), *(tracked(folder) for folder in SHIPPED)
+    )
     if (ROOT / ".git").exists():
         assert names == expected
     assert not {part for name in names for part in Path(name).parts} & NOT_SHIPPED

@@ -170,7 +170,7 @@ class DraftRequests:
             job=job,
             metric=metric_for(job, asked.metric),
             limits=limits_for(
-                performer.most, (job.config.memory_mib or USUAL_MEMORY_MIB) * MIB, asked.seconds, performer.threads
+                self.node.engine.roles.offer.limits, (job.config.memory_mib or USUAL_MEMORY_MIB) * MIB, asked.seconds
             ),
             validator=self.node.account,
         )
@@ -251,7 +251,7 @@ class DraftRequests:
         fees: dict[str, int] = {}
         for cost in self.node.engine.journal.costs():
             if cost["role"] == "user":
-                fees[str(cost["job_id"])] = fees.get(str(cost["job_id"]), 0) + int(cost["fee_wei"])
+                fees[str(cost["job_id"])] = fees.get(str(cost["job_id"]), 0) + int(cost["fee_wei"] or 0)
         return list(fees.values())[-20:]
 
     async def post(self, call: Call) -> Posted:

@@ -25,6 +25,7 @@ from morphware.node.api.server import Api, hosts_of, listen_on, origin_of, serve
 from morphware.node.api.submitting import SubmitRequests
 from morphware.node.api.wallet import WalletRequests
 from morphware.node.drafts.shelf import Shelf
+from morphware.node.web.pages import load_pages
 
 log = structlog.get_logger()
 
@@ -61,7 +62,8 @@ async def serve_api(node: Running, *, task_status: trio.TaskStatus[None] = trio.
         listener = await listen_on(listening_address(journal, "web", web.listen))
         remember_port(journal, "web", split_address(web.listen)[1] or listener.socket.getsockname()[1])
     origin = origin_of(listener) if listener else None
-    application = Api(all_routes(node, keyring, origin)).application()
+    pages = await trio.to_thread.run_sync(load_pages)
+    application = Api(all_routes(node, keyring, origin), pages.routes()).application()
     upload_bytes_most = web.upload_mib * MIB
     async with trio.open_nursery() as nursery:
         if listener is not None:
@@ -70,10 +72,10 @@ async def serve_api(node: Running, *, task_status: trio.TaskStatus[None] = trio.
                 keyring,
                 hosts_of(listener, web.hosts),
                 f"morphware-{listener.socket.getsockname()[1]}",
-                content_security_policy(),
+                content_security_policy(pages.script_hashes),
                 upload_bytes_most,
             )
             await nursery.start(serve_http, door, listener)
-            log.info("page_served", origin=origin)
+            log.info("page_served", origin=origin, is_whole=pages.is_whole)
         await nursery.start(serve_socket, node.folder, application, upload_bytes_most)
         task_status.started()

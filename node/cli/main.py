@@ -267,6 +267,21 @@ def show_job(
     return print_job(job_id, data_folder, as_json=as_json)
 
 
+@app.command(epilog="Example: morphware dashboard --data-folder ~/node")
+@fenced
+def dashboard(
+    data_folder: DataFolder = None,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page, or only print its address.")
+    ] = True,
+    as_json: AsJson = False,
+) -> int:
+    """Open the running node's web page: the address that it prints lets one browser in, once, within a minute."""
+    from morphware.node.cli.dashboard import open_dashboard
+
+    return open_dashboard(data_folder, is_browser_wanted=browser, as_json=as_json)
+
+
 @app.command(epilog="Example: morphware deploy --rpc-url http://127.0.0.1:8545 --data-folder ~/deployer")
 @fenced
 def deploy(

@@ -166,10 +166,10 @@ def metric_for(job: JobInspection, asked: str | None) -> str | None:
     return metric if metric is not None and (metric in KNOWN_METRICS or has_test) else None
 
 
-def limits_for(most: Limits, job_memory_bytes: int, seconds: float, threads: int | None) -> Limits:
+def limits_for(most: Limits, job_memory_bytes: int, seconds: float) -> Limits:
     """What a dry run may use: as much as a worker here would give the job."""
     memory_bytes = min(most.memory_bytes, max(job_memory_bytes, 1 << 30))
-    return replace(most, wall_s=seconds, memory_bytes=memory_bytes, threads=threads)
+    return replace(most, wall_s=seconds, memory_bytes=memory_bytes)
 
 
 def _copy_code(job: JobInspection, code: Path) -> None:

@@ -75,6 +75,7 @@ async def _run(options: TestnetOptions, folder: Path, job: Job, wish: JobWish) -
         async with running_network(folder, shape, settings=settings) as network:
             starting.stop()
             console.print(f"All nodes take part after {time.monotonic() - started:.1f} s.", highlight=False)
+            await _show_page(network, console)
             receipt = await _submit_and_follow(network, job, wish, console)
             if options.json:
                 print(receipt_text(receipt), flush=True)  # whoever reads a pipe must not wait for the market's end
@@ -155,8 +156,22 @@ async def _keep(network: Network, console: Console) -> None:
             soft_wrap=True,
             highlight=False,
         )
+        await _show_page(network, console)
         async for _ in signals:
             return
+
+
+async def _show_page(network: Network, console: Console) -> None:
+    """Say where the end user's page is; on a line of its own, whole, so that a terminal makes it a link."""
+    user = network.nodes["user-1"]
+    console.print(
+        "Watch it in a browser (the address works once, within a minute; for another one run the command below it):\n"
+        f"  {await user.client.link()}\n"
+        f"  morphware dashboard --data-folder {user.folder}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
 
 
 def _wish(job: Job, validators: int) -> JobWish:

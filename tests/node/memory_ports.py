@@ -240,7 +240,7 @@ class MemoryRunner:
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
-        on_usage: Callable[[UsageSample], None],
+        on_usage: Callable[[UsageSample], None] | None = None,
         brake: Brake | None = None,
     ) -> RunResult:
         if self.failures:
@@ -254,7 +254,8 @@ class MemoryRunner:
             for step in range(3):
                 on_metric(MetricPoint(step, float(step), {"loss": 1.0 / (step + 1)}))
                 on_log(f"step {step}\n")
-                on_usage(UsageSample(float(step), 100.0, 64 << 20, 1 << 20))
+                if on_usage is not None:
+                    on_usage(UsageSample(float(step), 100.0, 64 << 20, 1 << 20))
                 await _work(self.train_s / 3, limits, brake)
         finally:
             self.running -= 1

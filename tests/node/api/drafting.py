@@ -20,6 +20,7 @@ from morphware.node.chain.market_reader import MarketParameters
 from morphware.node.config import Config, NodeSection, WebSection
 from morphware.node.drafts.shelf import Shelf
 from morphware.node.ports import Runner
+from morphware.node.series import Series
 from tests.node.memory_ports import MemoryChain
 from tests.node.world import RICH_WEI, SEAT_STAKE_WEI, TIMING, Node, World
 
@@ -133,6 +134,7 @@ async def drafting(
             config=config, account=node.account, deployment=cast(Any, None), chain=cast(Any, chain),
             engine=node.engine, gossip=cast(Any, None), artifacts=cast(Any, None),
             parameters=MarketParameters(SEAT_STAKE_WEI, TIMING), feed=node.feed,
+            operating=cast(Any, None), series=Series(node.engine.journal), sign=lambda digest: digest,
         )  # fmt: skip
         submitting = SubmitRequests(running)
         shelf = Shelf(node.folder / "drafts", **(options or {}))

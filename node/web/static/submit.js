@@ -1,0 +1,184 @@
+// Submitting a job: files, terms, a dry run if wanted, and a review; one click then signs and posts.
+import { Problem, get, post, remove, requestId } from "/static/api.js";
+import { DryRunCard } from "/static/dry_run.js";
+import { FilePicker } from "/static/files.js";
+import { bytes, clean, moment, plural } from "/static/format.js";
+import { html, useEffect, useRef, useState } from "/static/html.js";
+import { Card, Choice, Empty, PageHead, Trouble, Waiting, self, useAsk, useTitle } from "/static/parts.js";
+import { ReviewCard } from "/static/review.js";
+import { go } from "/static/router.js";
+import { TermsForm, firstValues, readValues } from "/static/terms.js";
+import { upload } from "/static/upload.js";
+
+const NEEDED = { user: ["program", "train", "test"], protocol: ["program", "data"] };
+const FILE_FIELDS = new Set(["program", "train", "test", "data"]);
+const NAMES = { program: "the program", train: "the training data", test: "the testing data", data: "the data" };
+
+export function SubmitPage({ part }) {
+  useTitle("Submit");
+  const [draft, setDraft] = useState(null);
+  const [problem, setProblem] = useState(null);
+  useEffect(() => {
+    if (!part || draft?.draft_id === part) return;
+    get(`/drafts/${part}`).then((found) => { setDraft(found); setProblem(null); }, (error) => { setProblem(error); setDraft(null); });
+  }, [part]);
+  const made = (found) => {
+    setDraft(found);
+    setProblem(null);
+    go(`/submit/${found.draft_id}`, { replace: Boolean(part) });
+  };
+  if (self.roles.length && !self.roles.includes("user")) {
+    return html`<${PageHead} title="Submit a job" /><${Empty}>This node is no end user, so it submits no jobs. Start it with the role “user” as well: <code>morphware run --role user</code></>`;
+  }
+  const shown = part ? draft : null;
+  return html`<${PageHead} title="Submit a job"><p>Workers bid for training it, chance draws validators who test the model, and only a model that reaches your threshold is paid.</p></>
+    <div class="stack">
+      ${problem && html`<${Trouble} problem=${problem} />`}
+      <${Files} key=${shown ? "draft" : "new"} draft=${shown} onDraft=${made} />
+      ${shown && html`<${Offering} key=${shown.draft_id} draft=${shown} />`}
+      ${!shown && html`<${WaitingDrafts} />`}
+    </div>`;
+}
+
+/** What is to be trained on what. */
+function Files({ draft, onDraft }) {
+  const [mode, setMode] = useState(draft?.uploads.data ? "protocol" : "user");
+  const [chosen, setChosen] = useState({});
+  const [progress, setProgress] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const stop = useRef(null);
+  const needed = NEEDED[mode];
+  const missing = needed.filter((field) => !chosen[field]);
+  const isChanged = Object.keys(chosen).length > 0;
+  const choose = (field) => (files) => {
+    setChosen((old) => ({ ...old, [field]: files }));
+    setProblem(null);
+  };
+  const readJob = async () => {
+    setProblem(null);
+    setProgress(0);
+    stop.current = new AbortController();
+    try {
+      const parts = Object.fromEntries(needed.filter((field) => chosen[field]).map((field) => [field, chosen[field].files]));
+      const made = await upload(parts, setProgress, stop.current.signal);
+      if (draft) remove(`/drafts/${draft.draft_id}`).catch(() => {});
+      setChosen({});
+      onDraft(made);
+    } catch (error) {
+      setProblem(error);
+    }
+    setProgress(null);
+  };
+  const problemOf = (field) => {
+    if (problem?.field === field) return problem.sentence;
+    return isChanged ? "" : draft?.problems.find((each) => each.field === field)?.sentence ?? "";
+  };
+  const picker = (field, label, hint, rest = {}) => html`<${FilePicker} id=${field} label=${label} hint=${hint} problem=${problemOf(field)} chosen=${chosen[field]} known=${isChanged ? null : draft?.uploads[field]} onChoose=${choose(field)} isFolder=${true} ...${rest} />`;
+  return html`<${Card} title="Program and data" id="files">
+    <div class="fields pickers">
+      ${picker("program", "Program", "A script (.py) or a notebook (.ipynb). A folder, if it is made of several files.", { accept: ".py,.ipynb,.toml,.txt" })}
+      <div class="field"><p class="legend">Who chooses what tests the model</p>
+        <${Choice} label="Who chooses what tests the model" options=${[["user", "I do"], ["protocol", "Chance does"]]} value=${mode} onChoose=${(value) => { setMode(value); setProblem(null); }} />
+        <p class="hint">${mode === "user" ? "You give a testing set of your own. Its files named labels* never reach a model." : "The rows are cut into chunks, and after the award chance draws those that test: a bidder can trust that the test is fair."}</p></div>
+      ${mode === "user" ? html`${picker("train", "Training data", "A folder, or files. The job reads it from $MORPHWARE_TRAIN_DIR.")}${picker("test", "Testing data", "With the labels in files named labels*.")}` : picker("data", "Data", "A folder with arrays whose rows are the examples.")}
+    </div>
+    ${problem && !FILE_FIELDS.has(problem.field) && html`<${Trouble} problem=${problem} />`}
+    ${progress !== null ? html`<div role="status"><p class="waiting">${progress < 1 ? `Is handed to your node: ${Math.floor(progress * 100)} %` : "Your node reads the job."}</p><progress class="progress wide" aria-label="Upload" max="1" value=${progress}></progress><button type="button" onClick=${() => stop.current.abort()}>Stop</button></div>`
+      : (isChanged || !draft) && html`<div class="acts"><button type="button" class="primary" disabled=${missing.length > 0} onClick=${readJob}>Read the job</button>
+        <p class="hint" role="status">${missing.length ? `Still missing: ${missing.map((field) => NAMES[field]).join(", ")}.` : "It goes to your own node only; nothing is sent to others yet."}</p></div>`}
+    ${draft && !isChanged && html`<${Found} draft=${draft} />`}
+  </>`;
+}
+
+/** What the node read in the job. */
+function Found({ draft }) {
+  const others = draft.problems.filter((each) => !FILE_FIELDS.has(each.field));
+  const list = (items) => items.map(clean).join(", ");
+  const facts = [
+    draft.entry && `It is the ${draft.kind} ${clean(draft.entry)}.`,
+    draft.functions.length > 0 && `It defines ${list(draft.functions)}.`,
+    draft.logged.length > 0 && `It logs ${list(draft.logged)}.`,
+    draft.requirements.length > 0 && `It needs ${list(draft.requirements)}.`,
+  ].filter(Boolean);
+  return html`${facts.length > 0 && html`<p class="found-in">${facts.join(" ")}</p>`}${others.map((each) => html`<${Trouble} key=${each.field} problem=${{ sentence: each.sentence }} />`)}`;
+}
+
+/** The terms, the dry run, and the review. */
+function Offering({ draft }) {
+  const [values, setValues] = useState(() => firstValues(draft));
+  const [problems, setProblems] = useState(() => Object.fromEntries(draft.problems.filter((each) => !FILE_FIELDS.has(each.field)).map((each) => [each.field, each.sentence])));
+  const [review, setReview] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const [isBusy, setBusy] = useState(false);
+  const top = useRef(null);
+  const isBroken = draft.problems.some((each) => FILE_FIELDS.has(each.field));
+  const change = (changed) => {
+    setValues(changed);
+    setProblem(null);
+    setProblems((old) => Object.fromEntries(Object.entries(old).filter(([field]) => changed[field] === values[field])));
+  };
+  const ask = async (deed) => {
+    setBusy(true);
+    setProblem(null);
+    try {
+      await deed();
+    } catch (error) {
+      if (error.field && error.field in values) {
+        setProblems({ [error.field]: error.sentence });
+        setReview(null);
+      } else setProblem(error);
+    }
+    setBusy(false);
+  };
+  const look = (event) => {
+    event.preventDefault();
+    const [terms, wrong] = readValues(values);
+    setProblems(wrong);
+    if (Object.keys(wrong).length) return focusFirst(wrong);
+    return ask(async () => {
+      const found = await post(`/drafts/${draft.draft_id}/review`, terms);
+      const beside = Object.fromEntries(found.problems.filter((each) => each.field in values).map((each) => [each.field, each.sentence]));
+      const others = found.problems.filter((each) => !(each.field in values)).map((each) => each.sentence).join(" ");
+      if (Object.keys(beside).length || found.escrow_wei === null) {
+        setProblems(beside);
+        if (others) setProblem(new Problem("bad_input", others));
+        focusFirst(beside);
+        return;
+      }
+      // One name for one review: a click that is sent twice posts one job.
+      setReview({ found, terms, request_id: requestId() });
+      top.current?.scrollIntoView({ block: "start" });
+    });
+  };
+  const hand = () => ask(async () => {
+    const { job_id } = await post(`/drafts/${draft.draft_id}/post`, { ...review.terms, request_id: review.request_id });
+    go(`/jobs/${job_id}`);
+  });
+  if (isBroken) return html`<p class="empty">Mend what is said beside the files, and let the job be read again.</p>`;
+  return html`<div class="stack" ref=${top}>
+    ${review ? html`<${ReviewCard} review=${review.found} isPosting=${isBusy} problem=${problem} onPost=${hand} onBack=${() => setReview(null)} />` : html`
+      <${DryRunCard} draftId=${draft.draft_id} metric=${values.metric} onEstimate=${(seconds) => change({ ...values, estimated_s: String(Number((seconds / 60).toFixed(2))) })} />
+      <form noValidate onSubmit=${look}><${Card} title="What you offer" id="terms">
+        <${TermsForm} draft=${draft} values=${values} problems=${problems} onChange=${change} />
+        ${problem && html`<${Trouble} problem=${problem} />`}
+        <div class="acts end"><button type="submit" class="primary" disabled=${isBusy}>${isBusy ? "Is being looked at …" : "Review"}</button><p class="hint">Nothing is locked before you have seen exactly what, and clicked once more.</p></div>
+      </></form>`}
+  </div>`;
+}
+
+function focusFirst(problems) {
+  setTimeout(() => document.getElementById(Object.keys(problems)[0])?.focus(), 50);
+}
+
+/** Drafts of earlier visits. */
+function WaitingDrafts() {
+  const drafts = useAsk("/drafts");
+  if (!drafts.answer || drafts.answer.drafts.length === 0) return drafts.problem && !drafts.problem.isMissingPart ? html`<${Waiting} of=${drafts} again=${drafts.reload} />` : null;
+  const drop = async (draft) => {
+    await remove(`/drafts/${draft.draft_id}`).catch(() => {});
+    drafts.reload();
+  };
+  return html`<${Card} title="Drafts that wait" id="drafts"><ul class="parts">${drafts.answer.drafts.map((draft) => html`<li key=${draft.draft_id}>
+    <div><a href=${`/submit/${draft.draft_id}`}>${clean(draft.suggested?.name || draft.entry || "A draft")}</a><p class="hint">${moment(draft.created_s)} · ${plural(Object.values(draft.uploads).reduce((sum, each) => sum + each.files, 0), "file")}, ${bytes(Object.values(draft.uploads).reduce((sum, each) => sum + each.size_bytes, 0))}</p></div>
+    <button type="button" class="small" onClick=${() => drop(draft)}>Throw away<span class="unseen"> ${clean(draft.suggested?.name ?? "the draft")}</span></button></li>`)}</ul></>`;
+}

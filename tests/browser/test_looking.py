@@ -1,0 +1,157 @@
+"""What a person sees of a live market: the job as it goes, every page in both themes and two widths, and its size."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Request
+
+from tests.browser.conftest import ARTIFACTS, PATIENCE_MS, Market, serious_faults
+
+pytestmark = pytest.mark.browser
+FIRST_LOAD_BYTES_MOST = 300_000
+DRAWN_MOST_MS = 1_000
+LOADS = 5
+"""The quickest of so many counts: what else this machine does is not the page's."""
+SCREENS = {"1280": {"width": 1280, "height": 900}, "390": {"width": 390, "height": 844}}
+
+
+def test_a_browser_that_was_not_let_in_is_told_how_to_get_in(market: Market, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(market.origin + "/jobs")
+    page.get_by_role("heading", name="This page is locked").wait_for()
+    assert page.get_by_text("morphware dashboard", exact=True).is_visible()
+    assert page.request.get(market.origin + "/api/v1/status").status == 401
+    assert serious_faults(page) == []
+    context.close()
+
+
+def test_a_link_lets_in_once(market: Market, browser: Browser) -> None:
+    link = market.client.link()
+    for title in ("Jobs", "This page is locked"):
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(link)
+        page.get_by_role("heading", name=title, level=1).wait_for(timeout=PATIENCE_MS)
+        context.close()
+
+
+def test_the_job_is_followed_live_to_its_end(market: Market, let_in: Any) -> None:
+    """From the list to PAID on one page that is never reloaded: the curve grows, and the model is there at the end."""
+    job_id = market.first_job()
+    watched = let_in(viewport=SCREENS["1280"])
+    page: Page = watched.page
+    page.locator(f"a[href='/jobs/{job_id}']").first.click()
+    page.get_by_role("heading", level=1, name=re.compile("digits", re.IGNORECASE)).wait_for()
+    value = page.locator("#curves .legend-value small").first
+    value.wait_for()
+    steps = set()
+    while not page.locator(".now.good").is_visible():
+        steps.add(_step(value.inner_text()))
+        page.wait_for_timeout(300)
+    steps.add(_step(value.inner_text()))
+    assert len(steps) >= 2, "the curve grew while it was looked at"
+    assert "paid" in page.locator(".now-reason").inner_text().lower()
+    assert page.get_by_role("link", name="Model").is_visible()
+    page.locator("#auction svg").wait_for()
+    assert page.locator("#auction .row.winner").count() == 1
+    assert page.locator("#committee .row.report").count() == 5
+    page.screenshot(path=ARTIFACTS / "followed.png", full_page=True)
+    watched.check()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", SCREENS)
+def test_every_page_is_sound(market: Market, let_in: Any, theme: str, width: str) -> None:
+    """No error, nothing that the policy forbids, nothing wider than the screen, nothing that axe finds serious."""
+    market.until_paid()
+    job_id = market.first_job()
+    watched = let_in(viewport=SCREENS[width], color_scheme=theme)
+    page: Page = watched.page
+    faults = {}
+    for name, path in {
+        "jobs": "/jobs",
+        "job": f"/jobs/{job_id}",
+        "submit": "/submit",
+        "operator": "/operator",
+        "network": "/network",
+        "wallet": "/wallet",
+        "nowhere": "/nowhere",
+    }.items():
+        if name == "nowhere":
+            page.evaluate("history.pushState(null, '', '/nowhere'); dispatchEvent(new PopStateEvent('popstate'))")
+        else:
+            page.goto(market.origin + path)
+        page.locator("main h1").wait_for()
+        page.locator(".waiting").first.wait_for(state="detached")
+        page.wait_for_function("document.fonts.ready.then(() => true)")
+        page.wait_for_timeout(700)  # charts are drawn when their frame has its width
+        page.screenshot(path=ARTIFACTS / f"{name}-{theme}-{width}.png", full_page=True)
+        faults[name] = serious_faults(page)
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            faults[name].append("wider than the screen")
+    assert {name: found for name, found in faults.items() if found} == {}
+    watched.check()
+
+
+def test_the_first_load_is_small_and_quickly_drawn(market: Market, let_in: Any) -> None:
+    context = let_in(viewport=SCREENS["1280"]).page.context
+    drawn_ms = []
+    sizes: dict[str, int] = {}
+    for _ in range(LOADS):
+        page = context.new_page()
+        session = context.new_cdp_session(page)
+        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        finished: list[Request] = []
+        page.on("requestfinished", finished.append)
+        page.goto(market.origin + "/")
+        page.locator(".job-row").first.wait_for(timeout=PATIENCE_MS)
+        drawn_ms.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+        sizes = {
+            each.url.removeprefix(market.origin): sum(
+                each.sizes()[part] for part in ("responseBodySize", "responseHeadersSize")
+            )
+            for each in finished
+            if "/events" not in each.url
+        }
+        page.close()
+    (ARTIFACTS / "first-load.json").write_text(
+        json.dumps({"bytes": sum(sizes.values()), "drawn_ms": sorted(map(round, drawn_ms)), "files": sizes}, indent=1)
+    )
+    assert sum(sizes.values()) < FIRST_LOAD_BYTES_MOST, sizes
+    assert min(drawn_ms) < DRAWN_MOST_MS, drawn_ms
+
+
+def test_the_keyboard_reaches_the_content_and_every_page(let_in: Any) -> None:
+    page: Page = let_in(viewport=SCREENS["1280"]).page
+    page.locator("body").click(position={"x": 700, "y": 880})
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    reached = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.getAttribute('href')"))
+    assert [to for to in reached if to] == ["/jobs", "/jobs", "/submit", "/operator", "/network", "/wallet", "/submit"]
+    page.get_by_role("link", name="Wallet").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Wallet", level=1).wait_for()
+
+
+def test_the_theme_is_chosen_and_kept(let_in: Any) -> None:
+    page: Page = let_in(viewport=SCREENS["1280"], color_scheme="light").page
+    ground = "getComputedStyle(document.body.parentElement).backgroundColor"
+    light = page.evaluate(ground)
+    for _ in range(2):
+        page.get_by_role("button", name=re.compile("^Theme")).click()
+    dark = page.evaluate(ground)
+    assert dark != light
+    page.reload()
+    page.get_by_role("heading", name="Jobs", level=1).wait_for()
+    assert page.evaluate(ground) == dark
+
+
+def _step(text: str) -> str:
+    found = re.search(r"at (\S+)", text)
+    return found[1] if found else ""
