@@ -10,6 +10,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Protocol
 
+from morphware.node.account_events import AccountEvent
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.calls import Call, Multicall
 from morphware.protocol.chain_events import ChainEvent
@@ -116,6 +117,8 @@ class Block:
     timestamp: Timestamp
     events: tuple[ChainEvent, ...]
     transactions: tuple[bytes | None, ...] = ()
+    account_events: tuple[tuple[AccountEvent, bytes | None], ...] = ()
+    """What concerns the following account's own money and seats, each with its transaction's hash."""
 
     @property
     def caused(self) -> Iterator[tuple[ChainEvent, bytes | None]]:

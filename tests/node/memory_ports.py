@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,10 @@ class MemoryChain:
             assert self.world.blocks[position - 1].hash == after_hash
         while True:
             while position < len(self.world.blocks):
-                yield self.world.blocks[position]
+                block = self.world.blocks[position]
+                told = self.world.market.account_events[self._account]
+                own = tuple((event, known) for event, now, known in told if now.block == block.number)
+                yield replace(block, account_events=own)
                 position += 1
                 await trio.lowlevel.checkpoint()
             await self.world.mined.wait()
