@@ -2,12 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.browser.conftest import ARTIFACTS, PATIENCE_MS, Market, serious_faults
+from tests.browser.wishes import clouds
 
 pytestmark = pytest.mark.browser
 FIRST_LOAD_BYTES_MOST = 300_000
@@ -38,13 +40,15 @@ def test_a_link_lets_in_once(market: Market, browser: Browser) -> None:
         context.close()
 
 
-def test_the_job_is_followed_live_to_its_end(market: Market, let_in: Any) -> None:
+def test_a_job_is_followed_live_to_its_end(market: Market, let_in: Any, tmp_path: Path) -> None:
     """From the list to PAID on one page that is never reloaded: the curve grows, and the model is there at the end."""
-    job_id = market.first_job()
+    market.until_paid()
     watched = let_in(viewport=SCREENS["1280"])
     page: Page = watched.page
-    page.locator(f"a[href='/jobs/{job_id}']").first.click()
-    page.get_by_role("heading", level=1, name=re.compile("digits", re.IGNORECASE)).wait_for()
+    slow = "import time; time.sleep(1)"
+    job_id = market.client.submit(clouds(tmp_path, "Clouds that take their time", each=slow))
+    page.locator(f"a[href='/jobs/{job_id}']").click()
+    expect(page.locator("h1")).to_have_text("Clouds that take their time")
     value = page.locator("#curves .legend-value small").first
     value.wait_for()
     steps = set()
