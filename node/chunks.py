@@ -36,6 +36,9 @@ BLOCK_BYTES: Final = 32 << 20
 class ChunksRefused(BadInput):
     """The data cannot be cut by rows, or chunks do not fit each other. Keep to .npy and .csv files of equal length."""
 
+    def __init__(self, *sentence: str, field: str = "data") -> None:
+        super().__init__(*sentence, field=field)
+
 
 def count_rows(folder: Path, chunks: int) -> int:
     """How many rows the folder's files have, all alike, if they can be cut into so many chunks.
@@ -53,7 +56,9 @@ def count_rows(folder: Path, chunks: int) -> int:
                 f"{folder} one row an example, and every .csv one header."
             )
     if rows < chunks:
-        raise ChunksRefused(f"{rows} rows cannot be cut into {chunks} chunks: ask for fewer with --chunks.")
+        raise ChunksRefused(
+            f"{rows} rows cannot be cut into {chunks} chunks: ask for fewer with --chunks.", field="chunks"
+        )
     if rows > MOST_ROWS:
         raise ChunksRefused(
             f"{rows} rows are more than the {MOST_ROWS} that can be cut: split them up into fewer rows."

@@ -1,10 +1,13 @@
 """Merges file, environment and flags into one ``Config``, or says in one sentence which key of which source is wrong.
 
 Later sources win: defaults, the file, ``MORPHWARE_<SECTION>_<FIELD>``, flags. Unknown keys are refused with the
-nearest known one. Relative paths in the file are relative to the file's folder.
+nearest known one. Relative paths in the file are relative to the file's folder.  There is one file: the one that is
+named, or else ``morphware.toml`` in the data folder, where ``morphware init`` writes it.
 """
 
 import difflib
+import ipaddress
+import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -14,14 +17,15 @@ from typing import Any, Final, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
-from platformdirs import user_config_path
 
 from morphware.node.addresses import is_everywhere
 from morphware.node.amounts import parse_tokens
-from morphware.node.config import Config, Role
+from morphware.node.config import Config, NodeSection, Role
 from morphware.node.errors import BadInput
 from morphware.node.idleness import parse_hours
 
+CONFIG_NAME = "morphware.toml"
+"""The configuration in a data folder."""
 ENVIRONMENT_PREFIX = "MORPHWARE_"
 FILE_SIZE_MAX_BYTES = 1 << 20
 CHANGE: Final = "change"
@@ -49,9 +53,10 @@ class Loaded:
     origins: Mapping[str, str]
 
 
-def default_config_file() -> Path:
-    """Where the configuration lies unless ``--config`` or MORPHWARE_CONFIG name another file."""
-    return user_config_path("morphware") / "config.toml"
+def chosen_data_folder(environment: Mapping[str, str] = os.environ, flags: Mapping[str, object] | None = None) -> Path:
+    """The data folder that flags, else the environment, name before any file is read; else the default one."""
+    named = (flags or {}).get("node.data_folder") or environment.get(f"{ENVIRONMENT_PREFIX}NODE_DATA_FOLDER")
+    return Path(str(named)).expanduser().absolute() if named else NodeSection().data_folder
 
 
 def load_config(
@@ -59,13 +64,15 @@ def load_config(
     *,
     environment: Mapping[str, str] = os.environ,
     flags: Mapping[str, object] | None = None,
+    flag_names: Mapping[str, str] = FLAGS,
 ) -> Loaded:
     """Merge all sources.
 
     Args:
-        file: must exist when given; otherwise MORPHWARE_CONFIG, otherwise the default file if there is one.
+        file: must exist when given; otherwise MORPHWARE_CONFIG, otherwise the data folder's file if there is one.
         environment: the variables.
         flags: ``"section.field"`` to a typed value, or to text as in the environment; None means not given.
+        flag_names: how the command calls a setting's flag, for origins and complaints.
 
     Raises:
         BadInput: the first mistake found, with its source and key.
@@ -73,9 +80,9 @@ def load_config(
     values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     origins = {f"{section}.{field}": "default" for section in SECTIONS for field in _field_names(section)}
     for source in (
-        _from_file(_chosen_file(file, environment)),
+        _from_file(chosen_file(file, environment, flags)),
         _from_environment(environment),
-        _from_flags(flags or {}),
+        _from_flags(flags or {}, flag_names),
     ):
         for origin, section, field, value in source:
             values[section][field] = _converted(value, section, field, origin)
@@ -84,10 +91,6 @@ def load_config(
     config = msgspec.convert({name: SECTIONS[name](**fields) for name, fields in values.items()}, Config)
     _check(config, origins)
     return Loaded(config, origins)
-
-
-_Setting = tuple[str, str, str, object]
-"""Origin, section, field, value."""
 
 
 def changed_setting(name: str, value: object) -> Any:
@@ -103,13 +106,24 @@ def changed_setting(name: str, value: object) -> Any:
     return converted
 
 
-def _chosen_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
+def chosen_file(
+    file: Path | None, environment: Mapping[str, str] = os.environ, flags: Mapping[str, object] | None = None
+) -> Path | None:
+    """The configuration that is read: the given one, else MORPHWARE_CONFIG's, else the data folder's; None: no file.
+
+    A file in the data folder is for the commands that name the folder; a ``data_folder`` inside it leads no further.
+    """
     if file is not None:
         return file
     if named := environment.get("MORPHWARE_CONFIG"):
         return Path(named)
-    default = default_config_file()
-    return default if default.is_file() else None
+    usual = chosen_data_folder(environment, flags) / CONFIG_NAME
+    # unlike Path.is_file, this takes a folder that we may not enter for one without the file
+    return usual if os.path.isfile(usual) else None  # noqa: PTH113
+
+
+_Setting = tuple[str, str, str, object]
+"""Origin, section, field, value."""
 
 
 def _from_file(file: Path | None) -> Iterator[_Setting]:
@@ -121,7 +135,7 @@ def _from_file(file: Path | None) -> Iterator[_Setting]:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInput(
-            f"The configuration {file} cannot be read ({error.strerror}): check --config or MORPHWARE_CONFIG."
+            f"The configuration {file} cannot be read ({error.strerror}): check it, --config and MORPHWARE_CONFIG."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{file} is not valid TOML ({error}): mend that line.") from error
@@ -147,14 +161,14 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[_Setting]:
                 yield f"environment {variable}", section, field, _from_text(section, field, text)
 
 
-def _from_flags(flags: Mapping[str, object]) -> Iterator[_Setting]:
+def _from_flags(flags: Mapping[str, object], names: Mapping[str, str]) -> Iterator[_Setting]:
     for key, value in flags.items():
         if value is None:
             continue
         section, _, field = key.partition(".")
         _known(key, {f"{s}.{f}": None for s in SECTIONS for f in _field_names(s)}, f"There is no setting {key}")
         yield (
-            f"flag {FLAGS.get(key, '--set')}",
+            f"flag {names.get(key, '--set')}",
             section,
             field,
             _from_text(section, field, value) if isinstance(value, str) else value,
@@ -187,7 +201,10 @@ def _converted(value: object, section: str, field: str, origin: str, *, is_stric
     # Only text from outside the file is loose ("1.5" for a number); the file says a number when it means one.
     strict = origin.startswith("file ") if is_strict is None else is_strict
     try:
-        return msgspec.convert(value, wanted, strict=strict, dec_hook=_decode_path)
+        converted: object = msgspec.convert(value, wanted, strict=strict, dec_hook=_decode_path)
+        if isinstance(converted, float) and not math.isfinite(converted):
+            raise msgspec.ValidationError("Expected a finite number")
+        return converted
     except (msgspec.ValidationError, OverflowError) as error:
         raise BadInput(f"{_where(origin, section, field)} is not usable: {_sentence(error, wanted)}.") from error
 
@@ -242,7 +259,7 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         raise refuse("chain", "rpc_url", "it must begin with http:// or https:// and name a host.")
     if config.chain.chain_id is not None and not 1 <= config.chain.chain_id < 2**63:
         raise refuse("chain", "chain_id", "it must be a positive integer.")
-    if not config.gossip.listen.startswith(("/ip4/", "/ip6/")):
+    if not _is_multiaddress(config.gossip.listen):
         raise refuse("gossip", "listen", "write a multiaddress like /ip4/127.0.0.1/tcp/4101.")
     for address in config.gossip.bootstrap:
         if not address.startswith("/") or "/p2p/" not in address:
@@ -271,6 +288,16 @@ def _check_meaning(section: str, field: str, value: Any, origin: str) -> None:
             parse_hours(value)
     except BadInput as error:
         raise BadInput(f"{_where(origin, section, field)} is not usable: {error.sentence}") from error
+
+
+def _is_multiaddress(text: str) -> bool:
+    """Whether it is one of a TCP port of this machine."""
+    words = text.split("/")
+    try:
+        is_version_4 = ipaddress.ip_address(words[2]).version == 4
+        return words[:2] == ["", "ip4" if is_version_4 else "ip6"] and words[3] == "tcp" and int(words[4]) < 65_536
+    except (ValueError, IndexError):
+        return False
 
 
 def _is_http(url: str) -> bool:

@@ -107,6 +107,8 @@ class Engine:
         after_hash = None if cursor is None else bytes.fromhex(cursor["hash"])
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            if self.journal.get("account_events_from") is None:  # of earlier blocks nobody has asked
+                self.journal.put("account_events_from", str(after + 1))
             self._restore()
             if after >= head:
                 self._catch_up_is_over()
@@ -220,6 +222,8 @@ class Engine:
                     effects = self._let_handle(machine, event, is_behind=is_partial, is_kept=False)
                     wanted.append((machine, effects))
                     touched.add((machine.job_id, machine.role))
+            for about_us, transaction_hash in block.account_events:
+                self.journal.add_account_event(about_us, self.now, transaction_hash)
             if not is_behind:
                 wanted += [(machine, self._tick(machine)) for machine in self._due(touched)]
             self.journal.put(
@@ -229,6 +233,9 @@ class Engine:
         for event, transaction_hash in block.caused:
             transaction = None if transaction_hash is None else "0x" + transaction_hash.hex()
             self.feed.say("chain", event=to_plain(event), transaction=transaction)
+        for about_us, transaction_hash in block.account_events:
+            transaction = None if transaction_hash is None else "0x" + transaction_hash.hex()
+            self.feed.say("account", event=to_plain(about_us), transaction=transaction)
         for machine, effects in wanted:
             self._perform(machine, effects)
         self._wake_workers()

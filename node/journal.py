@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from morphware.node import journal_points
+from morphware.node.account_events import AccountEvent
 from morphware.node.errors import BadInput, MorphwareError
 from morphware.node.journal_forms import NEWEST, form_of, is_known, migrate
 from morphware.node.plain import from_json, to_json
@@ -104,6 +105,14 @@ class Journal:
                 "run the version that wrote it, or use another --data-folder."
             )
             raise ForeignDataFolder(msg)
+
+    def reader(self) -> "Journal":
+        """The same journal on a connection of its own that can only read: for work in a thread. Close it when done."""
+        reader = object.__new__(Journal)
+        reader.path = self.path
+        uri = self.path.resolve().as_uri() + "?mode=ro"
+        reader.connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        return reader
 
     def close(self) -> None:
         """Close the file."""
@@ -267,6 +276,31 @@ class Journal:
         """The chain time of the last event of every job."""
         rows = self.connection.execute("SELECT job_id, max(timestamp) FROM events GROUP BY job_id")
         return {JobId(job_id): Timestamp(timestamp) for job_id, timestamp in rows.fetchall()}
+
+    def add_account_event(self, event: AccountEvent, now: Moment, transaction_hash: bytes | None) -> None:
+        """Store what the chain said of this account's own money and seats."""
+        self.connection.execute(
+            "INSERT INTO account_events (timestamp, block, body, transaction_hash) VALUES (?, ?, ?, ?)",
+            (now.timestamp, now.block, to_json(event), transaction_hash),
+        )
+
+    def account_events(self) -> list[tuple[AccountEvent, Moment, bytes | None]]:
+        """What the chain said of this account's own money and seats, in its order, with the transactions' hashes."""
+        rows = self.connection.execute(
+            "SELECT body, timestamp, block, transaction_hash FROM account_events ORDER BY sequence"
+        )
+        return [
+            (from_json(body), Moment(Timestamp(timestamp), block), transaction_hash)
+            for body, timestamp, block, transaction_hash in rows.fetchall()
+        ]
+
+    def jobs_naming(self, account: Address) -> list[JobId]:
+        """Jobs in whose events on the chain an account occurs, the oldest first."""
+        rows = self.connection.execute(
+            "SELECT job_id FROM events WHERE role IS NULL AND instr(body, ?) GROUP BY job_id ORDER BY min(sequence)",
+            (account.hex(),),
+        )
+        return [JobId(row[0]) for row in rows.fetchall()]
 
     def awards(self) -> dict[JobId, Timestamp]:
         """When the auctions that found a winner ended, by the chain's time."""

@@ -51,6 +51,11 @@ STEPS: Final[tuple[tuple[Change, ...], ...]] = (
         "ALTER TABLE costs ADD COLUMN transaction_hash BLOB",
     ),
     (pack_old_points,),  # form 4: a million points are read in a moment
+    (  # form 5: what moved the account's own money outside of jobs
+        """CREATE TABLE account_events (
+            sequence INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL, block INTEGER NOT NULL, body TEXT NOT NULL,
+            transaction_hash BLOB) STRICT""",
+    ),
 )
 NEWEST: Final = len(STEPS)
 

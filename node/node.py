@@ -60,25 +60,27 @@ log = structlog.get_logger()
 ROLE_BITS = {"user": 1, "worker": 2, "validator": 4}
 
 
-def run_node(config: Config) -> None:
-    """Run a node until it is interrupted or asked to end."""
-    trio.run(_until_told, config)
+def run_node(config: Config, password: str | None = None) -> None:
+    """Run a node until it is interrupted or asked to end; the password opens its keys, or else the configured one."""
+    trio.run(_until_told, config, password)
 
 
-async def _until_told(config: Config) -> None:
+async def _until_told(config: Config, password: str | None) -> None:
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve_node, config)
+            nursery.start_soon(serve_node, config, password)
             async for _ in signals:
                 nursery.cancel_scope.cancel()
 
 
-async def serve_node(config: Config, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+async def serve_node(
+    config: Config, password: str | None = None, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     """Serve all roles of one account until cancelled; started once the node takes part in the market."""
     folder = config.node.data_folder
     with _alone(folder):
         read_account(folder / "keys")  # that there are no keys is said before their password is asked for
-        keys = await load(folder / "keys", _password(config))
+        keys = await load(folder / "keys", _password(config) if password is None else password)
         deployment = _deployment(config)
         transactions = SqliteTransactionLog(open_database(folder / "transactions.sqlite", isolation_level=None))
         journal = Journal(folder / "journal.sqlite")

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from morphware.node import account_events
 from morphware.node.offers import Offer
 from morphware.protocol import calls, chain_events, effects, events, messages, states
 from morphware.protocol.artifacts import SealedFile
@@ -19,7 +20,7 @@ from morphware.protocol.worker import WorkerPolicy
 
 _CLASSES: dict[str, type] = {
     name: value
-    for module in (calls, chain_events, effects, events, messages)
+    for module in (calls, chain_events, effects, events, messages, account_events)
     for name, value in vars(module).items()
     if isinstance(value, type) and value.__module__ == module.__name__ and not issubclass(value, IntEnum)
 }

@@ -11,6 +11,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Protocol
 
+from morphware.node.account_events import AccountEvent
 from morphware.node.brake import Brake
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.calls import Call, Multicall
@@ -118,6 +119,8 @@ class Block:
     timestamp: Timestamp
     events: tuple[ChainEvent, ...]
     transactions: tuple[bytes | None, ...] = ()
+    account_events: tuple[tuple[AccountEvent, bytes | None], ...] = ()
+    """What concerns the following account's own money and seats, each with its transaction's hash."""
 
     @property
     def caused(self) -> Iterator[tuple[ChainEvent, bytes | None]]:
@@ -242,7 +245,7 @@ class Runner(Protocol):
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
-        on_usage: Callable[[UsageSample], None],
+        on_usage: Callable[[UsageSample], None] | None = None,
         brake: Brake | None = None,
     ) -> RunResult:
         """Train: ``code`` and ``train`` are read-only folders; the model goes to ``model``.

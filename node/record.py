@@ -12,6 +12,8 @@ import msgspec
 from morphware.node.api.answers.jobs import Job, Moment, SignedRecord
 from morphware.node.errors import BadInput
 from morphware.protocol.commitments import keccak
+from morphware.protocol.signatures import is_signed_by
+from morphware.protocol.units import Address
 
 KIND: Final = "morphware job record 1"
 
@@ -52,17 +54,13 @@ def verify_record(record: SignedRecord) -> dict[str, Any]:
     Raises:
         BadInput: it is no record, or somebody changed it, or somebody else signed it.
     """
-    from eth_keys.datatypes import Signature  # loading takes longer than most commands
-    from eth_keys.exceptions import BadSignature
-    from eth_utils import ValidationError
-
     try:
-        said = msgspec.json.decode(record.record, type=dict[str, Any])
-        raw = bytes.fromhex(record.signature.removeprefix("0x"))
-        signature = Signature(raw[:64] + bytes([raw[64] - 27]))
-        key = signature.recover_public_key_from_msg_hash(personal_digest(record.record))
-    except (msgspec.DecodeError, ValueError, IndexError, BadSignature, ValidationError) as error:
+        said: dict[str, Any] = msgspec.json.decode(record.record, type=dict[str, Any])
+        signature = bytes.fromhex(record.signature.removeprefix("0x"))
+        signer = Address(bytes.fromhex(record.account.removeprefix("0x")))
+    except (msgspec.DecodeError, ValueError) as error:
         raise BadInput(f"This is no signed record of a job ({error}).") from error
-    if said.get("kind") != KIND or key.to_address() != record.account or said.get("account") != record.account:
+    is_ours = said.get("kind") == KIND and said.get("account") == record.account
+    if not is_ours or not is_signed_by(signer, personal_digest(record.record), signature):
         raise BadInput(f"This record was not signed by the account {record.account}, or was changed afterwards.")
     return said

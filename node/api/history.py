@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from morphware.node.api.answers.jobs import Cost, Moment, MoneyMove, Receipt, SignedRecord, Timeline
+from morphware.node.api.answers.jobs import Moment, MoneyMove, Receipt, SignedRecord, Timeline
 from morphware.node.api.catalogue import Catalogue
-from morphware.node.api.jobs import job_id_of
+from morphware.node.api.jobs import cost_of, job_id_of
 from morphware.node.api.problems import NOT_FOUND, Refusal
 from morphware.node.api.routes import Call, Route
 from morphware.node.api.running import Running
@@ -85,7 +85,7 @@ class HistoryRequests:
             job_id=job_id.hex(),
             is_final=view.is_over,
             moves=_moves(view, self._names(job_id)),
-            costs=[Cost(**cost) for cost in costs],  # type: ignore[arg-type]
+            costs=[cost_of(cost) for cost in costs],
         )
 
     async def model(self, call: Call) -> Streamed:

@@ -1,9 +1,8 @@
 """Requests about jobs: lists, one job, its history, its points and output."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
-
-import msgspec
+from typing import Any, Final
 
 from morphware.node.api.answers.jobs import (
     AllJobs,
@@ -62,11 +61,20 @@ class JobRequests:
         """A page of a job's logged scalars."""
         job_id = job_id_of(call)
         self.catalogue.job(job_id)
-        return Points(points=self.node.engine.journal.points(job_id, after=call.query.after, most=POINTS_A_PAGE))
+        points = self.node.engine.journal.points(job_id, after=call.query.after, most=POINTS_A_PAGE)
+        columns = [list(column) for column in zip(*points, strict=True)] or [[], [], [], []]
+        return Points(**dict(zip(("steps", "times_s", "series", "values"), columns, strict=True)))
 
     async def costs(self, _: Call) -> Costs:
         """What this node's transactions cost."""
-        return Costs(costs=msgspec.convert(self.node.engine.journal.costs(), list[Cost]))
+        return Costs(costs=[cost_of(row) for row in self.node.engine.journal.costs()])
+
+
+def cost_of(row: Mapping[str, Any]) -> Cost:
+    """What a transaction cost, as the journal has it."""
+    transaction = row.get("transaction_hash")
+    plain = {key: value for key, value in row.items() if key != "transaction_hash"}
+    return Cost(**plain, transaction=None if transaction is None else "0x" + transaction.removeprefix("0x"))
 
 
 def job_id_of(call: Call) -> JobId:

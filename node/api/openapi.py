@@ -8,10 +8,9 @@ import msgspec
 
 from morphware.node.api.answers.plain import Nothing, Problem, Shape
 from morphware.node.api.problems import JSON, KINDS
-from morphware.node.api.routes import PREFIX, Door, Route
+from morphware.node.api.routes import PATH_WORDS, PREFIX, Door, Route
 
 REFERENCE: Final = "#/components/schemas/{name}"
-PATH_PATTERNS: Final = {"job_id": "^[0-9a-f]{64}$", "draft_id": "^[0-9a-f]{32}$"}
 
 
 def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
@@ -75,7 +74,7 @@ def _operation(route: Route, by_kind: dict[Any, Any], components: dict[str, Any]
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
-    schema = {"type": "string", "pattern": PATH_PATTERNS[name]}
+    schema = {"type": "string", "pattern": PATH_WORDS[name].pattern}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 

@@ -1,6 +1,7 @@
 """What can be asked of a node: each route once, for the server and the OpenAPI document."""
 
 import enum
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_origin, get_type_hints
@@ -14,6 +15,20 @@ from morphware.node.api.answers.plain import Asked, Nothing, Shape
 from morphware.node.api.problems import BAD_INPUT, FORBIDDEN, JSON, WRONG_TYPE, Refusal, encoded, response_to
 
 PREFIX: Final = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class PathWord:
+    """What may stand in a place of a path."""
+
+    pattern: str
+    sentence: str
+
+
+PATH_WORDS: Final = {
+    "job_id": PathWord("^[0-9a-f]{64}$", "A job id has 64 hexadecimal digits: copy it from `morphware jobs`."),
+    "draft_id": PathWord("^[0-9a-f]{32}$", "A draft's name has 32 hexadecimal digits."),
+}
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
@@ -72,6 +87,9 @@ class Route:
     async def _answer(self, request: Request) -> Response:
         if self.door is Door.SOCKET and request.scope.get("door") is not Door.SOCKET:
             raise Refusal(FORBIDDEN, "This can only be asked over the socket in the node's data folder.")
+        for name, said in request.path_params.items():
+            if not re.fullmatch(PATH_WORDS[name].pattern, said):
+                raise Refusal(BAD_INPUT, PATH_WORDS[name].sentence, name)
         query = read_query(request, self.query)
         body = await self._body(request)
         answer = await self.handler(Call(request.path_params, query, body, request))
@@ -103,9 +121,13 @@ def read_query(request: Request, kind: type[Asked]) -> Asked:
         else:
             values[name] = value
     try:
-        return msgspec.convert(values, kind, strict=False)
+        query = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _unusable(error) from error
+    for name in values:
+        if getattr(query, name) is None:  # the text "null", which msgspec takes for the value
+            raise Refusal(BAD_INPUT, f"{name} has no value: leave it out.", name)
+    return query
 
 
 def _unusable(error: Exception) -> Refusal:

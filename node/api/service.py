@@ -10,6 +10,8 @@ from morphware.node.addresses import listening_address, remember_port, split_add
 from morphware.node.api.account import AccountRequests
 from morphware.node.api.catalogue import Catalogue
 from morphware.node.api.curves import CurveRequests
+from morphware.node.api.drafts import DraftRequests
+from morphware.node.api.estimates import EstimateRequests
 from morphware.node.api.events import EventRequests
 from morphware.node.api.guard import NetworkDoor, content_security_policy
 from morphware.node.api.history import HistoryRequests
@@ -22,6 +24,7 @@ from morphware.node.api.running import Running
 from morphware.node.api.server import Api, hosts_of, listen_on, origin_of, serve_socket
 from morphware.node.api.submitting import SubmitRequests
 from morphware.node.api.wallet import WalletRequests
+from morphware.node.drafts.shelf import Shelf
 from morphware.node.web.pages import load_pages
 
 log = structlog.get_logger()
@@ -31,7 +34,7 @@ MIB: Final = 1 << 20
 
 def all_routes(node: Running, keyring: Keyring, origin: str | None) -> list[Route]:
     """Everything that can be asked of a node."""
-    catalogue = Catalogue(node)
+    catalogue, submitting = Catalogue(node), SubmitRequests(node)
     return [
         *AccountRequests(node, keyring, origin).routes(),
         *JobRequests(node, catalogue).routes(),
@@ -39,7 +42,9 @@ def all_routes(node: Running, keyring: Keyring, origin: str | None) -> list[Rout
         *HistoryRequests(node, catalogue).routes(),
         *WalletRequests(node).routes(),
         *OperatorRequests(node).routes(),
-        *SubmitRequests(node).routes(),
+        *submitting.routes(),
+        *DraftRequests(node, submitting, Shelf(node.folder / "drafts")).routes(),
+        *EstimateRequests(node).routes(),
         *EventRequests(node.feed).routes(),
     ]
 

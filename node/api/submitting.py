@@ -1,5 +1,6 @@
 """Requests that hand a job to the market."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
@@ -8,10 +9,11 @@ from morphware.node.api.answers.submitting import Posted, WishAsked
 from morphware.node.api.routes import Call, Door, Route
 from morphware.node.api.running import Running
 from morphware.node.errors import BadInput
+from morphware.node.machines import Sources
 from morphware.node.pricing import check_price, check_seats, least_fee_wei
 from morphware.node.staging import stage
 from morphware.node.wishes import JobWish
-from morphware.protocol.units import Wei
+from morphware.protocol.units import JobId, Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class SubmitRequests:
         """Look at a job, lock its escrow's tokens, and hand it to the end user's brain."""
         return Posted(job_id=await self.post(JobWish.from_asked(call.body)))
 
-    async def post(self, wish: JobWish) -> str:
-        """Post a job; its id. Raises ``BadInput``."""
+    async def post(self, wish: JobWish, note: Callable[[JobId], None] = lambda _: None) -> str:
+        """Post a job; its id, which ``note`` is told in a thread before the node knows it. Raises ``BadInput``."""
         node = self.node
         require_user(node)
         timing, stake_wei = node.parameters.timing, node.parameters.seat_stake_wei
@@ -43,7 +45,12 @@ class SubmitRequests:
             engine = node.engine
             needed = Wei(staged.submission.escrow_wei + engine.promised_wei())
             await engine.treasury.ensure_free(needed, "Posting this job (and those that wait to be posted)")
-            job_id = await engine.submit(staged.submission, lambda job_id: staged.keep(node.job_folder(job_id)))
+
+            def keep(job_id: JobId) -> Sources:
+                note(job_id)
+                return staged.keep(node.job_folder(job_id))
+
+            job_id = await engine.submit(staged.submission, keep)
         return job_id.hex()
 
 

@@ -244,6 +244,18 @@ def _archive_bytes(entries: list[_Entry]) -> int:
     return sum(BLOCK_BYTES + entry.size_bytes + entry.padding_bytes for entry in entries) + len(END)
 
 
+def unpackable(parts: tuple[str, ...], limits: PackingLimits) -> str | None:
+    """Why a file of this path could not be packed, or None; for a refusal before anything was copied."""
+    for part in parts:
+        if (reason := _odd_name(part)) is not None:
+            return reason
+    if len(parts) > limits.depth:
+        return f"is nested more than {limits.depth} deep"
+    if _split(_Entry(parts, is_folder=False, is_executable=False, size_bytes=0)) is None:
+        return "is too long (a name has at most 100 bytes, a path 255)"
+    return None
+
+
 def _odd_name(name: str) -> str | None:
     """Why a single name may not travel, or None."""
     if name in {"", ".", ".."}:

@@ -57,6 +57,7 @@ class MarketChain(MarketReader):
             explain=partial(refuse, market_interface()),
             settings=sender_settings,
         )
+        self._followed = self.account
 
     @property
     def account(self) -> Address:

@@ -1,8 +1,9 @@
 """Every log of the market as the event that the brains know.
 
-The classes of ``chain_events.py`` are named and ordered as the contract's events.  Events without a class (deposits,
-seats) are skipped.  Strangers choose much of what events say, so a log that makes no sense is skipped as well, loudly:
-it can hurt only those who caused it, and stopping for it would hurt everybody.
+The classes of ``chain_events.py`` are named and ordered as the contract's events.  Of those without a class there
+(deposits, seats) only the node's own are heard, as ``account_events.py`` has them; other accounts' are skipped.
+Strangers choose much of what events say, so a log that makes no sense is skipped as well, loudly: it can hurt only
+those who caused it, and stopping for it would hurt everybody.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,7 +11,8 @@ from typing import Any, Final, get_args
 
 import structlog
 
-from morphware.node.chain.abi import Interface
+from morphware.node.account_events import AccountEvent
+from morphware.node.chain.abi import WORD_BYTES, Interface
 from morphware.node.chain.rpc import Log
 from morphware.protocol import chain_events
 from morphware.protocol.calls import Terms
@@ -29,6 +31,8 @@ CONVERSIONS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 """By the name of the event's value; all others are already what the classes hold."""
 
+ACCOUNT_CLASSES: Final[dict[str, type[AccountEvent]]] = {each.__name__: each for each in get_args(AccountEvent)}
+
 log = structlog.get_logger()
 
 
@@ -41,6 +45,21 @@ def decode_event(interface: Interface, entry: Log) -> ChainEvent | None:
         name, values = decoded
         converted = [CONVERSIONS[key](value) if key in CONVERSIONS else value for key, value in values.items()]
         return CLASSES[name](*converted)
+    except (ValueError, TypeError) as error:
+        log.warning("event_skipped", block=entry.block_number, log_index=entry.log_index, reason=str(error))
+        return None
+
+
+def decode_account_event(interface: Interface, entry: Log, account: bytes) -> AccountEvent | None:
+    """What a log says of this account's own money and seats; None for all others."""
+    if len(entry.topics) < 2 or bytes(entry.topics[1]) != account.rjust(WORD_BYTES, b"\0"):
+        return None
+    try:
+        decoded = interface.decode_log(entry.topics, entry.data)
+        if decoded is None or decoded[0] not in ACCOUNT_CLASSES:
+            return None
+        name, values = decoded
+        return ACCOUNT_CLASSES[name](*values.values())
     except (ValueError, TypeError) as error:
         log.warning("event_skipped", block=entry.block_number, log_index=entry.log_index, reason=str(error))
         return None

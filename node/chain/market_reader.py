@@ -8,12 +8,13 @@ from typing import Any, Final
 
 import msgspec
 
+from morphware.node.account_events import AccountEvent
 from morphware.node.chain.abi import Interface
 from morphware.node.chain.calldata import market_interface, token_interface
 from morphware.node.chain.deployment import Deployment
 from morphware.node.chain.errors import NoMarket, RpcRefusal, WrongChain
 from morphware.node.chain.follower import Follower, RawBlock
-from morphware.node.chain.market_events import decode_event, transaction_of
+from morphware.node.chain.market_events import decode_account_event, decode_event, transaction_of
 from morphware.node.chain.rpc import Data, Log, Quantity, Rpc
 from morphware.node.ports import Block
 from morphware.protocol.chain_events import ChainEvent
@@ -72,6 +73,8 @@ class MarketReader:
         self._deployment = deployment
         self._market: Interface = market_interface()
         self._token: Interface = token_interface()
+        self._followed: Address | None = None
+        """Whose own deposits, withdrawals and seats are heard as well."""
         self._follower = Follower(rpc, deployment.market, finality_blocks=finality_blocks, poll_s=poll_s)
 
     @property
@@ -115,12 +118,16 @@ class MarketReader:
     def _block(self, raw: RawBlock) -> Block:
         events: list[ChainEvent] = []
         transactions: list[bytes | None] = []
+        own: list[tuple[AccountEvent, bytes | None]] = []
         for entry in raw.logs:
             event = decode_event(self._market, entry)
             if event is not None:
                 events.append(event)
                 transactions.append(transaction_of(entry))
-        return Block(raw.number, raw.hash, Timestamp(raw.timestamp), tuple(events), tuple(transactions))
+            elif self._followed is not None:
+                about_us = decode_account_event(self._market, entry, self._followed)
+                own += [] if about_us is None else [(about_us, transaction_of(entry))]
+        return Block(raw.number, raw.hash, Timestamp(raw.timestamp), tuple(events), tuple(transactions), tuple(own))
 
     async def free_balance(self, account: Address) -> Wei:
         """The account's free balance in the market, at the last block."""

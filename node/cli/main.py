@@ -1,14 +1,19 @@
 """``morphware``: the commands, their options and help. The work is imported only by the command that does it."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from morphware.node.cli.bench import bench_app
+from morphware.node.cli.doctor import doctor
 from morphware.node.cli.fence import fenced, note_data_folder
+from morphware.node.cli.flags import AsJson, DataFolder, PasswordFile, RoleName
+from morphware.node.cli.init import init
 from morphware.node.errors import BadInput
+
+if TYPE_CHECKING:
+    from morphware.node.config import Config
 
 app = typer.Typer(
     name="morphware",
@@ -16,25 +21,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A marketplace for machine learning: training jobs are auctioned, trained, validated and paid.",
-    epilog="First steps: `morphware testnet --job digits` runs a whole market on this machine.",
+    epilog="First steps: `morphware testnet --job digits` runs a whole market on this machine; `morphware init` begins "
+    "a node of your own.",
 )
-
-
-class RoleName(StrEnum):
-    """typer's repeatable options know enumerations only."""
-
-    USER = "user"
-    WORKER = "worker"
-    VALIDATOR = "validator"
 
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "human", "json"]
-DataFolder = Annotated[Path | None, typer.Option(help="The node's data folder (keys, journal, artifacts).")]
-PasswordFile = Annotated[
-    Path | None, typer.Option(help="File whose first line is the password (or MORPHWARE_PASSWORD).")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for programs.")]
+
+app.command(
+    epilog="Example: morphware init --data-folder ~/worker --role worker --deployment deployment.json "
+    "--rpc-url http://127.0.0.1:8545 --password-file password.txt --yes"
+)(init)
+app.command(epilog="Example: morphware doctor --data-folder ~/worker")(doctor)
 
 
 @app.command(epilog="Example: morphware run --role worker --rpc-url http://127.0.0.1:8545 --data-folder ~/worker")
@@ -43,7 +42,9 @@ def run(
     role: Annotated[
         list[RoleName] | None, typer.Option(help="What this node does; may be given several times.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file; see `morphware config`.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file (default: morphware.toml in the data folder, if it is there).")
+    ] = None,
     data_folder: DataFolder = None,
     name: Annotated[str | None, typer.Option(help="What the node calls itself in its logs.")] = None,
     rpc_url: Annotated[str | None, typer.Option(help="JSON-RPC address of a node of the chain.")] = None,
@@ -79,7 +80,7 @@ def run(
     configure_logging(level=log_level, style=log_format, node=loaded.config.node.name)
     from morphware.node.node import run_node
 
-    run_node(loaded.config)
+    run_node(loaded.config, _typed_password(loaded.config))
 
 
 @app.command("testnet", epilog="Example: morphware testnet --job digits --json > receipt.json")
@@ -389,6 +390,19 @@ def _keys_folder(data_folder: Path | None, password_file: Path | None) -> tuple[
 
     config = load_config(flags={"node.data_folder": data_folder, "keys.password_file": password_file}).config
     return config.node.data_folder / "keys", keystore_password(config.keys)
+
+
+def _typed_password(config: "Config") -> str | None:
+    """What a person types to unlock the keys; None where the password is known already, or nobody is there to ask."""
+    import sys
+
+    from morphware.node.config import keystore_password
+    from morphware.node.keys import read_account
+
+    if keystore_password(config.keys) is not None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    account = read_account(config.node.data_folder / "keys")  # that there are no keys is said before
+    return str(typer.prompt(f"Password for the keys of 0x{account.hex()}", hide_input=True, err=True))
 
 
 def _seconds(minutes: float | None) -> int | None:

@@ -13,22 +13,21 @@ from typing import Any
 import msgspec
 import trio
 
-from morphware.node.amounts import format_tokens, parse_tokens
+from morphware.node.amounts import format_tokens
 from morphware.node.api.answers.node import Status
 from morphware.node.chunks import count_rows
 from morphware.node.cli.fence import print_failure
 from morphware.node.cli.options import SubmitOptions
 from morphware.node.client.client import AsyncClient
 from morphware.node.config_loading import load_config
-from morphware.node.errors import BadInput, ExitStatus
-from morphware.node.runner.inspect import JobInspection, check_data, check_metric, inspect_job
+from morphware.node.errors import ExitStatus
+from morphware.node.runner.inspect import check_metric, inspect_job
+from morphware.node.staging import wish_data_problems
 from morphware.node.wishes import JobWish
-from morphware.protocol.units import METRIC_SCALE, Address, Wei
+from morphware.node.wishing import Choices, wish_from
+from morphware.protocol.units import METRIC_SCALE, Address
 
 VIEWER = "you"
-FALLBACK_ESTIMATE_S = 600
-USUAL_MEMORY_MIB = 4096
-MIB = 1 << 20
 
 
 @dataclass(slots=True)
@@ -66,52 +65,38 @@ def wish_of(options: SubmitOptions) -> JobWish:
         BadInput: with the sentence that says what to mend.
     """
     job = inspect_job(options.script)
-    metric = options.metric or job.config.metric
-    threshold = job.config.threshold if options.threshold_e6 is None else options.threshold_e6 / METRIC_SCALE
-    check_metric(job, metric, threshold)
-    assert metric is not None
-    assert threshold is not None
-    train, test = (options.data, options.data) if options.chunks else (options.train, options.test)
-    if train is None or test is None:
-        raise BadInput("The job's data is missing: name its folders, --train and --test, or --data for a split.")
-    check_data(job, train, test)
-    if options.chunks:
-        count_rows(train, options.chunks)
-    return JobWish(
+    choices = Choices(
         program=options.script,
         train=options.train,
         test=options.test,
-        metric=metric,
-        threshold=threshold,
+        data=options.data,
+        metric=options.metric,
+        threshold=None if options.threshold_e6 is None else options.threshold_e6 / METRIC_SCALE,
         baseline=None if options.baseline_e6 is None else options.baseline_e6 / METRIC_SCALE,
-        reserve_wei=_reserve(options, job),
+        reserve_wei=options.reserve_wei,
         name=options.name,
-        estimated_s=options.estimated_s or job.config.estimated_seconds or FALLBACK_ESTIMATE_S,
+        estimated_s=options.estimated_s,
         training_s=options.training_s,
         testing_s=options.testing_s,
         bidding_s=options.bidding_s,
         seats=options.seats,
         privacy=options.privacy,
-        data=options.data,
         chunks=options.chunks,
         test_chunks=options.test_chunks,
-        memory_bytes=(job.config.memory_mib or USUAL_MEMORY_MIB) * MIB,
     )
+    wish = wish_from(choices, job)
+    check_metric(job, wish.metric, wish.threshold)
+    for problem in wish_data_problems(job, wish):
+        raise problem
+    if wish.chunks:
+        assert wish.data is not None
+        count_rows(wish.data, wish.chunks)
+    return wish
 
 
 def data_folder_of(chosen: Path | None) -> Path:
     """The running node's data folder: the option, else what file and environment say, else the default."""
     return chosen or load_config().config.node.data_folder
-
-
-def _reserve(options: SubmitOptions, job: JobInspection) -> Wei:
-    if options.reserve_wei is not None:
-        return options.reserve_wei
-    if job.config.reserve is None:
-        raise BadInput(
-            "The job needs a reserve, the most that it may cost: give --reserve, or write reserve into morphware.toml."
-        )
-    return parse_tokens(str(job.config.reserve))
 
 
 async def _submit(options: SubmitOptions, wish: JobWish, client: AsyncClient, followed: _Followed) -> int:

@@ -66,7 +66,7 @@ class AsyncClient:
     async def points(self, job_id: str) -> list[tuple[int, float, str, float]]:
         """The scalars that a job logged: (step, seconds since the epoch, series, value)."""
         points: list[tuple[int, float, str, float]] = []
-        while page := (await self._do(asks.points(job_id, len(points)))).points:
+        while page := (await self._do(asks.points(job_id, len(points)))).rows():
             points += page
         return points
 

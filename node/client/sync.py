@@ -57,7 +57,7 @@ class Client:
     def points(self, job_id: str) -> list[tuple[int, float, str, float]]:
         """The scalars that a job logged: (step, seconds since the epoch, series, value)."""
         points: list[tuple[int, float, str, float]] = []
-        while page := self._do(asks.points(job_id, len(points))).points:
+        while page := self._do(asks.points(job_id, len(points))).rows():
             points += page
         return points
 

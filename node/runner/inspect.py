@@ -3,8 +3,9 @@
 import ast
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from morphware.node.runner.arrays import UnusableArray
@@ -15,6 +16,8 @@ from morphware.node.runner.scorer import label_files, read_labels
 from morphware.protocol.metrics import KNOWN_METRICS, Direction, metric_to_e6
 
 MAX_SOURCE_BYTES: Final = 16 << 20
+MAX_CODE_CHARACTERS: Final = 1 << 20
+"""Of the code alone, without a notebook's pictures: a parser holds up the whole process for a second a megabyte."""
 MAX_CODE_BYTES: Final = 64 << 20
 MAX_CODE_FILES: Final = 1_000
 ENTRY_NAMES: Final = ("train.py", "train.ipynb", "main.py", "job.py")
@@ -48,6 +51,16 @@ def inspect_job(path: Path) -> JobInspection:
     Raises:
         JobRefused: it is not there, does not parse, or is too large; the sentence names file and line.
     """
+    try:
+        return _inspected(path)
+    except JobRefused as refusal:
+        refusal.field = "program"
+        raise
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise JobRefused(f"{path} cannot be read: {error or type(error).__name__}.", field="program") from error
+
+
+def _inspected(path: Path) -> JobInspection:
     if not path.exists():
         raise JobRefused(f"There is no job at {path}.")
     folder = path if path.is_dir() else path.parent
@@ -72,40 +85,46 @@ def inspect_job(path: Path) -> JobInspection:
     )
 
 
-def check_metric(job: JobInspection, metric: str | None, threshold: float | None) -> int:
+def check_metric(job: JobInspection, metric: str | None, threshold: float | None, field: str = "threshold") -> int:
     """The threshold in millionths, if validators can find this metric of this job.
+
+    ``field`` is what the refusal of the value itself is about.
 
     Raises:
         JobRefused: nobody can test the job, nobody reports the metric, or no model could meet the threshold.
     """
     known = ", ".join(KNOWN_METRICS)
     if metric is None:
-        raise JobRefused(f"Name a metric for {job.entry} with --metric or in {FILE_NAME}: one of {known}.")
-    if threshold is None:
-        raise JobRefused(f"Name the {metric} that pays with --threshold or in {FILE_NAME}.")
+        raise JobRefused(
+            f"Name a metric for {job.entry} with --metric or in {FILE_NAME}: one of {known}.", field="metric"
+        )
     has_test = bool(job.functions & {"test", "evaluate"})
     if "predict" not in job.functions and not has_test:
         raise JobRefused(
             f"{job.entry} defines neither predict(model_dir, test_dir) nor test(model_dir, test_dir) at its top level, "
-            "so nobody could test its model."
+            "so nobody could test its model.",
+            field="program",
         )
     is_computed = metric in KNOWN_METRICS and "predict" in job.functions
     if not is_computed and not (has_test and metric in job.words):
         raise JobRefused(
             f"{job.entry} never reports {metric}: choose one of {known}, which are computed from what predict() "
-            f"returns, or return {{'{metric}': ...}} from test()."
+            f"returns, or return {{'{metric}': ...}} from test().",
+            field="metric",
         )
+    if threshold is None:
+        raise JobRefused(f"Name the {metric} that pays with --threshold or in {FILE_NAME}.", field=field)
     if metric in UNIT_METRICS and not 0 <= threshold <= 1:
-        raise JobRefused(f"A threshold of {threshold:g} makes no sense: {metric} lies between 0 and 1.")
+        raise JobRefused(f"A threshold of {threshold:g} makes no sense: {metric} lies between 0 and 1.", field=field)
     if metric == "r2" and threshold > 1:
-        raise JobRefused(f"A threshold of {threshold:g} can never be met: r2 is at most 1.")
+        raise JobRefused(f"A threshold of {threshold:g} can never be met: r2 is at most 1.", field=field)
     definition = KNOWN_METRICS.get(metric)
     if definition is not None and definition.direction is Direction.LOWER_IS_BETTER and threshold < 0:
-        raise JobRefused(f"A threshold of {threshold:g} can never be met: {metric} is never negative.")
+        raise JobRefused(f"A threshold of {threshold:g} can never be met: {metric} is never negative.", field=field)
     try:
         return metric_to_e6(metric, threshold)
     except ValueError as error:
-        raise JobRefused(f"The threshold cannot be used: {error}.") from error
+        raise JobRefused(f"The threshold cannot be used: {error}.", field=field) from error
 
 
 def check_data(job: JobInspection, train: Path, test: Path) -> None:
@@ -114,27 +133,55 @@ def check_data(job: JobInspection, train: Path, test: Path) -> None:
     Raises:
         JobRefused: with the sentence that says which folder lacks what.
     """
-    for folder, name in ((train, "training"), (test, "testing")):
-        if not folder.exists():
-            raise JobRefused(f"The {name} data {folder} does not exist: check the path.")
-        if not folder.is_dir():
-            raise JobRefused(f"The {name} data {folder} is a file: name the folder that holds it.")
-        if not any(path.is_file() for path in folder.rglob("*")):
-            raise JobRefused(f"The {name} data folder {folder} is empty: put the data there, or name another folder.")
-    if "predict" not in job.functions:
-        return
+    for problem in data_problems(job, train, test):
+        raise problem
+
+
+def data_problems(job: JobInspection | None, train: Path | None, test: Path | None) -> Iterator[JobRefused]:
+    """What is wrong with the data folders, as far as they are named; of an unknown job whether they hold anything."""
+    problems = [
+        problem
+        for folder, name, field in ((train, "training", "train"), (test, "testing", "test"))
+        if folder is not None and (problem := _folder_problem(folder, name, field)) is not None
+    ]
+    yield from problems
+    has_test = test is not None and all(problem.field != "test" for problem in problems)
+    if has_test and job is not None and "predict" in job.functions:
+        assert test is not None
+        if (problem := _labels_problem(test)) is not None:
+            yield problem
+
+
+def _folder_problem(folder: Path, name: str, field: str) -> JobRefused | None:
+    if not folder.exists():
+        sentence = f"The {name} data {folder} does not exist: check the path."
+    elif not folder.is_dir():
+        sentence = f"The {name} data {folder} is a file: name the folder that holds it."
+    elif not any(path.is_file() for path in folder.rglob("*")):
+        sentence = f"The {name} data folder {folder} is empty: put the data there, or name another folder."
+    else:
+        return None
+    return JobRefused(sentence, field=field)
+
+
+def _labels_problem(test: Path) -> JobRefused | None:
+    """Why predictions on a testing folder could not be scored."""
     labels = label_files(test)
     if not labels:
-        raise JobRefused(
+        return JobRefused(
             f"The testing data folder {test} has no labels file (labels.npy, labels.npz or labels.csv): validators "
-            "keep it from the model, and compare its predictions with it."
+            "keep it from the model, and compare its predictions with it.",
+            field="test",
         )
     if all(path in labels for path in test.iterdir()):
-        raise JobRefused(f"The testing data folder {test} has labels, but no inputs to predict them from.")
+        return JobRefused(
+            f"The testing data folder {test} has labels, but no inputs to predict them from.", field="test"
+        )
     try:
         read_labels(test)
     except UnusableArray as error:
-        raise JobRefused(f"The labels in {test} cannot be used: {error}.") from error
+        return JobRefused(f"The labels in {test} cannot be used: {error}.", field="test")
+    return None
 
 
 def defined_functions(path: Path) -> frozenset[str]:
@@ -147,7 +194,11 @@ def defined_functions(path: Path) -> frozenset[str]:
 
 def _entry(folder: Path, config: JobConfig) -> str:
     if config.entry is not None:
-        if not (folder / config.entry).is_file() or ".." in Path(config.entry).parts:
+        named = PurePosixPath(config.entry)
+        is_inside = (
+            bool(named.name) and not named.is_absolute() and ".." not in named.parts and "\0" not in config.entry
+        )
+        if not is_inside or not (folder / named).is_file():
             raise JobRefused(f"{folder / FILE_NAME} names the entry {config.entry}, which is not in the folder.")
         return config.entry
     candidates = sorted(p.name for p in folder.iterdir() if p.suffix in (".py", ".ipynb") and p.is_file())
@@ -185,8 +236,9 @@ def _parsed(path: Path, phase: str | None = None) -> tuple[str, ast.Module]:
         if path.stat().st_size > MAX_SOURCE_BYTES:
             raise JobRefused(f"{path} is larger than {MAX_SOURCE_BYTES >> 20} MiB.")
         if path.suffix != ".ipynb":
-            source = path.read_text(encoding="utf-8")
+            source = _bounded(path, path.read_text(encoding="utf-8"))
             return source, ast.parse(source, filename=str(path))
+        _bounded(path, "".join(cell.source for cell in notebook.cells(path)))
         for cell in notebook.cells(path):
             try:
                 ast.parse(notebook.neutralised(cell.source))
@@ -201,6 +253,12 @@ def _parsed(path: Path, phase: str | None = None) -> tuple[str, ast.Module]:
         raise JobRefused(f"{path.name} does not parse: {error.msg} (line {error.lineno}).") from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise JobRefused(f"{path.name} cannot be read: {error}.") from error
+
+
+def _bounded(path: Path, source: str) -> str:
+    if len(source) > MAX_CODE_CHARACTERS:
+        raise JobRefused(f"{path.name} has more than {MAX_CODE_CHARACTERS} characters of code: read data from files.")
+    return source
 
 
 def _names(tree: ast.Module) -> frozenset[str]:

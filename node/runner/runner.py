@@ -77,7 +77,7 @@ class SandboxRunner:
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
-        on_usage: Callable[[UsageSample], None],
+        on_usage: Callable[[UsageSample], None] | None = None,
         brake: Brake | None = None,
     ) -> RunResult:
         """Train. What the job leaves in its model folder is copied to ``model`` if it ended by itself."""

@@ -333,6 +333,45 @@ def _answers(folder: Path) -> bool:
     return True
 
 
+# --- before the start: init and doctor ------------------------------------------------------------------------------
+
+
+def test_what_init_begins_the_doctor_finds_well_and_run_starts(town: Town) -> None:
+    folder = town.folder / "journey"
+    password = town.folder / "journey-password"
+    password.write_text(PASSWORD + "\n")
+    password.chmod(0o600)
+    asked = ("--role", "user", "--deployment", town.deployment, "--rpc-url", town.anvil.url)
+    begun = finish("init", *asked, "--password-file", password, "--data-folder", folder, "--yes", "--json")
+    assert begun.returncode == ExitStatus.SUCCESS, begun.stderr
+    account = json.loads(begun.stdout)["account"]
+
+    poor = finish("doctor", "--data-folder", folder, "--json")
+    assert poor.returncode == ExitStatus.WORLD_FAILED
+    findings = json.loads(poor.stdout)["findings"]
+    assert [each["subject"] for each in findings if each["standing"] == "problem"] == ["coins"], findings
+    assert account in next(each["advice"] for each in findings if each["subject"] == "coins")
+
+    trio.run(town._fund, Address(bytes.fromhex(account[2:])))
+    well = finish("doctor", "--data-folder", folder)
+    assert well.returncode == ExitStatus.SUCCESS, well.stdout
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    # a chain that makes no blocks of its own has none that lie on top of another
+    settings = {"chain.finality_blocks": 0, "chain.poll_s": 0.1, "artifacts.listen": f"127.0.0.1:{port}"}
+    flags = [each for key, value in settings.items() for each in ("--set", f"{key}={value}")]
+    with started(town.folder / "journey-output", "run", "--data-folder", folder, *flags) as node:
+        node.until(lambda: _answers(folder))
+        beside = finish("doctor", "--data-folder", folder, "--json", MORPHWARE_ARTIFACTS_LISTEN=f"127.0.0.1:{port}")
+        assert beside.returncode == ExitStatus.SUCCESS, beside.stdout
+        found = {each["subject"]: each["found"] for each in json.loads(beside.stdout)["findings"]}
+        assert f"process {node.process.pid}" in found["node"]
+        assert f"held by this node, which is running (process {node.process.pid})" in found["artifacts port"]
+        node.process.send_signal(signal.SIGTERM)
+        assert node.wait() == ExitStatus.SUCCESS, node.err.read_text()[-2000:]
+
+
 # --- submitting -----------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,10 @@ class MemoryChain:
             assert self.world.blocks[position - 1].hash == after_hash
         while True:
             while position < len(self.world.blocks):
-                yield self.world.blocks[position]
+                block = self.world.blocks[position]
+                told = self.world.market.account_events[self._account]
+                own = tuple((event, known) for event, now, known in told if now.block == block.number)
+                yield replace(block, account_events=own)
                 position += 1
                 await trio.lowlevel.checkpoint()
             await self.world.mined.wait()
@@ -237,7 +240,7 @@ class MemoryRunner:
         limits: Limits,
         on_metric: Callable[[MetricPoint], None],
         on_log: Callable[[str], None],
-        on_usage: Callable[[UsageSample], None],
+        on_usage: Callable[[UsageSample], None] | None = None,
         brake: Brake | None = None,
     ) -> RunResult:
         if self.failures:
@@ -251,7 +254,8 @@ class MemoryRunner:
             for step in range(3):
                 on_metric(MetricPoint(step, float(step), {"loss": 1.0 / (step + 1)}))
                 on_log(f"step {step}\n")
-                on_usage(UsageSample(float(step), 100.0, 64 << 20, 1 << 20))
+                if on_usage is not None:
+                    on_usage(UsageSample(float(step), 100.0, 64 << 20, 1 << 20))
                 await _work(self.train_s / 3, limits, brake)
         finally:
             self.running -= 1

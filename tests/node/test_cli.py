@@ -15,7 +15,7 @@ from morphware.node.cli.fence import fenced
 from morphware.node.cli.main import app
 from morphware.node.errors import BadInput, ExitStatus, MorphwareError
 
-COMMANDS = ("run", "testnet", "submit", "config", "version")
+COMMANDS = ("init", "doctor", "run", "testnet", "submit", "config", "version")
 
 
 def invoke(*arguments: str | Path) -> tuple[int, str, str]:
@@ -43,7 +43,8 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
 def test_the_command_line_imports_nothing_heavy() -> None:
     program = "import sys, morphware.node.cli.main; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"trio", "web3", "libp2p", "libtorrent", "torch", "numpy", "structlog", "msgspec"} & set(loaded)
+    heavy = {"trio", "web3", "libp2p", "libtorrent", "torch", "numpy", "structlog", "msgspec", "questionary", "psutil"}
+    assert not heavy & set(loaded)
 
 
 def test_print_config_shows_values_and_origins_and_starts_nothing() -> None:

@@ -16,7 +16,7 @@ SECRET_URL = "https://user:pass@rpc.example:8443/v3/API-KEY?token=T"
 
 @pytest.fixture(autouse=True)
 def no_configuration_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("morphware.node.config_loading.default_config_file", lambda: tmp_path / "none.toml")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
 
 
 def load(tmp_path: Path, text: str, **variables: str) -> Loaded:
@@ -82,6 +82,54 @@ def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
     assert load_config(environment={"MORPHWARE_CONFIG": str(tmp_path / "c.toml")}).config.validator.seats == 9
 
 
+def test_a_data_folder_brings_its_own_configuration_and_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    (folder / "morphware.toml").write_text('[node]\ndata_folder = "."\n[validator]\nseats = 9\n')
+    by_flag = load_config(environment={}, flags={"node.data_folder": folder})
+    assert by_flag.config.validator.seats == 9
+    assert by_flag.origins["validator.seats"] == f"file {folder / 'morphware.toml'}"
+    assert by_flag.origins["node.data_folder"] == "flag --data-folder"
+    by_variable = load_config(environment={"MORPHWARE_NODE_DATA_FOLDER": str(folder)})
+    assert by_variable.config == by_flag.config
+    assert by_variable.origins["node.data_folder"] == "environment MORPHWARE_NODE_DATA_FOLDER"
+    by_name = load_config(folder / "morphware.toml", environment={})
+    assert by_name.config == by_flag.config
+    assert by_name.origins["node.data_folder"] == f"file {folder / 'morphware.toml'}"
+
+
+def test_the_usual_data_folder_brings_its_configuration_without_a_flag(tmp_path: Path) -> None:
+    usual = tmp_path / "home" / "morphware"
+    usual.mkdir(parents=True)
+    (usual / "morphware.toml").write_text("[validator]\nseats = 9\n")
+    assert load_config(environment={}).config.validator.seats == 9
+    elsewhere = load_config(environment={}, flags={"node.data_folder": tmp_path / "other"})
+    assert elsewhere.config.validator.seats == 1, "another folder is another node"
+
+
+def test_a_named_file_goes_before_the_data_folders(tmp_path: Path) -> None:
+    (tmp_path / "morphware.toml").write_text("[validator]\nseats = 9\n")
+    (tmp_path / "other.toml").write_text("[validator]\nseats = 3\n")
+    flags = {"node.data_folder": tmp_path}
+    assert load_config(tmp_path / "other.toml", environment={}, flags=flags).config.validator.seats == 3
+    variables = {"MORPHWARE_CONFIG": str(tmp_path / "other.toml")}
+    assert load_config(environment=variables, flags=flags).config.validator.seats == 3
+
+
+def test_values_stand_in_the_example_and_load_again(tmp_path: Path) -> None:
+    values = {
+        "node.roles": ["worker", "user"],
+        "worker.price_per_hour": "2.5",
+        "chain.deployment": '/a "b"\\\x7f/ü.json',
+    }
+    write_example(tmp_path / "c.toml", values)
+    loaded = load_config(tmp_path / "c.toml", environment={})
+    assert {key for key, origin in loaded.origins.items() if origin != "default"} == set(values)
+    assert loaded.config.node.roles == ("worker", "user")
+    assert loaded.config.chain.deployment == Path('/a "b"\\\x7f/ü.json')
+    assert (tmp_path / "c.toml").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -91,6 +139,7 @@ def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
         ("[chain]\npoll_s = '1'", "it must be a number, not text."),
         ("[chain]\npoll_s = 0", "it must be a number > 0"),
         ("[chain]\npoll_s = nan", "must be"),
+        ("[worker]\nmemory_gib = inf", "memory_gib in [worker] is not usable: it must be a finite number."),
         ("[chain]\nchain_id = 0", "it must be a positive integer"),
         ("[chain]\nrpc_url = 'ftp://x'", "it must begin with http://"),
         ("[chain]\nrpc_url = 'http://[::1'", "it must begin with http://"),
@@ -106,6 +155,10 @@ def test_the_environment_may_name_the_file(tmp_path: Path) -> None:
         ("[artifacts]\nlisten = 'localhost'", "write host:port"),
         ("[artifacts]\nlisten = '127.0.0.1:65536'", "write host:port"),
         ("[gossip]\nlisten = '0.0.0.0:1'", "write a multiaddress"),
+        ("[gossip]\nlisten = '/ip4/1'", "write a multiaddress"),
+        ("[gossip]\nlisten = '/ip4/localhost/tcp/1'", "write a multiaddress"),
+        ("[gossip]\nlisten = '/ip6/127.0.0.1/tcp/1'", "write a multiaddress"),
+        ("[gossip]\nlisten = '/ip4/127.0.0.1/tcp/65536'", "write a multiaddress"),
         ("[gossip]\nbootstrap = ['/ip4/1.2.3.4/tcp/1']", "ends in /p2p/PEER"),
         ("[idle]\nwork_hours = ['22:00']", "work_hours in [idle] is not usable"),
         (

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from morphware.node.account_history import account_history
 from morphware.node.artifacts.errors import ArtifactUnavailable
 from morphware.node.engine import Engine
 from morphware.node.journal import Journal
@@ -19,7 +20,7 @@ from morphware.protocol.effects import Effect, Evaluate, FetchBundle, Train
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import JobId
 from tests.node.fuse import Killed
-from tests.node.world import BLOCK_S, Node, World, market_of, no_threads
+from tests.node.world import BLOCK_S, SEAT_STAKE_WEI, Node, World, market_of, no_threads
 
 __all__ = ["no_threads"]
 pytestmark = pytest.mark.usefixtures("no_threads")
@@ -503,6 +504,22 @@ async def test_every_step_of_the_timeline_names_its_transaction(tmp_path: Path, 
     mine = {"0x" + known.hex() for known in told.values() if known is not None}
     assert mine >= {cost["transaction_hash"] for cost in costs} - {None}
     assert None not in {cost["transaction_hash"] for cost in costs}
+
+
+async def test_the_history_in_each_nodes_journal_is_what_its_account_has(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of(tmp_path, validators=5)
+    await run_to_end(world)
+    for node in world.nodes.values():
+        journal = Journal(node.folder / "journal.sqlite")
+        history = account_history(journal, node.account, SEAT_STAKE_WEI)
+        journal.close()
+        assert sum(entry.free_wei for entry in history) == world.market.ledger.free(node.account)
+        staked = sum(seat.owner == node.account for seat in world.market.registry.seats.values())
+        assert sum(entry.locked_wei for entry in history) == staked * SEAT_STAKE_WEI
+        gained = sum(entry.net_wei for entry in history if entry.job_id is not None)
+        assert gained == {"user": -(40 + 10), "worker0": 40, "worker1": 0}.get(node.name, 2)
 
 
 async def test_a_machine_that_fails_at_the_training_trains_again(tmp_path: Path, autojump_clock: MockClock) -> None:

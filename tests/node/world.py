@@ -47,7 +47,6 @@ from morphware.protocol.commitments import Domain, keccak
 from morphware.protocol.crypto import encryption_public_key, peer_public_key
 from morphware.protocol.effects import Effect
 from morphware.protocol.gossip import Knowledge, net_of
-from morphware.protocol.market import Market
 from morphware.protocol.parameters import Timing
 from morphware.protocol.signatures import sign_digest
 from morphware.protocol.states import Outcome, State
@@ -64,6 +63,7 @@ from tests.node.memory_ports import (
     MemoryRunner,
     Transaction,
 )
+from tests.node.recording_market import RecordingMarket
 
 START_S = 1_800_000_000
 BLOCK_S = 1.0
@@ -124,7 +124,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.market = Market(
+        self.market = RecordingMarket(
             DOMAIN, Parameters(TIMING, SEAT_STAKE_WEI), lambda number: keccak(number.to_bytes(8, "big"))
         )
         self.blocks: list[Block] = []
@@ -265,9 +265,9 @@ class Node:
         assert isinstance(published, list)
         self.world.wallets[self.account] = wallet_wei
         if free_wei:
-            market.execute(self.account, calls.Deposit(Wei(free_wei)), now, number)
+            market.execute(self.account, calls.Deposit(Wei(free_wei)), now, number + 1)
         if seats:
-            assert isinstance(market.execute(self.account, calls.Stake(seats), now, number), list)
+            assert isinstance(market.execute(self.account, calls.Stake(seats), now, number + 1), list)
         self.world.blocks.append(Block(number + 1, keccak((number + 1).to_bytes(8, "big")), now, tuple(published)))
         return self
 

@@ -235,9 +235,16 @@ class PointsAsked(Asked, frozen=True):
 
 
 class Points(Shape, frozen=True):
-    """Logged scalars as they came: (step, seconds since the epoch, series, value)."""
+    """Logged scalars as they came, column by column; times in seconds since the epoch."""
 
-    points: list[tuple[int, float, str, float]]
+    steps: list[int]
+    times_s: list[float]
+    series: list[str]
+    values: list[float]
+
+    def rows(self) -> list[tuple[int, float, str, float]]:
+        """(step, seconds since the epoch, series, value) each."""
+        return list(zip(self.steps, self.times_s, self.series, self.values, strict=True))
 
 
 class SeriesAsked(Asked, frozen=True):

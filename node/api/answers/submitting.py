@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from morphware.node.api.answers.plain import AmountText, Asked, JobIdText, Shape, WeiText
+from morphware.node.api.answers.plain import AmountText, Asked, JobIdText, RequestId, Shape, WeiText
 from morphware.protocol.market import WINDOW_MOST_S
 
 DraftId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
@@ -32,6 +32,12 @@ class Terms(Asked, frozen=True):
     disk_bytes: _Size | None = None
     chunks: Annotated[int, Meta(ge=0, le=1000)] = 0
     test_chunks: Annotated[int, Meta(ge=0, le=1000)] = 0
+
+
+class PostAsked(Terms, frozen=True, kw_only=True):
+    """The terms that were reviewed; the same request twice, also after a restart, posts one job."""
+
+    request_id: RequestId
 
 
 class WishAsked(Asked, frozen=True):
@@ -69,6 +75,7 @@ class FieldProblem(Shape, frozen=True):
     """What is wrong with one field of the form."""
 
     field: str
+    """program, train, test, data, or a field of the terms; empty: with the node or its account."""
     sentence: str
 
 
@@ -156,21 +163,28 @@ class Escrowed(Shape, frozen=True):
 
 
 class Review(Shape, frozen=True):
-    """Exactly what posting locks, what can be lost, and when the rest comes back."""
+    """Exactly what posting locks, what can be lost, and when the rest comes back.
+
+    With a problem in the program or the terms the amounts are null: there is nothing that could be posted.
+    """
 
     name: str
-    metric: str
-    threshold: float
+    metric: str | None
+    threshold: float | None
     seats: int
-    escrow_wei: WeiText
+    escrow_wei: WeiText | None
     parts: list[Escrowed]
     losses: list[Escrowed]
-    most_lost_wei: WeiText
-    back_by: int
+    """What each way for the job to go costs at most, of the escrow and of bonds for appeals of one's own."""
+    most_lost_wei: WeiText | None
+    back_by: int | None
     """Seconds since the epoch by which everything that is not paid is back, if nobody appeals."""
     free_wei: WeiText
     wallet_wei: WeiText
+    promised_wei: WeiText
+    """What other jobs of this node are about to lock of it."""
     is_payable: bool
+    """Whether the account has the escrow besides what is promised."""
     windows: list["Window"]
     problems: list[FieldProblem] = field(default_factory=list)
 
@@ -183,19 +197,32 @@ class Window(Shape, frozen=True):
 
 
 class DryRunLine(Shape, frozen=True):
-    """What a dry run says, one event a line: output, point, or at last the result."""
+    """What a dry run says, one server-sent event (of the kind's name) each: output, points, at last the result.
+
+    A result tells in ``text`` how it went; the fields after ``values`` are its own.
+    """
 
     kind: Literal["output", "point", "result"]
     text: str = ""
     step: int | None = None
     values: dict[str, float] = field(default_factory=dict)
+    """Of a point what was logged; of a result the metric that a tested model reached."""
     is_working: bool | None = None
+    has_ended: bool | None = None
+    """Whether the training came to its end within the time."""
+    is_logging: bool | None = None
     seconds: float | None = None
     step_s: float | None = None
+    """Seconds a step, from the logged steps; null if it logged fewer than two."""
+    estimated_s: int | None = None
+    """How long the training takes on this machine, if it ended."""
     peak_memory_bytes: int | None = None
+    tail: str = ""
+    """The last lines of what a job that failed wrote."""
 
 
 class DryRunAsked(Asked, frozen=True):
-    """How long to try."""
+    """How long to try, and which metric to test the model by (null: the job's own)."""
 
     seconds: Annotated[int, Meta(ge=1, le=120)] = 20
+    metric: Annotated[str, Meta(min_length=1, max_length=40)] | None = None

@@ -9,10 +9,19 @@ from typing import Any
 
 import pytest
 
+from morphware.node.account_events import (
+    AccountEvent,
+    AuditsFunded,
+    Deposited,
+    SeatLeaving,
+    SeatsStaked,
+    Withdrawn,
+)
 from morphware.node.chain.deploy import deploy, deployer, fund
 from morphware.node.chain.deployment import Deployment, load_deployment, save_deployment
 from morphware.node.chain.errors import BadDeployment, ChainUnreachable, NoMarket, WrongChain
 from morphware.node.chain.market import ChainSettings, MarketChain, serve_market_chain
+from morphware.node.chain.market_reader import MarketReader
 from morphware.node.chain.rpc import Data
 from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.ports import Block, Receipt, Refused
@@ -119,6 +128,31 @@ async def test_money_goes_in_and_out_and_is_read_back(place: Place) -> None:
     gas = market.gas()
     assert gas["Deposit"].transactions == 1
     assert sum(use.fee_wei for use in gas.values()) == 10**18 - await market.coin_balance(market.account)
+
+
+async def test_a_node_hears_of_its_own_money_and_seats_and_of_nobody_elses(place: Place) -> None:
+    market, other = await place.join(key(0)), await place.join(key(1))
+    await enter(other, 500 * TOKEN, seats=1)
+    await enter(market, 300 * TOKEN, seats=2)
+    await carry_out(market, calls.RequestUnstake(2), "leave")
+    await carry_out(market, calls.FundAudits(Wei(7)), "audits")
+    receipt = await carry_out(market, calls.Withdraw(Wei(TOKEN)), "withdraw")
+    heard: list[tuple[AccountEvent, bytes | None]] = []
+    async with aclosing(market.follow(place.deployment.deploy_block - 1)) as final:
+        async for block in final:
+            heard += block.account_events
+            if block.number == receipt.block_number:
+                break
+    deposited, staked, leaving, funded = [event for event, _ in heard[:-1]]
+    assert deposited == Deposited(market.account, Wei(300 * TOKEN))
+    assert staked == SeatsStaked(market.account, (1, 2))
+    assert isinstance(leaving, SeatLeaving)
+    assert (leaving.account, leaving.seat) == (market.account, 2)
+    assert funded == AuditsFunded(market.account, Wei(7))
+    assert heard[-1] == (Withdrawn(market.account, Wei(TOKEN)), receipt.transaction_hash)
+    reader = MarketReader(place.chain.rpc, place.deployment)
+    async with aclosing(reader.follow(receipt.block_number - 1)) as final:
+        assert (await anext(final)).account_events == ()
 
 
 async def test_a_job_is_posted_bid_on_and_heard_by_everybody(place: Place) -> None:

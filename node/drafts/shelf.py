@@ -1,0 +1,123 @@
+"""Where uploaded jobs wait: a folder each below the data folder's ``drafts``, the oldest of too many let go."""
+
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from morphware.node.api.answers.plain import JobIdText
+from morphware.node.api.answers.submitting import Draft
+from morphware.node.artifacts.disk import remove_leftovers
+from morphware.node.drafts.filing import remove
+
+DRAFTS_MOST: Final = 20
+LIFE_S: Final = 7 * 24 * 3600.0
+DESCRIPTION: Final = "draft.json"
+POSTING: Final = "posting.json"
+
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+class Posting(msgspec.Struct, frozen=True, kw_only=True):
+    """Written before a draft is posted: under which request, as which job."""
+
+    request_id: str
+    job_id: JobIdText
+
+
+class Shelf:
+    """The drafts of one node; every method but ``hold`` blocks. A draft that is being used is not let go."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self.folder = folder
+        self._clock = clock
+        self._held: dict[str, int] = {}
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        remove_leftovers(folder)
+
+    def workshop(self) -> Path:
+        """A new private folder on the same disk; whoever asks for it removes it, and the next start what is left."""
+        return Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=self.folder))
+
+    def add(self, folder: Path, describe: Callable[[Path, str, float], Draft]) -> Draft:
+        """Keep what was filed in a workshop's folder; what is too old, or too much, goes."""
+        draft_id, created_s = secrets.token_hex(16), self._clock()
+        draft = describe(folder, draft_id, created_s)
+        (folder / DESCRIPTION).write_bytes(msgspec.json.encode(draft))
+        folder.rename(self.folder / draft_id)
+        self.tidy()
+        return draft
+
+    def find(self, draft_id: str) -> Path | None:
+        """A draft's folder."""
+        folder = self.folder / draft_id
+        return folder if _ID.fullmatch(draft_id) and (folder / DESCRIPTION).is_file() else None
+
+    def read(self, draft_id: str) -> Draft | None:
+        """What was read in a draft when it came. One that another version of us wrote, or nobody, is none."""
+        folder = self.find(draft_id)
+        if folder is None:
+            return None
+        try:
+            return msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=Draft)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+    def drafts(self) -> list[Draft]:
+        """All that wait, newest first."""
+        names = [path.name for path in self.folder.iterdir() if _ID.fullmatch(path.name)]
+        found = [draft for draft in map(self.read, names) if draft is not None]
+        return sorted(found, key=lambda draft: (-draft.created_s, draft.draft_id))
+
+    def remove(self, draft_id: str) -> bool:
+        """Let a draft go, whole; whether it was there and nobody used it."""
+        if self.find(draft_id) is None or self._held.get(draft_id):
+            return False
+        (self.folder / draft_id / DESCRIPTION).unlink(missing_ok=True)
+        remove(self.folder / draft_id)
+        return True
+
+    def tidy(self) -> None:
+        """Let go what is older than a week, what is too much, and what cannot be read."""
+        drafts = self.drafts()
+        kept = {draft.draft_id for draft in drafts[:DRAFTS_MOST] if draft.created_s > self._clock() - LIFE_S}
+        for path in self.folder.iterdir():
+            if _ID.fullmatch(path.name) and path.name not in kept and not self._held.get(path.name):
+                remove(path)
+
+    @contextmanager
+    def hold(self, draft_id: str) -> Iterator[None]:
+        """Keep a draft where it is while it is used."""
+        self._held[draft_id] = self._held.get(draft_id, 0) + 1
+        try:
+            yield
+        finally:
+            self._held[draft_id] -= 1
+            if not self._held[draft_id]:
+                del self._held[draft_id]
+
+    def is_held(self, draft_id: str) -> bool:
+        """Whether somebody uses it."""
+        return draft_id in self._held
+
+    # --- postings ---------------------------------------------------------------------------------------------------
+
+    def note_posting(self, draft_id: str, posting: Posting) -> None:
+        """Remember that a draft is about to be a job."""
+        fresh = self.folder / draft_id / f"{POSTING}.new"
+        fresh.write_bytes(msgspec.json.encode(posting))
+        fresh.replace(self.folder / draft_id / POSTING)
+
+    def posting(self, draft_id: str) -> Posting | None:
+        """What was noted."""
+        try:
+            return msgspec.json.decode((self.folder / draft_id / POSTING).read_bytes(), type=Posting)
+        except (OSError, msgspec.DecodeError):
+            return None
