@@ -2,12 +2,16 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, Page, Request, expect
 
+from morphware.node.errors import ExitStatus
 from tests.browser.conftest import ARTIFACTS, PATIENCE_MS, Market, serious_faults
+from tests.browser.wishes import clouds
+from tests.e2e.processes import finish
 
 pytestmark = pytest.mark.browser
 FIRST_LOAD_BYTES_MOST = 300_000
@@ -28,23 +32,36 @@ def test_a_browser_that_was_not_let_in_is_told_how_to_get_in(market: Market, bro
     context.close()
 
 
-def test_a_link_lets_in_once(market: Market, browser: Browser) -> None:
-    link = market.client.link()
+def test_the_command_prints_a_link_that_lets_one_browser_in_once(market: Market, browser: Browser) -> None:
+    printed = finish("dashboard", "--no-browser", "--json", "--data-folder", market.client.data_folder)
+    assert printed.returncode == ExitStatus.SUCCESS, printed.stderr
+    told = json.loads(printed.stdout)
+    assert told["is_opened"] is False
     for title in ("Jobs", "This page is locked"):
         context = browser.new_context()
         page = context.new_page()
-        page.goto(link)
+        page.goto(told["url"])
         page.get_by_role("heading", name=title, level=1).wait_for(timeout=PATIENCE_MS)
         context.close()
 
 
-def test_the_job_is_followed_live_to_its_end(market: Market, let_in: Any) -> None:
+def test_a_browser_whose_cookie_is_gone_is_told_how_to_get_in_again(let_in: Any) -> None:
+    page: Page = let_in(viewport=SCREENS["390"]).page
+    page.context.clear_cookies()
+    page.get_by_role("link", name="Wallet").click()
+    page.get_by_role("heading", name="This page is locked").wait_for()
+    assert page.get_by_text("morphware dashboard", exact=True).is_visible()
+
+
+def test_a_job_is_followed_live_to_its_end(market: Market, let_in: Any, tmp_path: Path) -> None:
     """From the list to PAID on one page that is never reloaded: the curve grows, and the model is there at the end."""
-    job_id = market.first_job()
+    market.until_paid()
     watched = let_in(viewport=SCREENS["1280"])
     page: Page = watched.page
-    page.locator(f"a[href='/jobs/{job_id}']").first.click()
-    page.get_by_role("heading", level=1, name=re.compile("digits", re.IGNORECASE)).wait_for()
+    slow = "import time; time.sleep(1)"
+    job_id = market.client.submit(clouds(tmp_path, "Clouds that take their time", each=slow))
+    page.locator(f"a[href='/jobs/{job_id}']").click()
+    expect(page.locator("h1")).to_have_text("Clouds that take their time")
     value = page.locator("#curves .legend-value small").first
     value.wait_for()
     steps = set()

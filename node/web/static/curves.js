@@ -233,7 +233,7 @@ function Panel({ family, title, names: all, job, isLog, weight, axis, span, heig
   return html`<figure class="panel" role="group" aria-label=${heading}>
     <div class="panel-head"><h3>${heading}</h3>
       ${zoom && html`<button type="button" class="quiet small" onClick=${() => setZoom(null)}>Whole curve</button>`}
-      <button type="button" class="quiet small" aria-label=${`Save the chart of ${heading} as a picture`} onClick=${() => plot.current && savePicture(plot.current, heading, bold, clean(family).replace(/[^\w.-]+/g, "-"))}>PNG</button>
+      <button type="button" class="quiet small" aria-label=${`PNG: save the chart of ${heading} as a picture`} onClick=${() => plot.current && savePicture(plot.current, heading, bold, clean(family).replace(/[^\w.-]+/g, "-"))}>PNG</button>
     </div>
     <${Chart} label=${`${heading}: ${summary(bold, formatY)}`} lines=${lines} isLog=${isLog} formatX=${formatX} formatY=${formatY} height=${height || (width < 420 ? 200 : 240)}
       onZoom=${setZoom} onReset=${() => setZoom(null)} onHover=${setHover} onWidth=${setWidth} plotRef=${plot} />

@@ -96,5 +96,5 @@ function Terms({ job }) {
 
 function Downloads({ job }) {
   return html`${job.model_path && html`<a class="button primary" download href=${address(`/jobs/${job.job_id}/model`)} title=${`Also in ${job.model_path}`}><${Icon} name="download" />Model</a>`}
-    ${job.state !== "NONE" && html`<a class="button" download href=${address(`/jobs/${job.job_id}/record`)} title="What this node knows of the job, signed by its account"><${Icon} name="download" />Signed record</a>`}`;
+    ${job.state !== "NONE" && html`<a class="button" download=${`morphware-${job.job_id.slice(0, 8)}.json`} href=${address(`/jobs/${job.job_id}/record`)} title="What this node knows of the job, signed by its account"><${Icon} name="download" />Signed record</a>`}`;
 }

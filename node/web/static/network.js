@@ -73,7 +73,7 @@ function Peers({ peers, addresses }) {
     ${peers.length === 0 ? html`<${Empty}>Nobody is connected. A new node finds its first peers within a minute.</>` : html`<${Table} label="Peers" columns=${[["Peer", "nowrap"], ["Account", "nowrap"], ["Connected for", "nowrap"], ["Address", "wide"]]}
       rows=${peers.map((peer) => ({ key: peer.peer_id, cells: [
         html`<code title=${clean(peer.peer_id)}>…${clean(peer.peer_id.slice(-12))}</code>`, html`<${Account} account=${peer.account} />`, duration(now - peer.connected_since_s),
-        html`<span class="breaks">${clean(peer.addresses[0] ?? "")}</span>${peer.addresses.length > 1 && html` <small>and ${peer.addresses.length - 1} more</small>`}`,
+        html`<span class="breaks" title=${clean(peer.addresses.join("\n"))}>${clean((peer.addresses[0] ?? "").replace(/\/p2p\/.*/, ""))}</span>${peer.addresses.length > 1 && html` <small>and ${peer.addresses.length - 1} more</small>`}`,
       ] }))} />`}
     <details class="values"><summary>This node’s own addresses</summary>${addresses.length === 0 ? html`<p class="hint">It has none that others could use.</p>` : html`<ul>${addresses.map((each) => html`<li key=${each}><code class="breaks">${clean(each)}</code> <${Copy} text=${each} what="the address" /></li>`)}</ul>`}</details>
   </>`;

@@ -25,7 +25,7 @@ export function TimelineCard({ job }) {
 function Moment({ moment: { time_s, block, sentence, state, transaction, link, event }, before }) {
   const isTurn = !before || before.state !== state;
   return html`<li class=${isTurn ? "turn" : ""}>
-    <p>${isTurn && html`<strong title=${state}>${stateWord(state)}. </strong>`}<span title=${event}>${capital(clean(sentence) || clean(event))}</span></p>
+    <p>${isTurn && html`<strong title=${state}>${stateWord(state)}. </strong>`}<span title=${event}>${capital(clean(sentence) || (isTurn ? "" : clean(event)))}</span></p>
     <p class="hint">${moment(time_s)} · block ${block}${transaction && html` · ${link
       ? html`<a href=${link} target="_blank" rel="noopener noreferrer">transaction<${Icon} name="external" size=${13} /></a>`
       : html`<span title=${transaction}>transaction <code>${transaction.slice(0, 10)}…</code></span>`}`}</p>
