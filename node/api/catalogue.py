@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
+import trio
+
 from morphware.node.api.answers.jobs import Job, JobPage, JobRow, JobsAsked
 from morphware.node.api.problems import NOT_FOUND, Refusal
 from morphware.node.api.running import Running
@@ -21,7 +23,7 @@ class Catalogue:
 
     def __init__(self, node: Running) -> None:
         self._node = node
-        self._words: dict[JobId, str] = {}
+        self._words: dict[JobId, tuple[str, str]] = {}
         self._posted: dict[JobId, int] = {}
 
     def job(self, job_id: JobId) -> Job:
@@ -47,6 +49,12 @@ class Catalogue:
             raise Refusal(NOT_FOUND, "This job is not on the chain, so there is nothing to tell of it yet.")
         return view
 
+    async def learn_names(self) -> None:
+        """Read the specifications that no search has looked into yet: thousands, after a start, and so in a thread."""
+        unread = [view for job_id, view in self._node.engine.views.items() if job_id not in self._words]
+        if unread:
+            self._words |= await trio.to_thread.run_sync(lambda: {view.job_id: _words_of(view) for view in unread})
+
     def page(self, asked: JobsAsked) -> JobPage:
         """The jobs that are looked for."""
         found = list(self._found(asked))
@@ -59,12 +67,12 @@ class Catalogue:
         return [self._row(job_id) for job_id in reversed(list(self._found(JobsAsked())))]
 
     def _found(self, asked: JobsAsked) -> Iterator[JobId]:
-        words = asked.q.lower().split()
+        words = [word.removeprefix("0x") for word in asked.q.lower().split()]
         for machine in reversed(self._node.engine.machines.values()):
             if machine.role == USER and machine.job_id not in self._node.engine.views:
                 state = NOT_POSTED if machine.is_finished else "NONE"
                 is_wanted = asked.state in ((None, "ended", "failed") if machine.is_finished else (None, "open"))
-                if is_wanted and asked.role in (None, "any", "user") and _has(words, machine.job_id, state):
+                if is_wanted and asked.role in (None, "any", "user") and _has(words, (machine.job_id.hex(), ""), state):
                     yield machine.job_id
         for job_id, view in reversed(self._node.engine.views.items()):
             if not _is_in(view, asked.state):
@@ -73,8 +81,7 @@ class Catalogue:
                 roles = roles_of(view, self._node.account)
                 if not roles or (asked.role != "any" and asked.role not in roles):
                     continue
-            state = view.outcome.name if view.is_over else view.state.name
-            if words and not _has(words, job_id, f"{state} {self._names(view)}"):
+            if words and not _has(words, self._words_of(view), (view.outcome if view.is_over else view.state).name):
                 continue
             yield job_id
 
@@ -98,10 +105,9 @@ class Catalogue:
     def _problem(self, job_id: JobId) -> str:
         return next(filter(None, (machine.problem for machine in self._node.engine.parts(job_id))), "")
 
-    def _names(self, view: JobView) -> str:
-        """Name and metric in small letters; a specification never changes."""
+    def _words_of(self, view: JobView) -> tuple[str, str]:
         if view.job_id not in self._words:
-            self._words[view.job_id] = " ".join(read_names(view)).lower()
+            self._words[view.job_id] = _words_of(view)
         return self._words[view.job_id]
 
     def _posted_at(self, job_id: JobId) -> int | None:
@@ -127,7 +133,12 @@ def _is_in(view: JobView, wanted: str | None) -> bool:
             return True
 
 
-def _has(words: list[str], job_id: JobId, text: str) -> bool:
-    """Whether every word is in the text, or begins the id."""
-    text = text.lower()
-    return all(word in text or job_id.hex().startswith(word.removeprefix("0x")) for word in words)
+def _words_of(view: JobView) -> tuple[str, str]:
+    """Id, and name and metric in small letters; a specification never changes."""
+    return view.job_id.hex(), " ".join(read_names(view)).lower()
+
+
+def _has(words: list[str], known: tuple[str, str], state: str) -> bool:
+    """Whether every word is in name, metric or state, or begins the id."""
+    job_id, names = known
+    return all(word in names or job_id.startswith(word) or word in state.lower() for word in words)

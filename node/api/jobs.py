@@ -47,6 +47,8 @@ class JobRequests:
 
     async def jobs(self, call: Call) -> JobPage:
         """A page of jobs."""
+        if call.query.q:
+            await self.catalogue.learn_names()
         return self.catalogue.page(call.query)
 
     async def all_jobs(self, _: Call) -> AllJobs:
