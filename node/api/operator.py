@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from morphware.node.api.answers.node import Duty, Offer, OffersAsked, Operator, PauseAsked
 from morphware.node.api.answers.plain import Done
+from morphware.node.api.ledger import LedgerBook
 from morphware.node.api.routes import Call, Route
 from morphware.node.api.running import Running
 from morphware.node.doing import JobDoing
@@ -14,6 +15,7 @@ class OperatorRequests:
     """Answers from what the node is doing, and from the journal."""
 
     node: Running
+    ledger: LedgerBook
 
     def routes(self) -> list[Route]:
         """What can be asked here."""
@@ -53,6 +55,8 @@ class OperatorRequests:
                 )
                 for setting in operating.policy().settings
             ],
+            earnings=await self.ledger.earnings(),
+            slashes=await self.ledger.slashes(),
         )
 
     async def pause(self, call: Call) -> Done:

@@ -17,6 +17,7 @@ from morphware.node.api.guard import NetworkDoor, content_security_policy
 from morphware.node.api.history import HistoryRequests
 from morphware.node.api.http import serve_http
 from morphware.node.api.jobs import JobRequests
+from morphware.node.api.ledger import LedgerBook
 from morphware.node.api.links import Keyring, read_token
 from morphware.node.api.operator import OperatorRequests
 from morphware.node.api.routes import Route
@@ -34,14 +35,14 @@ MIB: Final = 1 << 20
 
 def all_routes(node: Running, keyring: Keyring, origin: str | None) -> list[Route]:
     """Everything that can be asked of a node."""
-    catalogue, submitting = Catalogue(node), SubmitRequests(node)
+    catalogue, submitting, ledger = Catalogue(node), SubmitRequests(node), LedgerBook(node)
     return [
         *AccountRequests(node, keyring, origin).routes(),
         *JobRequests(node, catalogue).routes(),
         *CurveRequests(catalogue, node.engine.journal, node.series).routes(),
         *HistoryRequests(node, catalogue).routes(),
-        *WalletRequests(node).routes(),
-        *OperatorRequests(node).routes(),
+        *WalletRequests(node, ledger).routes(),
+        *OperatorRequests(node, ledger).routes(),
         *submitting.routes(),
         *DraftRequests(node, submitting, Shelf(node.folder / "drafts")).routes(),
         *EstimateRequests(node).routes(),

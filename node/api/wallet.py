@@ -5,8 +5,9 @@ from secrets import token_hex
 from typing import Final
 
 from morphware.node.amounts import format_tokens
-from morphware.node.api.answers.node import MoveAsked, StakeAsked, Wallet
+from morphware.node.api.answers.node import History, HistoryAsked, MoveAsked, StakeAsked, Wallet
 from morphware.node.api.answers.plain import Done
+from morphware.node.api.ledger import LedgerBook
 from morphware.node.api.problems import BAD_INPUT, Refusal
 from morphware.node.api.routes import Call, Route
 from morphware.node.api.running import Running
@@ -27,11 +28,14 @@ class WalletRequests:
     """Answers from the chain; what moves money is done once for each request's name."""
 
     node: Running
+    ledger: LedgerBook
 
     def routes(self) -> list[Route]:
         """What can be asked here."""
         return [
             Route("GET", "/wallet", "get_wallet", "Where this account's money is.", self.wallet, Wallet),
+            Route("GET", "/wallet/history", "get_history", "What moved this account's money, newest first.",
+                  self.history, History, query=HistoryAsked),
             Route("POST", "/wallet/deposit", "deposit", "Move tokens from the wallet into the market.",
                   self.deposit, Done, body=MoveAsked),
             Route("POST", "/wallet/withdraw", "withdraw", "Move free tokens from the market to the wallet.",
@@ -66,6 +70,10 @@ class WalletRequests:
             seat_stake_wei=str(int(stake_wei)),
             unbonding_s=node.parameters.timing.unbonding_s,
         )
+
+    async def history(self, call: Call) -> History:
+        """One page."""
+        return await self.ledger.page(call.query)
 
     async def deposit(self, call: Call) -> Done:
         """An approval first, where there is none that covers it."""

@@ -21,6 +21,7 @@ SHOWN_CHARACTERS: Final = 80
 JUNK: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What file managers put into folders without being asked; nobody means to send it."""
 
+_HERE: Final = re.compile(r"\A(?:\./)+")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
@@ -74,8 +75,7 @@ class Filing:
 
     def parts_of(self, name: str) -> tuple[str, ...]:
         """A name as the steps of a path below the folder; none for what is left out. Raises ``UploadRefused``."""
-        while name.startswith("./"):
-            name = name[2:]
+        name = _HERE.sub("", name)
         if not name or name.startswith("/") or _DRIVE.match(name) or "\\" in name:
             raise self.refusal(name, "does not say where below its folder the file lies")
         parts = tuple(name.split("/"))

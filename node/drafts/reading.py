@@ -1,6 +1,7 @@
 """What a node reads in an uploaded job: parsed, never run, and whatever is broken is one sentence beside its field."""
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,15 @@ from morphware.protocol.split import CHUNKS_LEAST
 NAMES_SHOWN: Final = 8
 LISTED_MOST: Final = 100
 TEXT_MOST: Final = 200
+
+_OPTIONS: Final = (
+    (re.compile(r" with --[a-z-]+ or in "), " here or in "),
+    (re.compile(r" with --[a-z-]+"), ""),
+    (re.compile(r"name its folders, --train and --test, or --data for a split"), "upload it"),
+    (re.compile(r"give --[a-z-]+,"), "give one,"),
+    (re.compile(r"--privacy sealed"), "a sealed job"),
+)
+"""What a sentence says to somebody at a terminal, and what it says beside a field."""
 
 
 def describe_draft(folder: Path, draft_id: str, created_s: float) -> Draft:
@@ -47,12 +57,15 @@ def describe_draft(folder: Path, draft_id: str, created_s: float) -> Draft:
 
 
 def told(problems: list[BadInput], folder: Path) -> list[FieldProblem]:
-    """Problems as a page shows them: beside their fields, without the place where the node keeps the upload."""
-    return [FieldProblem(field=problem.field, sentence=_without(problem.sentence, folder)) for problem in problems]
+    """Problems as a form shows them: without options of the command line, and without the place of the upload."""
+    return [FieldProblem(field=problem.field, sentence=_for_form(problem.sentence, folder)) for problem in problems]
 
 
-def _without(sentence: str, folder: Path) -> str:
-    return sentence.replace(f"{folder.resolve()}/", "").replace(f"{folder}/", "")
+def _for_form(sentence: str, folder: Path) -> str:
+    sentence = sentence.replace(f"{folder.resolve()}/", "").replace(f"{folder}/", "")
+    for pattern, words in _OPTIONS:
+        sentence = pattern.sub(words, sentence)
+    return sentence
 
 
 def _data_problems(job: JobInspection | None, folder: Path) -> Iterator[BadInput]:

@@ -128,7 +128,13 @@ async def _tokens_move_once_for_each_request(user: Program) -> None:
     assert int(after["free_wei"]) - int(before["free_wei"]) == 7 * TOKEN
     assert int(before["wallet_wei"]) - int(after["wallet_wei"]) == 7 * TOKEN
     assert (await user.post("/wallet/withdraw", {"amount_wei": str(7 * TOKEN)}))["sentence"] == "Withdrew 7 tokens."
-    assert (await user.get("/wallet"))["free_wei"] == before["free_wei"]
+    wallet = await user.get("/wallet")
+    assert wallet["free_wei"] == before["free_wei"]
+    with trio.fail_after(60):
+        while (history := await user.get("/wallet/history", size=500))["entries"][0]["kind"] != "withdrawn":  # noqa: ASYNC110
+            await trio.sleep(0.2)  # the chain's events come to the node a moment after the transaction's receipt
+    assert sum(int(entry["amount_wei"]) for entry in history["entries"]) == int(wallet["free_wei"])
+    assert {"escrow locked", "price paid", "validators paid"} <= {entry["kind"] for entry in history["entries"]}
     for path in ("/wallet/deposit", "/wallet/withdraw"):
         for amount in (0, 10**27):
             refused = await user.post(path, {"amount_wei": str(amount)}, status=400)

@@ -80,7 +80,8 @@ class HistoryEntry(Shape, frozen=True):
     kind: str
     sentence: str
     amount_wei: WeiText
-    role: Role | None = None
+    role: str | None = None
+    """What the account did it as: a role, appellant, poker, or account where it is no job's."""
     job_id: JobIdText | None = None
     transaction: HashText | None = None
     link: str | None = None
@@ -206,7 +207,7 @@ class EarningsDay(Shape, frozen=True):
     """What one role earned on one day (UTC), as a date like 2026-11-23; penalties are negative."""
 
     day: str
-    role: Role
+    role: str
     amount_wei: WeiText
 
 

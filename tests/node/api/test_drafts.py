@@ -251,6 +251,23 @@ async def test_terms_that_are_none_are_refused_with_their_field(
             assert response.json()["field"] == field
 
 
+async def test_no_sentence_beside_a_field_speaks_of_the_command_line(tmp_path: Path) -> None:
+    async with drafting(world_of(tmp_path)) as asked:
+        rows: list[File] = [("data", ("data/x.csv", b"1\n2\n"))]
+        bare = await asked.draft([("program", ("train.py", SCRIPT.encode())), *rows])
+        reviews = [
+            await asked.review(bare),
+            await asked.review(bare, metric="accuracy", threshold=0.5, reserve_wei="0"),
+            await asked.review(bare, metric="f1", threshold=0.5, reserve_wei="9", chunks=4, privacy="public"),
+            await asked.review(bare, metric="f1", threshold=0.5, reserve_wei="9", chunks=4, test_chunks=1),
+        ]
+        sentences = [problem["sentence"] for review in reviews for problem in review["problems"]]
+        assert "Name a metric for train.py here or in morphware.toml." in sentences
+        assert "The job's data is missing: upload it." in sentences
+        assert len(sentences) > 8
+        assert not [sentence for sentence in sentences if "--" in sentence]
+
+
 # --- posting --------------------------------------------------------------------------------------------------------
 
 

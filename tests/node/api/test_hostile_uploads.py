@@ -16,9 +16,16 @@ import httpx
 import pytest
 import trio
 
+from morphware.node.api.drafts import DraftRequests
+from morphware.node.api.guard import NetworkDoor
+from morphware.node.api.http import serve_http
+from morphware.node.api.links import Keyring
+from morphware.node.api.server import Api, hosts_of, listen_on, origin_of
+from morphware.node.api.submitting import SubmitRequests
 from morphware.node.drafts import filing
 from morphware.node.drafts.archives import DIRECTORY_BYTES_MOST, HEADER_BYTES_MOST, unpack_upload
 from morphware.node.drafts.filing import FILES_MOST, Budget, Filing, UploadRefused
+from morphware.node.drafts.shelf import Shelf
 from tests.node.api.drafting import SCRIPT, Drafting, drafting, world_of
 
 PROGRAM = b'content-disposition: form-data; name="program"; filename="train.py"\r\n\r\n' + SCRIPT.encode()
@@ -414,3 +421,28 @@ async def test_an_archive_among_other_files_is_a_file(tmp_path: Path) -> None:
         body = body_of(PROGRAM, part(b"a.zip", zip_with("../x.csv")), part(b"b.csv"))
         draft = (await send(asked, body)).json()
         assert draft["uploads"]["train"]["names"] == ["a.zip", "b.csv"]
+
+
+async def test_over_the_port_an_upload_needs_the_token_and_an_origin(tmp_path: Path) -> None:
+    async with drafting(world_of(tmp_path)) as asked, trio.open_nursery() as nursery:
+        application = Api(DraftRequests(asked.running, SubmitRequests(asked.running), Shelf(asked.folder)).routes())
+        listener = await listen_on("127.0.0.1:0")
+        keyring, origin = Keyring("0" * 64, lambda: 0.0), origin_of(listener)
+        door = NetworkDoor(application.application(), keyring, hosts_of(listener), "c", "default-src 'none'", 1 << 20)
+        await nursery.start(serve_http, door, listener)
+        kind = {"content-type": "multipart/form-data; boundary=b"}
+        cookie = {"cookie": f"c={keyring.cookie}"}
+        async with httpx.AsyncClient(base_url=origin, headers=kind, timeout=60) as browser:
+
+            async def status(**headers: str) -> int:
+                response = await browser.post("/api/v1/drafts", content=body_of(PROGRAM), headers=headers)
+                assert (response.status_code == 200) is bool(asked.left())
+                return response.status_code
+
+            assert await status() == 401
+            assert await status(authorization="Bearer " + "1" * 64) == 401
+            assert await status(**cookie) == 403
+            assert await status(**cookie, origin="http://evil.example") == 403
+            assert await status(**cookie, origin=origin, host="evil.example") == 421
+            assert await status(**cookie, origin=origin) == 200
+        nursery.cancel_scope.cancel()

@@ -1,6 +1,9 @@
 """A training whose owner wants the machine stands still as a whole, and goes on as if nothing had been."""
 
 import os
+import select
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,7 +15,7 @@ import trio
 from morphware.node.brake import LAG_S, Brake
 from morphware.node.ports import RunResult
 from morphware.node.runner.freezing import is_stopped, job_processes
-from morphware.node.runner.process_tree import children
+from morphware.node.runner.process_tree import children, process_tree
 from morphware.node.runner.runner import SandboxRunner
 from morphware.protocol.events import TrainingEnded
 from morphware.protocol.units import Timestamp
@@ -76,13 +79,13 @@ async def running(stranger: Stranger, source: str, brake: Brake, results: list[R
     results.append(await stranger.train(source, limits, brake))
 
 
-def sandbox() -> int | None:
-    """The outer process of the one sandbox that runs below this process."""
-    return next((pid for pid in children(os.getpid()) if job_processes(pid)), None)
+def sandbox(node: int | None = None) -> int | None:
+    """The outer process of the one sandbox that runs below a node, which is this process if nobody else is named."""
+    return next((pid for pid in children(node or os.getpid()) if job_processes(pid)), None)
 
 
-def all_stopped() -> bool:
-    outer = sandbox()
+def all_stopped(node: int | None = None) -> bool:
+    outer = sandbox(node)
     return outer is not None and all(is_stopped(pid) for pid in job_processes(outer))
 
 
@@ -198,3 +201,39 @@ async def test_a_nodes_own_training_stands_still_at_its_owners_wish(tmp_path: Pa
     assert bench.model == {"enough": "x"}
     assert brakes.running == {}
     bench.node.journal.close()
+
+
+NODE = """
+import sys, trio
+from pathlib import Path
+from morphware.node.brake import Brake
+from morphware.node.runner.runner import SandboxRunner
+from tests.node.runner.stranger import LIMITS, Stranger
+folder, heard = Path(sys.argv[1]), []
+stranger = Stranger(SandboxRunner(folder / "scratch"), folder)
+stranger.told.lines = heard
+brake = Brake(1.0, lambda: bool(heard), lambda is_on: print("frozen", flush=True))
+trio.run(stranger.train, "import time; print('here'); time.sleep(600)", LIMITS, brake)
+"""
+
+
+async def test_a_job_that_stands_still_dies_with_its_node(tmp_path: Path) -> None:
+    """What is stopped hears no signal but one, and that one comes."""
+    root = Path(__file__).parents[3]
+    with subprocess.Popen(
+        [sys.executable, "-c", NODE, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))},
+    ) as node:
+        assert node.stdout is not None
+        lines = (line for line in node.stdout if line.strip() == "frozen")
+        assert next(lines, None) is not None
+        await until(lambda: all_stopped(node.pid))
+        jobs = [os.pidfd_open(pid) for pid in process_tree(node.pid)[1:]]
+        assert len(jobs) >= 3
+        node.kill()
+    for job in jobs:
+        assert select.select([job], [], [], 30)[0]  # a pidfd is readable once its process has ended
+        os.close(job)
