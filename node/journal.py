@@ -303,7 +303,7 @@ class Journal:
         return [JobId(row[0]) for row in rows.fetchall()]
 
     def awards(self) -> dict[JobId, Timestamp]:
-        """When the auctions that found a winner ended, by the chain's time."""
+        """When the auctions that found a winner ended, by the chain's time. It reads much: ask a ``reader()``."""
         rows = self.connection.execute(
             "SELECT job_id, timestamp FROM events WHERE role IS NULL AND body GLOB ?", ('{"_":"JobAwarded"*',)
         )

@@ -1,23 +1,25 @@
 """What recent auctions paid, as an estimate for the next one."""
 
 from dataclasses import dataclass
-from statistics import quantiles
 from typing import Final
+
+import trio
 
 from morphware.node.amounts import format_tokens
 from morphware.node.api.answers.submitting import PriceEstimate, PriceQuery, RecentPrice
 from morphware.node.api.routes import Call, Route
 from morphware.node.api.running import Running
-from morphware.node.describe import read_names
+from morphware.node.recent_prices import AuctionPrice, recent_prices
+from morphware.node.recent_prices import estimate as estimate_of
+from morphware.protocol.units import JobId, Timestamp
 
-AUCTIONS_MOST: Final = 20
-AUCTIONS_LEAST: Final = 3
-HOUR_S: Final = 3600
+SHOWN_MOST: Final = 20
+"""So many auctions are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class EstimateRequests:
-    """Answers from the engine's views."""
+    """Answers from the engine's views, and from the journal for when auctions ended."""
 
     node: Running
 
@@ -29,48 +31,46 @@ class EstimateRequests:
         ]  # fmt: skip
 
     async def estimate(self, call: Call) -> PriceEstimate:
-        """From memory."""
-        return estimate(self._recent(), call.query.estimated_s)
+        """The journal is read in a thread: it is asked for every award that it knows."""
+        awarded_at = await trio.to_thread.run_sync(self._awards)
+        return told(recent_prices(self.node.engine.views, awarded_at), call.query.estimated_s)
 
-    def _recent(self) -> list[RecentPrice]:
-        recent: list[RecentPrice] = []
-        for job_id, view in reversed(self.node.engine.views.items()):
-            if view.award is None:
-                continue
-            recent.append(
-                RecentPrice(
-                    job_id=job_id.hex(),
-                    time_s=self.node.engine.journal.first_moment(job_id) or 0,
-                    metric=read_names(view)[1],
-                    estimated_s=view.terms.estimated_s,
-                    price_wei=str(view.award.price_wei),
-                    reserve_wei=str(view.terms.reserve_wei),
-                    bids=len(view.bids),
-                )
-            )
-            if len(recent) == AUCTIONS_MOST:
-                break
-        return recent
+    def _awards(self) -> dict[JobId, Timestamp]:
+        journal = self.node.engine.journal.reader()
+        try:
+            return journal.awards()
+        finally:
+            journal.close()
 
 
-def estimate(recent: list[RecentPrice], estimated_s: int) -> PriceEstimate:
-    """Median and quartiles of the prices an hour, times the hours; nothing of fewer than three auctions."""
-    if len(recent) < AUCTIONS_LEAST:
-        sentence = (
-            f"Only {len(recent)} auctions were seen, too few for an estimate: offer what a model is worth to you."
+def told(prices: list[AuctionPrice], estimated_s: int) -> PriceEstimate:
+    """Median and quartiles, in words, too; nothing where there are too few auctions."""
+    found = estimate_of(prices, estimated_s)
+    recent = [
+        RecentPrice(
+            job_id=price.job_id.hex(),
+            time_s=price.when or 0,
+            metric=price.metric,
+            estimated_s=price.estimated_s,
+            price_wei=str(int(price.price_wei)),
+            reserve_wei=str(int(price.reserve_wei)),
+            bids=price.authentic_bids,
         )
+        for price in prices[:SHOWN_MOST]
+    ]
+    if found is None:
+        count = f"{len(prices)} auction{'' if len(prices) == 1 else 's'}"
+        sentence = f"This node has seen {count}, too few for an estimate: offer what a model is worth to you."
         return PriceEstimate(
-            auctions=len(recent), low_wei=None, middle_wei=None, high_wei=None, recent=recent, sentence=sentence
+            auctions=len(prices), low_wei=None, middle_wei=None, high_wei=None, recent=recent, sentence=sentence
         )
-    hourly = [int(price.price_wei) * HOUR_S // max(1, price.estimated_s) for price in recent]
-    low, middle, high = (int(part) * estimated_s // HOUR_S for part in quantiles(hourly, n=4, method="inclusive"))
     sentence = (
-        f"Half of the last {len(recent)} auctions would have paid {_shown(low)} to {_shown(high)} tokens for "
-        f"{estimated_s} s: a reserve above that draws bids."
+        f"Half of the last {found.auctions} auctions would have paid {_shown(found.lower_wei)} to "
+        f"{_shown(found.upper_wei)} tokens for {estimated_s} s: a reserve above that draws bids."
     )
     return PriceEstimate(
-        auctions=len(recent), low_wei=str(low), middle_wei=str(middle), high_wei=str(high), recent=recent,
-        sentence=sentence,
+        auctions=found.auctions, low_wei=str(int(found.lower_wei)), middle_wei=str(int(found.median_wei)),
+        high_wei=str(int(found.upper_wei)), recent=recent, sentence=sentence,
     )  # fmt: skip
 
 

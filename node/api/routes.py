@@ -2,7 +2,7 @@
 
 import enum
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_origin, get_type_hints
 
@@ -73,16 +73,12 @@ class Route:
         """The names in the path."""
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
-    def serve(self) -> StarletteRoute:
-        """The route as Starlette serves it; every failure is answered in one form."""
-
-        async def endpoint(request: Request) -> Response:
-            try:
-                return await self._answer(request)
-            except Exception as error:  # noqa: BLE001 - the top of a request: whatever it is, it is answered
-                return response_to(error, self.operation)
-
-        return StarletteRoute(PREFIX + self.path, endpoint, methods=[self.method], name=self.operation)
+    async def respond(self, request: Request) -> Response:
+        """The answer to a request; every failure is answered in one form."""
+        try:
+            return await self._answer(request)
+        except Exception as error:  # noqa: BLE001 - the top of a request: whatever it is, it is answered
+            return response_to(error, self.operation)
 
     async def _answer(self, request: Request) -> Response:
         if self.door is Door.SOCKET and request.scope.get("door") is not Door.SOCKET:
@@ -107,6 +103,21 @@ class Route:
             return msgspec.json.decode(await request.body(), type=self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _unusable(error) from error
+
+
+def served(routes: Iterable[Route]) -> list[StarletteRoute]:
+    """The routes as Starlette serves them: one for each path, which knows all of its methods."""
+    by_path: dict[str, dict[str, Route]] = {}
+    for route in routes:
+        by_path.setdefault(route.path, {})[route.method] = route
+    return [_served(path, by_method) for path, by_method in by_path.items()]
+
+
+def _served(path: str, by_method: Mapping[str, Route]) -> StarletteRoute:
+    async def endpoint(request: Request) -> Response:
+        return await by_method["GET" if request.method == "HEAD" else request.method].respond(request)
+
+    return StarletteRoute(PREFIX + path, endpoint, methods=list(by_method))
 
 
 def read_query(request: Request, kind: type[Asked]) -> Asked:

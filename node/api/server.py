@@ -21,7 +21,7 @@ from morphware.node.api.guard import SocketDoor
 from morphware.node.api.http import serve_http
 from morphware.node.api.openapi import openapi_document
 from morphware.node.api.problems import BAD_INPUT, JSON, NOT_FOUND, WRONG_METHOD, problem_response
-from morphware.node.api.routes import PREFIX, Route
+from morphware.node.api.routes import PREFIX, Route, served
 from morphware.node.data_folder import SOCKET_NAME, short_path
 from morphware.node.errors import MorphwareError
 
@@ -49,7 +49,7 @@ class Api:
             return Response(document, media_type=JSON)
 
         application = Starlette(
-            routes=[*(route.serve() for route in self.routes), *self.pages],
+            routes=[*served(self.routes), *self.pages],
             exception_handlers={HTTPException: _refuse},
         )
         application.add_route(f"{PREFIX}/openapi.json", openapi, methods=["GET"])

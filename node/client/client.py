@@ -64,7 +64,7 @@ class AsyncClient:
         return await self._do(asks.job(job_id))
 
     async def points(self, job_id: str) -> list[tuple[int, float, str, float]]:
-        """The scalars that a job logged: (step, seconds since the epoch, series, value)."""
+        """The scalars that a job logged: (step, seconds since the training began, series, value)."""
         points: list[tuple[int, float, str, float]] = []
         while page := (await self._do(asks.points(job_id, len(points)))).rows():
             points += page

@@ -55,7 +55,7 @@ class Client:
         return self._do(asks.job(job_id))
 
     def points(self, job_id: str) -> list[tuple[int, float, str, float]]:
-        """The scalars that a job logged: (step, seconds since the epoch, series, value)."""
+        """The scalars that a job logged: (step, seconds since the training began, series, value)."""
         points: list[tuple[int, float, str, float]] = []
         while page := self._do(asks.points(job_id, len(points))).rows():
             points += page

@@ -235,7 +235,7 @@ class PointsAsked(Asked, frozen=True):
 
 
 class Points(Shape, frozen=True):
-    """Logged scalars as they came, column by column; times in seconds since the epoch."""
+    """Logged scalars as they came, column by column; times in seconds since the training began."""
 
     steps: list[int]
     times_s: list[float]
@@ -243,7 +243,7 @@ class Points(Shape, frozen=True):
     values: list[float]
 
     def rows(self) -> list[tuple[int, float, str, float]]:
-        """(step, seconds since the epoch, series, value) each."""
+        """(step, seconds since the training began, series, value) each."""
         return list(zip(self.steps, self.times_s, self.series, self.values, strict=True))
 
 

@@ -6,37 +6,31 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from morphware.node.api.answers.submitting import RecentPrice
 from morphware.node.api.drafts import UPLOAD
-from morphware.node.api.estimates import AUCTIONS_MOST, estimate
+from morphware.node.api.estimates import SHOWN_MOST, told
+from morphware.node.recent_prices import AuctionPrice
 from morphware.protocol import chain_events as ce
-from morphware.protocol.units import TOKEN, Address, JobId, Wei
+from morphware.protocol.units import TOKEN, Address, JobId, Timestamp, Wei
 from morphware.protocol.view import JobView
 from tests.node.api.drafting import Drafting, drafting, world_of
 from tests.node.testnet.recorded import spec, terms
 
 
-def price(tokens: int, estimated_s: int = 3600) -> RecentPrice:
-    return RecentPrice(
-        job_id="0" * 64, time_s=1, metric="accuracy", estimated_s=estimated_s, price_wei=str(tokens * TOKEN),
-        reserve_wei=str(100 * TOKEN), bids=3,
-    )  # fmt: skip
+def price(tokens: int, estimated_s: int = 3600) -> AuctionPrice:
+    return AuctionPrice(
+        JobId(bytes(32)), Timestamp(1), Wei(tokens * TOKEN), Wei(100 * TOKEN), estimated_s, "accuracy", 3
+    )
 
 
 def test_an_estimate_is_the_median_with_its_quartiles_for_the_time() -> None:
-    found = estimate([price(tokens) for tokens in (50, 10, 30, 20, 40)], 1800)
+    found = told([price(tokens) for tokens in (50, 10, 30, 20, 40)], 1800)
     assert (found.low_wei, found.middle_wei, found.high_wei) == (str(10 * TOKEN), str(15 * TOKEN), str(20 * TOKEN))
     assert "10 to 20 tokens" in found.sentence
 
 
-def test_short_auctions_count_by_the_hour() -> None:
-    found = estimate([price(1, 36), price(100, 3600), price(200, 7200)], 3600)
-    assert found.low_wei == found.middle_wei == found.high_wei == str(100 * TOKEN)
-
-
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_auctions_estimate_nothing(count: int) -> None:
-    found = estimate([price(10)] * count, 600)
+    found = told([price(10)] * count, 600)
     assert (found.low_wei, found.middle_wei, found.high_wei) == (None, None, None)
     assert "too few" in found.sentence
     assert found.auctions == count
@@ -55,12 +49,12 @@ async def test_recent_auctions_are_told_newest_first_and_open_ones_do_not_count(
     async with drafting(world_of(tmp_path)) as asked:
         empty = (await asked.client.get("/estimate")).json()
         assert (empty["auctions"], empty["middle_wei"]) == (0, None)
-        for number in range(AUCTIONS_MOST + 5):
+        for number in range(SHOWN_MOST + 5):
             award(asked, number, tokens=number)
         award(asked, 99, tokens=None)
         found = (await asked.client.get("/estimate", params={"estimated_s": 7200})).json()
         assert [int(each["job_id"], 16) for each in found["recent"]] == list(range(24, 4, -1))
-        assert found["middle_wei"] == str(29 * TOKEN)
+        assert found["middle_wei"] == str(24 * TOKEN)
         assert found["recent"][0]["metric"] == "accuracy"
         for wrong in ({"estimated_s": 0}, {"estimated_s": "x"}, {"surprise": 1}):
             assert (await asked.client.get("/estimate", params=wrong)).status_code == 400
