@@ -25,7 +25,7 @@ class SubmitRequests:
     def routes(self) -> list[Route]:
         """What can be asked here."""
         return [
-            Route("POST", "/jobs", "submit", "Submit a job whose files lie on this machine.", self.submit, Posted,
+            Route("POST", "/submissions", "submit", "Submit a job whose files lie on this machine.", self.submit, Posted,
                   body=WishAsked, door=Door.SOCKET),
         ]  # fmt: skip
 

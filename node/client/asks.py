@@ -57,7 +57,7 @@ def network() -> Ask[NetworkView]:
 
 def submit(wish: JobWish) -> Ask[Posted]:
     """Submit a job whose files lie on the node's machine."""
-    return Ask("POST", "/jobs", Posted, body=wish.to_plain())
+    return Ask("POST", "/submissions", Posted, body=wish.to_plain())
 
 
 def all_jobs() -> Ask[AllJobs]:

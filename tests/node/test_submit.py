@@ -176,7 +176,7 @@ async def serve_node(folder: Path, *, outcome: str = "PAID", is_stuck: bool = Fa
 
     routes = [
         Route("GET", "/status", "status", "Status.", status, Status),
-        Route("POST", "/jobs", "submit", "Submits.", submit, Posted, body=WishAsked),
+        Route("POST", "/submissions", "submit", "Submits.", submit, Posted, body=WishAsked),
         Route("GET", "/jobs/{job_id}", "job", "One job.", one, Job),
         Route("GET", "/all-jobs", "all_jobs", "All jobs.", all_jobs, AllJobs),
         Route("GET", "/costs", "costs", "Costs.", costs, Costs),

@@ -272,13 +272,13 @@ async def replaying_node(folder: Path, recorder: Recorder, nursery: trio.Nursery
 
     folder.mkdir()
     routes = [
-        Route("POST", "/jobs", "submit", "Submits.", submit, Posted),
+        Route("POST", "/submissions", "submit", "Submits.", submit, Posted),
         Route("POST", "/refuse", "refuse", "Refuses.", refuse, Posted),
     ]
     await nursery.start(serve_routes, folder, routes, feed)
 
 
-async def post(client: AsyncClient, path: str = "/jobs") -> str:
+async def post(client: AsyncClient, path: str = "/submissions") -> str:
     return (await client._do(Ask("POST", path, Posted))).job_id
 
 
