@@ -152,8 +152,7 @@ def test_the_first_load_is_small_and_quickly_drawn(market: Market, browser: Brow
     for _ in range(LOADS):
         context = browser.new_context(viewport=SCREENS["1280"], storage_state=state)  # with nothing in its cache
         page = context.new_page()
-        finished: list[Request] = []
-        page.on("requestfinished", lambda request, to=finished: to.append(request))
+        finished = _finished(page)
         page.goto(market.origin + "/")
         page.locator("h1").wait_for(timeout=PATIENCE_MS)
         page.wait_for_load_state()
@@ -205,3 +204,14 @@ def test_the_theme_is_chosen_and_kept(let_in: Any) -> None:
 def _step(text: str) -> str:
     found = re.search(r"at (\S+)", text)
     return found[1] if found else ""
+
+
+def _finished(page: Page) -> list[Request]:
+    """Fills while the page loads."""
+    finished: list[Request] = []
+
+    def note(request: Request) -> None:
+        finished.append(request)
+
+    page.on("requestfinished", note)
+    return finished
