@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, ViewportSize, expect
 
 from morphware.node.errors import ExitStatus
 from tests.browser.conftest import ARTIFACTS, PATIENCE_MS, Market, serious_faults
@@ -18,7 +18,7 @@ FIRST_LOAD_BYTES_MOST = 300_000
 DRAWN_MOST_MS = 1_000
 LOADS = 5
 """The quickest of so many counts: what else this machine does is not the page's."""
-SCREENS = {"1280": {"width": 1280, "height": 900}, "390": {"width": 390, "height": 844}}
+SCREENS: dict[str, ViewportSize] = {"1280": {"width": 1280, "height": 900}, "390": {"width": 390, "height": 844}}
 
 
 def test_a_browser_that_was_not_let_in_is_told_how_to_get_in(market: Market, browser: Browser) -> None:
