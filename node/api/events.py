@@ -55,4 +55,6 @@ class EventRequests:
 def _concerns(notice: dict[str, Any], job_id: str) -> bool:
     """Whether whoever watches one job wants it: about the job, or about no job."""
     said = notice.get("job_id") or (notice.get("event") or {}).get("job_id")
+    if isinstance(said, dict):  # an event of the chain is told as the journal writes it
+        said = said.get("hex")
     return said is None or said == job_id

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from morphware.node.amounts import parse_tokens
 from morphware.node.cli.options import TestnetOptions
+from morphware.node.client.wire import NodeRefused
 from morphware.node.errors import BadInput, ExitStatus
 from morphware.node.log import configure_logging
 from morphware.node.ports import Limits
@@ -164,9 +165,13 @@ async def _keep(network: Network, console: Console) -> None:
 async def _show_page(network: Network, console: Console) -> None:
     """Say where the end user's page is; on a line of its own, whole, so that a terminal makes it a link."""
     user = network.nodes["user-1"]
+    try:
+        link = await user.client.link()
+    except NodeRefused:
+        return  # its configuration comes from the environment, too, and may want no page
     console.print(
         "Watch it in a browser (the address works once, within a minute; for another one run the command below it):\n"
-        f"  {await user.client.link()}\n"
+        f"  {link}\n"
         f"  morphware dashboard --data-folder {user.folder}",
         soft_wrap=True,
         highlight=False,

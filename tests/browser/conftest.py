@@ -121,15 +121,15 @@ class Watched:
 
 @pytest.fixture
 def let_in(market: Market, browser: Browser) -> Iterator[Any]:
-    """Makes contexts of the browser that were let in by a link of their own."""
+    """Makes contexts of the browser that were let in by a link of their own, to the end user's page or another's."""
     contexts: list[BrowserContext] = []
 
-    def make(**options: Any) -> Watched:
+    def make(node: str = "user-1", **options: Any) -> Watched:
         context = browser.new_context(**options)
         contexts.append(context)
         watched = Watched(context.new_page())
         watched.watch()
-        watched.page.goto(market.client.link())
+        watched.page.goto(Client(market.folder / "nodes" / node).link())
         watched.page.get_by_role("heading", name="Jobs", level=1).wait_for()
         return watched
 

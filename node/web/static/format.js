@@ -3,15 +3,18 @@
 export const UNIT = "MWT";
 const TOKEN = 10n ** 18n;
 
-/** Wei as tokens with at most so many decimals; a smaller rest is cut off, never rounded up. */
+/** Wei as tokens, rounded to so many decimals as the command line rounds them; the exact amount is in the tooltip. */
 export function tokens(wei, decimals = 4) {
   if (wei === null || wei === undefined) return "–";
   let value = BigInt(wei);
   const sign = value < 0n ? "−" : "";
   if (value < 0n) value = -value;
+  const isSome = value > 0n;
+  const least = 10n ** BigInt(18 - decimals);
+  value = ((value + least / 2n) / least) * least;
   const whole = (value / TOKEN).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
   const rest = (value % TOKEN).toString().padStart(18, "0").slice(0, decimals).replace(/0+$/, "");
-  if (value > 0n && whole === "0" && rest === "") return `${sign}<\u202f0.${"0".repeat(decimals - 1)}1`;
+  if (isSome && value === 0n) return `${sign}<\u202f0.${"0".repeat(decimals - 1)}1`;
   return sign + whole + (rest ? `.${rest}` : "");
 }
 

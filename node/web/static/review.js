@@ -4,6 +4,17 @@ import { html } from "/static/html.js";
 import { Icon } from "/static/icons.js";
 import { Amount, Card, Facts, Trouble } from "/static/parts.js";
 
+// The node names the parts and the ways to go by one word each.
+const WORDS = {
+  reserve: "Reserve", fees: "Validators’ fees", bond: "Your bond", paid: "A model passes", rejected: "No model passes",
+  no_bids: "Nobody bids", keys_late: "Your node is away at the hand-over", tests_late: "Your node is away before the test",
+  aborted: "The job breaks off", appeals: "Appeals of your node are lost", gas: "Gas",
+};
+
+function words(what) {
+  return WORDS[what] || clean(what).replace(/_/g, " ").replace(/^./, (letter) => letter.toUpperCase());
+}
+
 export function ReviewCard({ review, isPosting, problem, onPost, onBack }) {
   const held = BigInt(review.free_wei) + BigInt(review.wallet_wei);
   // Too few tokens are said once, by the node if it says so.
@@ -13,13 +24,13 @@ export function ReviewCard({ review, isPosting, problem, onPost, onBack }) {
     <${Card} title=${`Review: ${clean(review.name) || "your job"}`} id="review" kind="review">
       <p>A model with ${clean(review.metric)} ${number(review.threshold)} is paid. ${plural(review.seats, "validator")} test it.</p>
       <div class="locked"><div><p class="legend">Locked when you post</p><p class="big-number"><${Amount} wei=${review.escrow_wei} /></p></div>
-        <div><p class="legend">Lost at most</p><p class="big-number"><${Amount} wei=${review.most_lost_wei} /></p></div>
+        <div><p class="legend">Lost at most</p><p class="big-number"><${Amount} wei=${review.most_lost_wei} /></p>${BigInt(review.most_lost_wei) > BigInt(review.escrow_wei) && html`<small>with the bonds of appeals that your node may make</small>`}</div>
         <div><p class="legend">All the rest is back by</p><p class="big-number">${dayAndTime(review.back_by)}</p><small>if nobody appeals; usually much sooner</small></div></div>
       <h3>What is locked, and when it comes back</h3>
       <${Parts} parts=${review.parts} />
       <h3>What you can lose, and how</h3>
       <${Parts} parts=${review.losses} />
-      <details class="values"><summary>How long each part may take at most</summary><${Facts} of=${review.windows.map((window) => [clean(window.what), duration(window.seconds)])} /></details>
+      <details class="values"><summary>How long each part may take at most</summary><${Facts} of=${review.windows.map((window) => [words(window.what), duration(window.seconds)])} /></details>
       <p class="hint">This account holds ${tokens(held.toString(), 2)} ${UNIT}: ${tokens(review.free_wei, 2)} free in the market, and ${tokens(review.wallet_wei, 2)} in the wallet, which the node moves by itself as needed.${review.promised_wei && BigInt(review.promised_wei) > 0n ? ` Other jobs of this node are about to lock ${tokens(review.promised_wei, 2)} of it.` : ""}</p>
       ${!review.is_payable && others.length === 0 && html`<${Trouble} problem=${{ sentence: `This account holds too little: ${tokens(review.escrow_wei, 2)} ${UNIT} are locked. Send it tokens, or lower the reserve.` }} />`}
       ${others.map((each) => html`<${Trouble} key=${each.field} problem=${{ sentence: each.sentence }} />`)}
@@ -33,5 +44,5 @@ export function ReviewCard({ review, isPosting, problem, onPost, onBack }) {
 }
 
 function Parts({ parts }) {
-  return html`<ul class="parts">${parts.map((part) => html`<li key=${part.what}><div><strong>${clean(part.what)}</strong><p class="hint">${clean(part.sentence)}</p></div><${Amount} wei=${part.amount_wei} /></li>`)}</ul>`;
+  return html`<ul class="parts">${parts.map((part) => html`<li key=${part.what}><div><strong>${words(part.what)}</strong><p class="hint">${clean(part.sentence)}</p></div>${part.what !== "gas" && html`<${Amount} wei=${part.amount_wei} />`}</li>`)}</ul>`;
 }

@@ -98,7 +98,7 @@ export function TermsForm({ draft, values, problems, onChange }) {
     </div>
     <div class="fields">
       ${text("reserve_wei", "Reserve", { unit: UNIT, hint: "The most that you pay for training. What the auction does not need comes back." })}
-      <${Estimate} minutes=${values.estimated_s} onUse=${(wei) => onChange({ ...values, reserve_wei: exactTokens(wei) })} />
+      <${Estimate} minutes=${values.estimated_s} />
       ${text("seats", "Validators", { mode: "numeric", hint: "How many test the model. An odd number; more are harder to fool, and cost more." })}
       ${draft.uploads.data && html`${text("chunks", "Chunks of the data", { mode: "numeric", hint: "Into how many the rows are cut." })}${text("test_chunks", "Chunks for the test", { mode: "numeric", hint: "How many of them chance draws for testing, after the award." })}`}
     </div>
@@ -119,7 +119,7 @@ export function TermsForm({ draft, values, problems, onChange }) {
 }
 
 /** What recent auctions paid for so long a training. */
-function Estimate({ minutes, onUse }) {
+function Estimate({ minutes }) {
   const [seconds, setSeconds] = useState(null);
   useEffect(() => {
     const timer = setTimeout(() => {
@@ -133,7 +133,6 @@ function Estimate({ minutes, onUse }) {
   return html`<div class="estimate" role="status"><p class="legend">What recent auctions paid</p>
     ${answer.middle_wei !== null && html`<p class="estimate-range"><span>${tokens(answer.low_wei, 2)}</span><strong>${tokens(answer.middle_wei, 2)}</strong><span>${tokens(answer.high_wei, 2)} ${UNIT}</span></p>`}
     <p class="hint">${clean(answer.sentence)}</p>
-    ${answer.high_wei !== null && html`<button type="button" class="quiet small" onClick=${() => onUse(answer.high_wei)}>Use ${tokens(answer.high_wei, 2)} ${UNIT} as the reserve</button>`}
     ${answer.recent.length > 0 && html`<details class="values"><summary>${plural(answer.recent.length, "auction")}</summary><ul class="recent">${answer.recent.slice(0, 8).map((each) => html`<li key=${each.job_id}><a href=${`/jobs/${each.job_id}`} target="_blank" rel="noopener">${tokens(each.price_wei, 2)} ${UNIT}</a> for ${duration(each.estimated_s)}, ${plural(each.bids, "bid")}</li>`)}</ul></details>`}
   </div>`;
 }

@@ -131,7 +131,7 @@ function History({ history, page, onPage }) {
         html`<span class="kind">${clean(entry.kind).replace(/_/g, " ")}</span>`,
         html`${clean(entry.sentence)} ${entry.link && html`<a href=${entry.link} target="_blank" rel="noopener noreferrer">transaction</a>`}`,
         entry.job_id ? html`<a href=${`/jobs/${entry.job_id}`}><code>${shortId(entry.job_id)}</code></a>` : "",
-        html`<span class=${BigInt(entry.amount_wei) < 0n ? "minus" : "plus"}><${Amount} wei=${entry.amount_wei} sign unit=${false} /></span>`,
+        html`<span class=${BigInt(entry.amount_wei) === 0n ? "none" : BigInt(entry.amount_wei) < 0n ? "minus" : "plus"}><${Amount} wei=${entry.amount_wei} sign unit=${false} /></span>`,
       ] }))} />
     <${Pager} page=${answer.page} size=${answer.size} total=${answer.total} onPage=${onPage} />
   </>`;
