@@ -44,6 +44,7 @@ from morphware.node.operating import Operating
 from morphware.node.performer import Performer
 from morphware.node.retention import Retention
 from morphware.node.runner.runner import SandboxRunner
+from morphware.node.seats import fetch_stakes, seats_wanted
 from morphware.node.series import Series
 from morphware.node.speech import Listener, Speaker
 from morphware.node.treasury import Treasury
@@ -159,13 +160,15 @@ async def serve_node(
             head = max(0, await chain.block_number() - config.chain.finality_blocks)
             await nursery.start(engine.run, deployment.deploy_block, head)
             nursery.start_soon(listener.keep_time, feed)
+            nursery.start_soon(fetch_stakes, engine)
             nursery.start_soon(Retention(engine, artifacts, folder / "jobs", config.artifacts.retention_s).serve)
 
             addresses = published_addresses(multiaddresses, artifacts.address)
             async with trio.open_nursery() as joining:
                 joining.start_soon(_publish, engine.treasury, directory, keys, addresses)
                 if "validator" in config.node.roles and not operating.is_paused:
-                    joining.start_soon(_take_seats, engine.treasury, chain, config.validator.seats, parameters)
+                    wanted = seats_wanted(journal, config.validator.seats)
+                    joining.start_soon(_take_seats, engine.treasury, chain, wanted, parameters)
             roles, every_s = _role_bits(config), config.gossip.announce_s
             nursery.start_soon(speaker.announce_self, keys, roles, artifacts.address, every_s, multiaddresses)
             running = Running(

@@ -14,10 +14,12 @@ from morphware.node.api.running import Running
 from morphware.node.doing import bond_of, busy_seats
 from morphware.node.machines import USER, WORKER
 from morphware.node.ports import Receipt, Refused
+from morphware.node.seats import leaving_seats, want_seats
+from morphware.node.testnet.wording import duration
 from morphware.node.treasury import APPROVAL_WEI
 from morphware.protocol.calls import Approve, Deposit, RequestUnstake, Stake, Withdraw
 from morphware.protocol.calls import Call as ChainCall
-from morphware.protocol.units import Wei
+from morphware.protocol.units import Timestamp, Wei
 from morphware.protocol.view import JobView
 
 SEATS_AT_ONCE: Final = 64
@@ -67,6 +69,7 @@ class WalletRequests:
             staked_wei=str(len(seats) * stake_wei),
             seats=len(seats),
             busy_seats=busy_seats(engine, account),
+            leaving_seats=len(self._leaving()),
             seat_stake_wei=str(int(stake_wei)),
             unbonding_s=node.parameters.timing.unbonding_s,
         )
@@ -105,12 +108,16 @@ class WalletRequests:
         asked: StakeAsked = call.body
         cost = Wei(asked.seats * self.node.parameters.seat_stake_wei)
         await self.node.engine.treasury.ensure_free(cost, f"Staking {asked.seats} seats")
-        return await self._done(Stake(asked.seats), asked.request_id, f"This account has {asked.seats} more seats.")
+        held = len(await self.node.chain.seats(self.node.account))
+        done = await self._done(Stake(asked.seats), asked.request_id, f"This account has {asked.seats} more seats.")
+        want_seats(self.node.engine.journal, self.node.config.validator.seats, held + asked.seats)
+        return done
 
     async def unstake(self, call: Call) -> Done:
         """The highest numbers leave first; each is announced by a transaction of its own."""
         asked: StakeAsked = call.body
-        seats = await self.node.chain.seats(self.node.account)
+        leaving = self._leaving()
+        seats = [seat for seat in await self.node.chain.seats(self.node.account) if seat not in leaving]
         if asked.seats > min(len(seats), SEATS_AT_ONCE):
             most = min(len(seats), SEATS_AT_ONCE)
             raise Refusal(BAD_INPUT, f"This account has {len(seats)} seats: give up at most {most} at once.", "seats")
@@ -118,9 +125,13 @@ class WalletRequests:
         receipt: Receipt | None = None
         for seat in sorted(seats, reverse=True)[: asked.seats]:
             receipt = await self._do(RequestUnstake(seat), name, f"unstake {seat}")
-        days = self.node.parameters.timing.unbonding_s / 86_400
-        sentence = f"{asked.seats} seats are drawn no more; their stakes are free after {days:g} days."
+        want_seats(self.node.engine.journal, self.node.config.validator.seats, len(seats) - asked.seats)
+        wait = duration(self.node.parameters.timing.unbonding_s)
+        sentence = f"{asked.seats} seats leave; this node fetches their stakes in {wait}, or after their jobs."
         return Done(sentence=sentence, transaction=_hash(receipt))
+
+    def _leaving(self) -> dict[int, Timestamp]:
+        return leaving_seats(event for event, _, _ in self.node.engine.journal.account_events())
 
     async def _done(self, call: ChainCall, request_id: str | None, sentence: str) -> Done:
         return Done(sentence=sentence, transaction=_hash(await self._do(call, request_id, type(call).__name__)))

@@ -61,6 +61,8 @@ class Wallet(Shape, frozen=True):
     staked_wei: WeiText
     seats: int
     busy_seats: int
+    leaving_seats: int
+    """Given up: their stakes come back after the unbonding time, and after their jobs."""
     seat_stake_wei: WeiText
     unbonding_s: int
 
