@@ -71,9 +71,18 @@ function Duties({ duties }) {
   </>`;
 }
 
+const SECTIONS = { worker: "Price and machine", idle: "When it works, and when the machine is yours alone" };
+
+function sectionOf(offer) {
+  return offer.name.includes(".") ? offer.name.split(".")[0] : "";
+}
+
 function Offers({ offers, onDone }) {
   return html`<${Card} title="What it offers" id="offers" note="What you change here holds at once and after a restart, before the configuration’s value.">
-    ${offers.map((offer) => html`<${Offer} key=${offer.name} offer=${offer} onDone=${onDone} />`)}
+    ${[...new Set(offers.map(sectionOf))].map((section) => html`<div key=${section} class="offers">
+      ${SECTIONS[section] && html`<h3>${SECTIONS[section]}</h3>`}
+      ${offers.filter((offer) => sectionOf(offer) === section).map((offer) => html`<${Offer} key=${offer.name} offer=${offer} onDone=${onDone} />`)}
+    </div>`)}
   </>`;
 }
 
@@ -89,7 +98,7 @@ function Offer({ offer, onDone }) {
     return value === null ? "It is the configuration’s value again." : "Saved.";
   });
   const id = `offer-${offer.name}`;
-  const title = clean(offer.name).replace(/_/g, " ").replace(/^./, (letter) => letter.toUpperCase());
+  const title = clean(offer.name).replace(/^[^.]*\./, "").replace(/_(s|gib|percent)$/, "").replace(/_/g, " ").replace(/^./, (letter) => letter.toUpperCase());
   const isOwn = offer.origin !== "the configuration" && offer.origin !== "default" && !offer.origin.endsWith(".toml");
   const input = html`<input id=${id} value=${shown} maxlength="1000" autocomplete="off" aria-describedby=${`${id}-hint`} aria-invalid=${deed.problem ? "true" : undefined} onInput=${(event) => setText(event.target.value)} />`;
   return html`<form class=${`offer field ${deed.problem ? "wrong" : ""}`} noValidate onSubmit=${(event) => { event.preventDefault(); save(shown); }}>
