@@ -13,6 +13,8 @@ from morphware.node.api.running import Running
 from morphware.node.api.streams import Streamed
 from morphware.node.api.zips import zipped
 from morphware.node.describe import address_text
+from morphware.node.job_money import Entry, Kind, job_entries
+from morphware.node.journal import StoredEvent
 from morphware.node.record import signed_record
 from morphware.node.testnet.narration import sentence
 from morphware.protocol import chain_events as ce
@@ -20,6 +22,7 @@ from morphware.protocol.documents import read_spec
 from morphware.protocol.units import Address, JobId
 from morphware.protocol.view import JobView, view_of
 
+MARKET: Final = "the market"
 NAMES: Final = {"user": "the end user", "worker": "the winner"}
 
 
@@ -84,7 +87,7 @@ class HistoryRequests:
         return Receipt(
             job_id=job_id.hex(),
             is_final=view.is_over,
-            moves=_moves(view, self._names(job_id)),
+            moves=_moves(view, self.node.engine.journal.timeline(job_id), self._names(job_id)),
             costs=[cost_of(cost) for cost in costs],
         )
 
@@ -127,29 +130,39 @@ class HistoryRequests:
         return name
 
 
-def _moves(view: JobView, name: Callable[[Address], str]) -> list[MoneyMove]:
-    """Money as the events tell it; what is locked and comes back is told as one sum."""
-    terms, user, market = view.terms, name(view.user), "the market"
+def _moves(view: JobView, events: list[StoredEvent], name: Callable[[Address], str]) -> list[MoneyMove]:
+    """Every movement, in the order of its blocks, by the books that the account's own history is kept with."""
+    winner = [] if view.award is None else [view.award.winner]
+    others = [*view.everybody_drawn, *(bid.bidder for bid in view.bids), *(each.appellant for each in view.appeals)]
+    parties = dict.fromkeys([view.user, *winner, *others])
+    found = [(entry.block, party, entry) for party in parties for entry in job_entries(events, party)]
     moves = [
-        _move(user, market, terms.reserve_wei, "the reserve, locked"),
-        _move(user, market, terms.seats * terms.fee_wei, f"fees for {terms.seats} reports, locked"),
-        _move(user, market, terms.reserve_wei // 2, "the end user's bond, locked"),
+        move for _, party, entry in sorted(found, key=lambda each: each[0]) if (move := _move(entry, party, view, name))
     ]
-    if view.award is not None:
-        moves.append(_move(name(view.award.winner), market, view.bond_wei, "the winner's bond, locked"))
-    moves += [_move(name(each.appellant), market, each.bond_wei, "an appeal's bond") for each in view.appeals]
-    for validator, settled in view.settled.items():
-        if settled.fee_wei:
-            moves.append(_move(market, name(validator), settled.fee_wei, "a report's fee"))
-        if settled.slash_wei:
-            moves.append(_move(name(validator), market, settled.slash_wei, "a slash"))
-    if view.closed is not None:
-        if view.closed.price_wei:
-            moves.append(_move(market, name(view.closed.winner), view.closed.price_wei, "the price"))
-        if view.closed.burned_wei:
-            moves.append(_move(market, "nobody", view.closed.burned_wei, "burned"))
+    if view.closed is not None and view.closed.burned_wei:
+        burned_wei = str(view.closed.burned_wei)
+        moves.append(MoneyMove(kind="burned", payer=MARKET, payee="nobody", amount_wei=burned_wei, what="burned"))
     return moves
 
 
-def _move(payer: str, payee: str, amount_wei: int, what: str) -> MoneyMove:
-    return MoneyMove(payer=payer, payee=payee, amount_wei=str(amount_wei), what=what)
+def _move(entry: Entry, party: Address, view: JobView, name: Callable[[Address], str]) -> MoneyMove | None:
+    """A movement as seen from whom it is good for; what is paid is told by who receives it."""
+    own, user = name(party), name(view.user)
+    match entry.kind:
+        case Kind.ESCROWED | Kind.BOND_LOCKED:
+            kind, payer, payee, amount_wei = "locked", own, MARKET, -entry.free_wei
+        case Kind.REFUNDED | Kind.BOND_RETURNED:
+            kind, payer, payee, amount_wei = "returned", MARKET, own, entry.free_wei
+        case Kind.PRICE_RECEIVED | Kind.FEE_EARNED:
+            kind, payer, payee, amount_wei = "paid", user, own, entry.net_wei
+        case Kind.AUDIT_FEE_PAID:
+            kind, payer, payee, amount_wei = "paid", user, "audits", -entry.net_wei
+        case Kind.COMPENSATED | Kind.REWARDED:
+            kind, payer, payee, amount_wei = "paid", MARKET, own, entry.net_wei
+        case Kind.SLASHED | Kind.BOND_LOST:
+            kind, payer, payee, amount_wei = "lost", own, MARKET, -entry.net_wei
+        case _:
+            return None
+    if amount_wei <= 0:
+        return None
+    return MoneyMove(kind=kind, payer=payer, payee=payee, amount_wei=str(int(amount_wei)), what=entry.reason)

@@ -21,6 +21,7 @@ from morphware.protocol.units import TOKEN
 from tests.e2e.market import Market, clouds_wish, open_market
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("show_logs")]
+KINDS = ("locked", "returned", "paid", "lost", "burned")
 ENDLESS = ("watch", "dry_run")
 """Operations whose answers do not end by themselves."""
 
@@ -99,8 +100,13 @@ async def _its_history_names_transactions_and_money(user: Program, job: Mapping[
     assert [moment["time_s"] for moment in moments] == sorted(moment["time_s"] for moment in moments)
     receipt = await user.get(f"/jobs/{job['job_id']}/receipt")
     assert receipt["is_final"]
-    paid = [move for move in receipt["moves"] if move["what"] == "the price"]
-    assert [int(move["amount_wei"]) for move in paid] == [int(job["paid_wei"])]
+    sums = {kind: sum(int(move["amount_wei"]) for move in receipt["moves"] if move["kind"] == kind) for kind in KINDS}
+    assert sums["locked"] == sums["returned"] + sums["paid"] + sums["lost"], "every wei is somebody's"
+    paid = {
+        (move["payer"], move["payee"]): int(move["amount_wei"]) for move in receipt["moves"] if move["kind"] == "paid"
+    }
+    assert paid["this node", "the winner"] == int(job["paid_wei"])
+    assert paid["this node", "audits"] == int(job["paid_wei"]) // 100
     assert {cost["call"] for cost in receipt["costs"]} >= {"Post"}
 
 

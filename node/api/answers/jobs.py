@@ -186,8 +186,9 @@ class Timeline(Shape, frozen=True):
 
 
 class MoneyMove(Shape, frozen=True):
-    """Money of a job that went from one to another: names are user, winner, market, burned, audits or an account."""
+    """Money of a job that went from one to another; ``locked`` and ``returned`` is what still is, or stayed, its own."""
 
+    kind: Literal["locked", "returned", "paid", "lost", "burned"]
     payer: str
     payee: str
     amount_wei: WeiText

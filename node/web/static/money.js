@@ -7,7 +7,6 @@ const LABEL = 128;
 const GAP = 16;
 const LEAST = 5;
 const TALL = 220;
-const MARKET = "the market";
 
 /** The job's money, with what this node's transactions cost. */
 export function MoneyCard({ job }) {
@@ -36,9 +35,9 @@ function Streams({ moves }) {
   const [frame, width] = useWidth();
   // What is locked comes back for the most part, and would dwarf what is paid: it is drawn while nothing is paid yet.
   const valued = moves.map((move) => ({ ...move, value: asNumber(move.amount_wei) })).filter((move) => move.value > 0 && move.payer !== move.payee);
-  const isLock = (move) => move.payee === MARKET && /locked|bond/.test(move.what);
+  const isLock = (move) => move.kind === "locked" || move.kind === "returned";
   const paid = valued.filter((move) => !isLock(move));
-  const drawn = paid.length ? paid : valued;
+  const drawn = paid.length ? paid : valued.filter((move) => move.kind === "locked");
   if (drawn.length === 0) return null;
   const total = drawn.reduce((sum, move) => sum + move.value, 0);
   const scale = TALL / total;
@@ -54,7 +53,7 @@ function Streams({ moves }) {
       const [from, to] = [sides[0].take(move), sides[1].take(move)];
       const size = thick(move.value);
       const path = `M${left + 6},${from} C${middle},${from} ${middle},${to} ${right - 6},${to} v${size} C${middle},${to + size} ${middle},${from + size} ${left + 6},${from + size} z`;
-      return html`<path key=${i} class=${`stream ${move.payee === "burned" || move.what === "burned" ? "burned" : ""}`} d=${path}><title>${`${move.what}: ${tokens(move.amount_wei)} ${UNIT}`}</title></path>`;
+      return html`<path key=${i} class=${`stream ${move.kind === "burned" || move.kind === "lost" ? "burned" : ""}`} d=${path}><title>${`${move.what}: ${tokens(move.amount_wei)} ${UNIT}`}</title></path>`;
     })}
     ${sides.map((side, i) => side.parties.map((party) => html`<g key=${`${i}${party.name}`}>
       <rect class="party" x=${i ? right - 6 : left} y=${party.top} width="6" height=${party.size} rx="2" />
