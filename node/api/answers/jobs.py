@@ -185,10 +185,13 @@ class Timeline(Shape, frozen=True):
     moments: list[Moment]
 
 
-class MoneyMove(Shape, frozen=True):
-    """Money of a job that went from one to another; ``locked`` and ``returned`` is what still is, or stayed, its own."""
+MoveKind = Literal["locked", "returned", "paid", "lost", "burned"]
 
-    kind: Literal["locked", "returned", "paid", "lost", "burned"]
+
+class MoneyMove(Shape, frozen=True):
+    """Money of a job that went from one to another; what was locked and came back stayed its own."""
+
+    kind: MoveKind
     payer: str
     payee: str
     amount_wei: WeiText
