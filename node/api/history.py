@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from morphware.node.api.answers.jobs import Moment, MoneyMove, Receipt, SignedRecord, Timeline
+from morphware.node.api.answers.jobs import Moment, MoneyMove, MoveKind, Receipt, SignedRecord, Timeline
 from morphware.node.api.catalogue import Catalogue
 from morphware.node.api.jobs import cost_of, job_id_of
 from morphware.node.api.problems import NOT_FOUND, Refusal
@@ -147,6 +147,7 @@ def _moves(view: JobView, events: list[StoredEvent], name: Callable[[Address], s
 
 def _move(entry: Entry, party: Address, view: JobView, name: Callable[[Address], str]) -> MoneyMove | None:
     """A movement as seen from whom it is good for; what is paid is told by who receives it."""
+    kind: MoveKind
     own, user = name(party), name(view.user)
     match entry.kind:
         case Kind.ESCROWED | Kind.BOND_LOCKED:
