@@ -22,10 +22,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Those come first: they are the longest, and mostly wait.
     """
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    items.sort(key=lambda item: not _is_network(item))
     for item in items:
-        name = "networks" if item.get_closest_marker("e2e") else item.nodeid.partition("::")[0]
+        name = "networks" if _is_network(item) else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(name))
+
+
+def _is_network(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(marker) for marker in ("e2e", "browser"))
 
 
 @pytest.fixture(autouse=True)
