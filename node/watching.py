@@ -102,6 +102,7 @@ def programs_of_others(ours: Iterable[int]) -> frozenset[str]:
     """Names, in lower case, of every program that runs on this machine and is not ours."""
     known = set(ours)
     names: set[str] = set()
+    psutil.process_iter.cache_clear()  # it keeps names by number, and a number may be another program's by now
     for process in psutil.process_iter():
         if process.pid not in known:
             names.update(program_names(process))

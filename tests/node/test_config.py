@@ -139,7 +139,7 @@ def test_values_stand_in_the_example_and_load_again(tmp_path: Path) -> None:
         ("[chain]\npoll_s = '1'", "it must be a number, not text."),
         ("[chain]\npoll_s = 0", "it must be a number > 0"),
         ("[chain]\npoll_s = nan", "must be"),
-        ("[worker]\nmemory_gib = inf", "memory_gib in [worker] is not usable: it must be a finite number."),
+        ("[artifacts]\nretention_s = inf", "retention_s in [artifacts] is not usable: it must be a finite number."),
         ("[chain]\nchain_id = 0", "it must be a positive integer"),
         ("[chain]\nrpc_url = 'ftp://x'", "it must begin with http://"),
         ("[chain]\nrpc_url = 'http://[::1'", "it must begin with http://"),

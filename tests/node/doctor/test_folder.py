@@ -83,7 +83,7 @@ async def test_disk_is_held_against_what_the_configuration_promises(tmp_path: Pa
     folder = tmp_path / "not" / "yet"
     modest = config(node__data_folder=folder, worker__disk_gib=0.001, artifacts__max_size_bytes=1 << 20)
     assert about(await looked(partial(check_disk, modest)), "disk").standing is OK
-    greedy = config(node__data_folder=folder, worker__disk_gib=1e9)
+    greedy = config(node__data_folder=folder, worker__disk_gib=1e6)
     assert about(await looked(partial(check_disk, greedy)), "disk").standing is WARNING
     full = assert_well_formed(disk_finding(modest, 10 << 20))
     assert (full.standing, "Only 10 MiB" in full.found) == (PROBLEM, True)
