@@ -275,7 +275,7 @@ OPERATOR = n.Operator(
     offers=[
         n.Offer(name="worker.price_per_hour", value="1.5", origin="the configuration", sentence="What an hour costs.",
                 unit="tokens"),
-        n.Offer(name="idle.work_hours", value="", origin="a change that was made here", sentence="When to work."),
+        n.Offer(name="idle.programs", value=EVIL, origin="a change that was made here", sentence="Not while they run."),
     ],
     earnings=[n.EarningsDay(day="2026-11-23", role="worker", amount_wei=str(41 * TOKEN))],
     slashes=[n.Slash(time_s=int(START_S), job_id=ID, amount_wei=str(TOKEN), sentence=f"It was silent {EVIL}.")],
