@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from morphware.node.api.answers.jobs import Moment, MoneyMove, MoveKind, Receipt, SignedRecord, Timeline
+from morphware.node.api.answers.jobs import Moment, MoneyMove, MoveKind, Past, Receipt, SignedRecord, Timeline
 from morphware.node.api.catalogue import Catalogue
 from morphware.node.api.jobs import cost_of, job_id_of
 from morphware.node.api.problems import NOT_FOUND, Refusal
@@ -15,6 +15,7 @@ from morphware.node.api.zips import zipped
 from morphware.node.describe import address_text
 from morphware.node.job_money import Entry, Kind, job_entries
 from morphware.node.journal import StoredEvent
+from morphware.node.plain import to_plain
 from morphware.node.record import signed_record
 from morphware.node.testnet.narration import sentence
 from morphware.protocol import chain_events as ce
@@ -39,6 +40,8 @@ class HistoryRequests:
         return [
             Route("GET", f"{one}/timeline", "get_timeline", "A job's steps on the chain, oldest first.",
                   self.timeline, Timeline),
+            Route("GET", f"{one}/past", "get_past", "A job's steps so far as notices, like those that `watch` tells.",
+                  self.past, Past),
             Route("GET", f"{one}/receipt", "get_receipt", "Where a job's money is, or went, and what gas it cost here.",
                   self.receipt, Receipt),
             Route("GET", f"{one}/model", "get_model", "The trained model, as a zip archive.", self.model,
@@ -50,6 +53,17 @@ class HistoryRequests:
     async def timeline(self, call: Call) -> Timeline:
         """Every step that has something to say."""
         return Timeline(moments=self.moments(job_id_of(call)))
+
+    async def past(self, call: Call) -> Past:
+        """For whoever begins to watch a job that has begun."""
+        job_id = job_id_of(call)
+        self.catalogue.view(job_id)
+        return Past(
+            notices=[
+                {"kind": "chain", "time_s": stored.now.timestamp, "event": to_plain(stored.event)}
+                for stored in self.node.engine.journal.timeline(job_id)
+            ]
+        )
 
     def moments(self, job_id: JobId) -> list[Moment]:
         """What the chain said of a job, in words, as the journal has it."""

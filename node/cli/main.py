@@ -10,6 +10,9 @@ from morphware.node.cli.doctor import doctor
 from morphware.node.cli.fence import fenced, note_data_folder
 from morphware.node.cli.flags import AsJson, DataFolder, PasswordFile, RoleName
 from morphware.node.cli.init import init
+from morphware.node.cli.job_verbs import add_job_verbs
+from morphware.node.cli.node_verbs import add_node_verbs
+from morphware.node.cli.panels import BEGIN, JOBS, SET_UP
 from morphware.node.errors import BadInput
 
 if TYPE_CHECKING:
@@ -31,12 +34,16 @@ LogFormat = Literal["auto", "human", "json"]
 
 app.command(
     epilog="Example: morphware init --data-folder ~/worker --role worker --deployment deployment.json "
-    "--rpc-url http://127.0.0.1:8545 --password-file password.txt --yes"
+    "--rpc-url http://127.0.0.1:8545 --password-file password.txt --yes",
+    rich_help_panel=BEGIN,
 )(init)
-app.command(epilog="Example: morphware doctor --data-folder ~/worker")(doctor)
+app.command(epilog="Example: morphware doctor --data-folder ~/worker", rich_help_panel=BEGIN)(doctor)
 
 
-@app.command(epilog="Example: morphware run --role worker --rpc-url http://127.0.0.1:8545 --data-folder ~/worker")
+@app.command(
+    epilog="Example: morphware run --role worker --rpc-url http://127.0.0.1:8545 --data-folder ~/worker",
+    rich_help_panel=BEGIN,
+)
 @fenced
 def run(
     role: Annotated[
@@ -83,7 +90,7 @@ def run(
     run_node(loaded.config, _typed_password(loaded.config))
 
 
-@app.command("testnet", epilog="Example: morphware testnet --job digits --json > receipt.json")
+@app.command("testnet", epilog="Example: morphware testnet --job digits --json > receipt.json", rich_help_panel=BEGIN)
 @fenced
 def local_market(
     job: Annotated[str, typer.Option(help="digits, tabular, or the path of a job.")] = "digits",
@@ -134,7 +141,8 @@ def local_market(
 
 @app.command(
     epilog="Example: morphware submit train.py --train data/train --test data/test --metric accuracy --threshold 0.9 "
-    "--reserve 100"
+    "--reserve 100",
+    rich_help_panel=JOBS,
 )
 @fenced
 def submit(
@@ -245,44 +253,13 @@ def submit(
     return submit_job(options)
 
 
-@app.command("jobs", epilog="Example: morphware jobs --data-folder ~/node")
-@fenced
-def list_jobs(data_folder: DataFolder = None, as_json: AsJson = False) -> int:
-    """List the jobs that the running node of the data folder knows."""
-    from morphware.node.cli.jobs import print_jobs
-
-    return print_jobs(data_folder, as_json=as_json)
+add_job_verbs(app)
+add_node_verbs(app)
 
 
-@app.command("job", epilog="Example: morphware job 3f2a… --data-folder ~/node")
-@fenced
-def show_job(
-    job_id: Annotated[str, typer.Argument(help="The job's id, or the beginning of it.")],
-    data_folder: DataFolder = None,
-    as_json: AsJson = False,
-) -> int:
-    """Show one job: its bids, its reports, how it stands or ended, and where its model is."""
-    from morphware.node.cli.jobs import print_job
-
-    return print_job(job_id, data_folder, as_json=as_json)
-
-
-@app.command(epilog="Example: morphware dashboard --data-folder ~/node")
-@fenced
-def dashboard(
-    data_folder: DataFolder = None,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page, or only print its address.")
-    ] = True,
-    as_json: AsJson = False,
-) -> int:
-    """Open the running node's web page: the address that it prints lets one browser in, once, within a minute."""
-    from morphware.node.cli.dashboard import open_dashboard
-
-    return open_dashboard(data_folder, is_browser_wanted=browser, as_json=as_json)
-
-
-@app.command(epilog="Example: morphware deploy --rpc-url http://127.0.0.1:8545 --data-folder ~/deployer")
+@app.command(
+    epilog="Example: morphware deploy --rpc-url http://127.0.0.1:8545 --data-folder ~/deployer", rich_help_panel=SET_UP
+)
 @fenced
 def deploy(
     rpc_url: Annotated[str, typer.Option(help="JSON-RPC address of a node of the chain.")],
@@ -316,7 +293,7 @@ def deploy(
     typer.echo(f"The market is at {deploy_market(options)}. Give {output} to every node ([chain] deployment).")
 
 
-@app.command(epilog="Example: morphware config morphware.toml")
+@app.command(epilog="Example: morphware config morphware.toml", rich_help_panel=SET_UP)
 @fenced
 def config(path: Annotated[Path, typer.Argument(help="The file to write; it must not exist yet.")]) -> None:
     """Write a configuration file that explains every setting."""
@@ -326,7 +303,7 @@ def config(path: Annotated[Path, typer.Argument(help="The file to write; it must
     typer.echo(f"Wrote {path}. Edit it, then: morphware run --config {path}")
 
 
-@app.command(epilog="Example: morphware version --json")
+@app.command(epilog="Example: morphware version --json", rich_help_panel=SET_UP)
 @fenced
 def version(as_json: AsJson = False) -> None:
     """Show the versions of Morphware and of what it stands on."""
@@ -349,8 +326,8 @@ def version(as_json: AsJson = False) -> None:
 
 
 keys_app = typer.Typer(no_args_is_help=True, help="Make and show the keys of a node.")
-app.add_typer(keys_app, name="keys")
-app.add_typer(bench_app, name="bench")
+app.add_typer(keys_app, name="keys", rich_help_panel=SET_UP)
+app.add_typer(bench_app, name="bench", rich_help_panel=SET_UP)
 
 
 @keys_app.command("create", epilog="Example: morphware keys create --data-folder ~/worker")

@@ -54,7 +54,7 @@ def submit_job(options: SubmitOptions) -> int:
     except* KeyboardInterrupt:
         is_interrupted = True
     if is_interrupted:
-        _say_goodbye(followed.job_id, options.data_folder)
+        say_goodbye(followed.job_id, options.data_folder)
     return status
 
 
@@ -170,7 +170,8 @@ async def _conclude(
     return ExitStatus.SUCCESS if job.get("outcome") == PAID else ExitStatus.NOT_PAID
 
 
-def _say_goodbye(job_id: str, data_folder: Path | None) -> None:
+def say_goodbye(job_id: str, data_folder: Path | None) -> None:
+    """The last words after Ctrl-C."""
     if job_id:
         sys.stderr.write(f"\nThe job goes on without this window. {_see_again(job_id, data_folder)}\n")
     else:
@@ -179,4 +180,4 @@ def _say_goodbye(job_id: str, data_folder: Path | None) -> None:
 
 def _see_again(job_id: str, data_folder: Path | None) -> str:
     where = f" --data-folder {data_folder}" if data_folder else ""
-    return f"See it with: morphware job {job_id}{where}"
+    return f"See it with: morphware job {job_id}{where} (or `watch` it)"

@@ -19,6 +19,8 @@ ANSWER_S: Final = 120.0
 """A submission copies the job's folders before it is answered."""
 SILENCE_S: Final = 60.0
 """A node that watches with us says at least every 15 s that it is there."""
+MODEL_S: Final = 1800.0
+"""A model is packed before its first byte is sent; one of several gigabytes takes minutes."""
 JSON: Final = {"content-type": "application/json"}
 
 

@@ -5,7 +5,7 @@
 
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -57,6 +57,10 @@ class JobDisplay:
     def follow(self, job_id: str) -> None:
         """This is the job; notices that came before its id was known are not lost."""
         self.progress.follow(job_id)
+
+    def take_up(self, job_id: str, notices: Sequence[Mapping[str, Any]]) -> None:
+        """This is the job, and it has begun: what the viewer's node would have said of it so far."""
+        self.progress.take_up(job_id, notices)
 
     def note(self, account_name: str, notice: Mapping[str, Any]) -> None:
         """A node said something."""

@@ -8,12 +8,14 @@ reached the end user.  Everything is bounded, since notices carry texts and numb
 import json
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from morphware.node.describe import reason as reason_of
 from morphware.node.output import SYSTEM
 from morphware.node.plain import from_plain
+from morphware.node.prospects import prospect
 from morphware.node.testnet import narration
 from morphware.node.testnet.wording import last_lines, short_account, shown
 from morphware.protocol import chain_events as ce
@@ -82,6 +84,10 @@ class Series:
             self.values = self.values[::2]
             self._stride *= 2
 
+    def stand_for(self, count: int) -> None:
+        """The values so far are what was left of so many: new ones are thinned as they were."""
+        self._stride, self.count = max(1, count // max(1, len(self.values))), count
+
 
 class JobProgress:
     """One job's picture. ``names`` are the accounts that have a name; ``viewer`` is the node of the job's end user."""
@@ -132,6 +138,35 @@ class JobProgress:
         early, self._early = self._early, deque(maxlen=EARLY_MOST)
         for who, notice in early:
             self.note(who, notice)
+
+    def take_up(self, job_id: str, notices: Sequence[Mapping[str, Any]]) -> None:
+        """This is the job, and it has begun: what the viewer's node would have said of it so far, in order.
+
+        What was heard live meanwhile comes after it; scalars and output that are in both count once.
+        """
+        early, self._early = self._early, deque(maxlen=EARLY_MOST)
+        first = next((notice for notice in notices if notice.get("kind") == "chain"), None)
+        if first is not None:
+            self.phases.clear()
+            self.started_s = float(first["time_s"])
+        self.job_id = job_id
+        last_sequence = -1
+        for notice in notices:
+            self.note(self.viewer, notice)
+            last_sequence = max(last_sequence, int(notice.get("sequence", -1)))
+            for name in {point[2] for point in notice.get("points", ())} & set(self.series):
+                self.series[name].stand_for(int(notice["count"]))
+        if self.view is not None and self.view.closed is None:
+            self._say(self._block_said_s, f"{reason_of(self.view)}. {prospect(self.view)}")
+        last_steps = {name: series.last_step for name, series in self.series.items()}
+        for who, notice in early:
+            if notice.get("kind") == "output" and int(notice.get("sequence", last_sequence + 1)) <= last_sequence:
+                continue
+            if notice.get("kind") == "points":
+                new = [point for point in notice["points"] if point[0] > last_steps.get(point[2], -1)]
+                self.note(who, notice | {"points": new})
+            else:
+                self.note(who, notice)
 
     def note(self, who: str, notice: Mapping[str, Any]) -> None:
         """A node said something; what is not understood, or of another job, changes nothing."""

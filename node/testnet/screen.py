@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from morphware.node.describe import reason as reason_of
+from morphware.node.prospects import prospect
 from morphware.node.testnet import narration
 from morphware.node.testnet.drawing import bar, is_logarithmic, plot
 from morphware.node.testnet.progress import JobProgress
@@ -108,6 +109,8 @@ class Screen:
         progress = self._progress
         lines: list[RenderableType] = []
         view = progress.view
+        if view is not None and view.closed is None and (then := prospect(view)):
+            lines.append(_one_line(Text("then  ", QUIET).append(then)))
         if view is not None and view.closed is not None:
             lines.append(_one_line(Text("paid out  ", QUIET).append_text(self._payouts())))
         if progress.troubles:
@@ -207,13 +210,17 @@ class Screen:
             title = f"Training: {main.name} {number(main.last_value)}, step {main.last_step}"
             title += " (log scale)" if is_logarithmic(main.values) else ""
 
+        others = [f"{each.name} {number(each.last_value)}" for each in progress.series.values() if each is not main]
+
         def draw(width: int, most: int) -> RenderableType:
             output = list(progress.output)
             for_output = min(len(output), max(1, most // 3)) if most > 3 or main is None else 0
             parts: list[RenderableType] = []
             if main is not None:
-                lines = plot(main.values, width, max(1, most - for_output), is_plain=is_plain)
+                rows = most - for_output - bool(others and most > ROWS_LEAST)
+                lines = plot(main.values, width, max(1, rows), is_plain=is_plain)
                 parts += [Text(line, "cyan", no_wrap=True, overflow="crop") for line in lines]
+            parts += [_one_line(Text("   ".join(others), QUIET))] if others and most > ROWS_LEAST else []
             parts += [_one_line(Text(line, QUIET)) for line in (output[-for_output:] if for_output else [])]
             return Group(*parts)
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import trio
 
-from morphware.node.api.answers.jobs import AllJobs, Cost, Costs, Job
+from morphware.node.api.answers.jobs import Cost, Costs, Job, JobPage, JobsAsked
 from morphware.node.api.answers.node import Status
 from morphware.node.api.answers.submitting import Posted, WishAsked
 from morphware.node.api.routes import Call, Route
@@ -166,9 +166,10 @@ async def serve_node(folder: Path, *, outcome: str = "PAID", is_stuck: bool = Fa
     async def one(_: Call) -> Job:
         return msgspec.structs.replace(job, outcome=outcome)
 
-    async def all_jobs(_: Call) -> AllJobs:
+    async def jobs(call: Call) -> JobPage:
         unposted = describe_unposted(JobId(b"\xab" * 32), is_given_up=False, problem="")
-        return AllJobs(jobs=[(await one(_)).row(), unposted.row()])
+        rows = [row for row in (unposted.row(), (await one(call)).row()) if row.job_id.startswith(call.query.q)]
+        return JobPage(jobs=rows, total=len(rows), page=1, size=50)
 
     async def costs(_: Call) -> Costs:
         ours = Cost(job_id=JOB_ID.hex(), role="user", call="Post", gas=312_000, fee_wei="312")
@@ -178,7 +179,7 @@ async def serve_node(folder: Path, *, outcome: str = "PAID", is_stuck: bool = Fa
         Route("GET", "/status", "status", "Status.", status, Status),
         Route("POST", "/submissions", "submit", "Submits.", submit, Posted, body=WishAsked),
         Route("GET", "/jobs/{job_id}", "job", "One job.", one, Job),
-        Route("GET", "/all-jobs", "all_jobs", "All jobs.", all_jobs, AllJobs),
+        Route("GET", "/jobs", "jobs", "Jobs.", jobs, JobPage, query=JobsAsked),
         Route("GET", "/costs", "costs", "Costs.", costs, Costs),
     ]
     await serve_routes(folder, routes, feed)

@@ -1,6 +1,6 @@
 """Jobs: in a list, and one with everything that the node knows of it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
@@ -183,6 +183,12 @@ class Timeline(Shape, frozen=True):
     """A job's history on the chain, oldest first."""
 
     moments: list[Moment]
+
+
+class Past(Shape, frozen=True):
+    """What the chain said of a job so far, as the notices that were told of it then (of the kind chain)."""
+
+    notices: list[dict[str, Any]]
 
 
 MoveKind = Literal["locked", "returned", "paid", "lost", "burned"]
