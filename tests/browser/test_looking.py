@@ -108,6 +108,9 @@ def test_every_page_is_sound(market: Market, let_in: Any, theme: str, width: str
         page.wait_for_function("document.fonts.ready.then(() => true)")
         page.wait_for_timeout(700)  # charts are drawn when their frame has its width
         page.screenshot(path=ARTIFACTS / f"{name}-{theme}-{width}.png", full_page=True)
+        if name == "job":  # docs/page.png is the light and wide one
+            clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": 1200}  # type: ignore[index]
+            page.screenshot(path=ARTIFACTS / f"readme-{theme}-{width}.png", full_page=True, clip=clip)
         faults[name] = serious_faults(page)
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             faults[name].append("wider than the screen")
