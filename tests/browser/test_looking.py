@@ -109,8 +109,9 @@ def test_every_page_is_sound(market: Market, let_in: Any, theme: str, width: str
         page.wait_for_timeout(700)  # charts are drawn when their frame has its width
         page.screenshot(path=ARTIFACTS / f"{name}-{theme}-{width}.png", full_page=True)
         if name == "job":  # docs/page.png is the light and wide one
-            clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": 1200}  # type: ignore[index]
-            page.screenshot(path=ARTIFACTS / f"readme-{theme}-{width}.png", full_page=True, clip=clip)
+            page.set_viewport_size({"width": SCREENS[width]["width"], "height": 1200})
+            page.screenshot(path=ARTIFACTS / f"readme-{theme}-{width}.png")
+            page.set_viewport_size(SCREENS[width])
         faults[name] = serious_faults(page)
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             faults[name].append("wider than the screen")

@@ -265,8 +265,8 @@ NETWORK = n.NetworkView(
 )  # fmt: skip
 WALLET = n.Wallet(
     account=ACCOUNT, coin_wei=str(TOKEN), wallet_wei=str(949 * TOKEN), free_wei=str(12 * TOKEN), promised_wei="0",
-    escrow_wei=str(160 * TOKEN), staked_wei=str(600 * TOKEN), seats=2, busy_seats=1, leaving_seats=0, seat_stake_wei=str(300 * TOKEN),
-    unbonding_s=604_800,
+    escrow_wei=str(160 * TOKEN), staked_wei=str(600 * TOKEN), seats=2, busy_seats=1, leaving_seats=0,
+    seat_stake_wei=str(300 * TOKEN), unbonding_s=604_800,
 )  # fmt: skip
 OPERATOR = n.Operator(
     roles=["user", "worker"], is_paused=True, is_frozen=False, availability="Paused: no new jobs are taken.",
@@ -287,7 +287,9 @@ MOMENT = j.Moment(
 )  # fmt: skip
 RECEIPT = j.Receipt(
     job_id=ID, is_final=True, costs=[COST],
-    moves=[j.MoneyMove(kind="locked", payer="this node", payee="the market", amount_wei=str(100 * TOKEN), what="the reserve, locked")],
+    moves=[
+        j.MoneyMove(kind="locked", payer="this node", payee="the market", amount_wei=str(100 * TOKEN), what="the reserve")
+    ],
 )  # fmt: skip
 HISTORY = n.History(
     entries=[
