@@ -288,7 +288,9 @@ MOMENT = j.Moment(
 RECEIPT = j.Receipt(
     job_id=ID, is_final=True, costs=[COST],
     moves=[
-        j.MoneyMove(kind="locked", payer="this node", payee="the market", amount_wei=str(100 * TOKEN), what="the reserve")
+        j.MoneyMove(
+            kind="locked", payer="this node", payee="the market", amount_wei=str(100 * TOKEN), what="the reserve"
+        )
     ],
 )  # fmt: skip
 HISTORY = n.History(
