@@ -20,6 +20,9 @@ ENDING_S = 15
 DYING_S = 20
 """In which everything ends by itself after the testnet was killed."""
 CONFIG = 'title = "Three clouds"\nmetric = "accuracy"\nthreshold = 0.9\nestimated_seconds = 10\nmemory_mib = 512\n'
+WINDOWS = (
+    "--estimated-minutes", "0.2", "--bidding-seconds", "6", "--training-seconds", "90", "--testing-seconds", "60",
+)  # fmt: skip
 PHASES = {"BIDDING", "REVEALING", "AWARDED", "KEYED", "TRAINING", "SEED", "KEYING", "VCOMMIT", "VREVEAL", "TALLIED"}
 
 
@@ -58,6 +61,9 @@ def test_a_strangers_job_is_paid_and_a_kept_market_takes_another_one(tmp_path: P
 
         second = _submit_and_list(tmp_path, job, user)
         assert second["job_id"] != receipt["job_id"]
+        _watch_a_third_job(tmp_path, user)
+        _look_back(tmp_path, user, receipt["job_id"])
+        _move_money_and_rest(user.parent)
 
         testnet.family()
         testnet.interrupt()
@@ -76,31 +82,105 @@ def _submit_and_list(folder: Path, job: Path, user: Path) -> dict[str, Any]:
     shutil.copy(job / "train.py", script)
     data = ("--train", job / "train", "--test", job / "test")
     asked = ("--metric", "accuracy", "--threshold", "0.9", "--reserve", "100")
-    windows = (
-        "--estimated-minutes",
-        "0.2",
-        "--bidding-seconds",
-        "6",
-        "--training-seconds",
-        "90",
-        "--testing-seconds",
-        "60",
-    )
-    submitted = finish("submit", script, *data, *asked, *windows, "--data-folder", user, "--json")
+    submitted = finish("submit", script, *data, *asked, *WINDOWS, "--data-folder", user, "--json")
     assert submitted.returncode == ExitStatus.SUCCESS, submitted.stderr
     receipt = dict(json.loads(submitted.stdout))
     assert receipt["outcome"] == "PAID"
     assert (Path(receipt["model_path"]) / "model.npz").is_file()
 
     listed = finish("jobs", "--data-folder", user, "--json")
-    jobs = json.loads(listed.stdout)
+    jobs = json.loads(listed.stdout)["jobs"]
     assert [each["outcome"] for each in jobs] == ["PAID", "PAID"]
-    assert jobs[1]["job_id"] == receipt["job_id"]
+    assert jobs[0]["job_id"] == receipt["job_id"], "the newest is first"
     table = finish("jobs", "--data-folder", user)
     assert table.stdout.count("PAID") == 2
     shown = finish("job", receipt["job_id"][:8], "--data-folder", user, "--json")
     assert json.loads(shown.stdout)["job_id"] == receipt["job_id"]
     return receipt
+
+
+def _watch_a_third_job(folder: Path, user: Path) -> None:
+    """Two windows on a job that was submitted without waiting: one that is closed, and one to the end."""
+    script, job = folder / "stranger.py", folder / "job"
+    data = ("--train", job / "train", "--test", job / "test")
+    asked = ("--metric", "accuracy", "--threshold", "0.9", "--reserve", "100", "--name", "third", "--no-wait")
+    posted = finish("submit", script, *data, *asked, *WINDOWS, "--data-folder", user, "--json")
+    assert posted.returncode == ExitStatus.SUCCESS, posted.stderr
+    job_id = json.loads(posted.stdout)["job_id"]
+    with started(folder / "closed", "watch", job_id[:10], "--data-folder", user) as window:
+        window.until(lambda: _line_with(window.out, "bids are taken"))
+        window.interrupt()
+        assert window.wait() == ExitStatus.INTERRUPTED
+        assert "The job goes on without this window" in window.err.read_text()
+    with started(folder / "tail", "logs", job_id[:10], "--follow", "--data-folder", user) as tail:
+        watched = finish("watch", job_id[:10], "--data-folder", user)
+        assert watched.returncode == ExitStatus.SUCCESS, watched.stderr
+        for words in ("BIDDING", "bids are taken", "the winner trains", "loss", "was paid", "user/model"):
+            assert words in watched.stdout
+        assert tail.wait() == ExitStatus.SUCCESS, tail.err.read_text()
+        logs = finish("logs", job_id, "--data-folder", user)
+        assert tail.out.read_text() == logs.stdout != ""
+    again = finish("watch", job_id, "--data-folder", user, "--json")
+    assert (again.returncode, json.loads(again.stdout)["name"]) == (ExitStatus.SUCCESS, "third"), "it is over already"
+
+
+def _look_back(folder: Path, user: Path, job_id: str) -> None:
+    """What is kept of a paid job."""
+    model, record = folder / "fetched", folder / "record.json"
+    fetched = finish("fetch", job_id[:10], "--output", model, "--record", record, "--data-folder", user)
+    assert fetched.returncode == ExitStatus.SUCCESS, fetched.stderr
+    kept = user / "jobs" / job_id / "user" / "model" / "model.npz"
+    assert (model / "model.npz").read_bytes() == kept.read_bytes()
+    again = finish("fetch", job_id[:10], "--output", model, "--data-folder", user)
+    assert (again.returncode, again.stdout) == (ExitStatus.BAD_INPUT, "")
+    said = finish("record", record)
+    assert said.returncode == ExitStatus.SUCCESS, said.stderr
+    for words in (job_id, "PAID", "whose signature is good"):
+        assert words in said.stdout
+    record.write_text(record.read_text().replace("PAID", "FREE"))
+    assert finish("record", record).returncode == ExitStatus.BAD_INPUT
+
+
+def _move_money_and_rest(nodes: Path) -> None:
+    """The account's money, a validator's seats, and a worker that is paused."""
+    before = _json("wallet", nodes / "user-1")
+    for way in ("deposit", "withdraw"):
+        moved = finish("wallet", way, "1.5", "--data-folder", nodes / "user-1")
+        assert moved.returncode == ExitStatus.SUCCESS, moved.stderr
+        assert "1.5 tokens" in moved.stdout
+    assert _json("wallet", nodes / "user-1") == before | {"coin_wei": _json("wallet", nodes / "user-1")["coin_wei"]}
+    history = _json("wallet --history", nodes / "user-1")["entries"]
+    assert {"escrow locked", "price paid"} <= {entry["kind"] for entry in history}
+    too_much = finish("wallet", "withdraw", "999999999", "--data-folder", nodes / "user-1")
+    assert (too_much.returncode, too_much.stderr.count("\n")) == (ExitStatus.BAD_INPUT, 1)
+
+    validator = nodes / "validator-1"
+    seats = _json("wallet", validator)["seats"]
+    assert finish("stake", "1", "--data-folder", validator).returncode == ExitStatus.SUCCESS
+    assert _json("wallet", validator)["seats"] == seats + 1
+    left = finish("unstake", "1", "--data-folder", validator)
+    assert left.returncode == ExitStatus.SUCCESS, left.stderr
+    assert "drawn no more" in left.stdout
+
+    worker = nodes / "worker-1"
+    assert _json("status", worker)["operator"]["is_available"]
+    assert finish("pause", "--data-folder", worker).returncode == ExitStatus.SUCCESS
+    assert "Paused" in finish("status", "--data-folder", worker).stdout
+    assert "jobs again" in finish("resume", "--data-folder", worker).stdout
+    offers = {offer["name"]: offer for offer in _json("offers worker.capacity=2", worker)}
+    assert offers["worker.capacity"]["value"] == "2"
+    wrong = finish("offers", "worker.nonsense=2", "--data-folder", worker)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (ExitStatus.BAD_INPUT, 1)
+    offers = {offer["name"]: offer for offer in _json("offers --reset worker.capacity", worker)}
+    assert offers["worker.capacity"]["origin"] == "the configuration"
+    refused = finish("pause", "--data-folder", nodes / "user-1")
+    assert (refused.returncode, refused.stderr.count("\n")) == (ExitStatus.BAD_INPUT, 1)
+
+
+def _json(asked: str, node: Path) -> Any:
+    done = finish(*asked.split(), "--data-folder", node, "--json")
+    assert done.returncode == ExitStatus.SUCCESS, done.stderr
+    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
