@@ -61,7 +61,6 @@ def test_a_strangers_job_is_paid_and_a_kept_market_takes_another_one(tmp_path: P
 
         second = _submit_and_list(tmp_path, job, user)
         assert second["job_id"] != receipt["job_id"]
-        _watch_a_third_job(tmp_path, user)
         _look_back(tmp_path, user, receipt["job_id"])
         _move_money_and_rest(user.parent)
 
@@ -82,9 +81,13 @@ def _submit_and_list(folder: Path, job: Path, user: Path) -> dict[str, Any]:
     shutil.copy(job / "train.py", script)
     data = ("--train", job / "train", "--test", job / "test")
     asked = ("--metric", "accuracy", "--threshold", "0.9", "--reserve", "100")
-    submitted = finish("submit", script, *data, *asked, *WINDOWS, "--data-folder", user, "--json")
-    assert submitted.returncode == ExitStatus.SUCCESS, submitted.stderr
-    receipt = dict(json.loads(submitted.stdout))
+    arguments = ("submit", script, *data, *asked, *WINDOWS, "--data-folder", user, "--json")
+    with started(folder / "submitting", *arguments) as submitting:
+        job_id = submitting.until(lambda: _open_job(user))
+        _watch(folder, user, job_id)
+        assert submitting.wait() == ExitStatus.SUCCESS, submitting.err.read_text()
+        receipt = dict(json.loads(submitting.out.read_text()))
+    assert receipt["job_id"] == job_id
     assert receipt["outcome"] == "PAID"
     assert (Path(receipt["model_path"]) / "model.npz").is_file()
 
@@ -99,14 +102,8 @@ def _submit_and_list(folder: Path, job: Path, user: Path) -> dict[str, Any]:
     return receipt
 
 
-def _watch_a_third_job(folder: Path, user: Path) -> None:
-    """Two windows on a job that was submitted without waiting: one that is closed, and one to the end."""
-    script, job = folder / "stranger.py", folder / "job"
-    data = ("--train", job / "train", "--test", job / "test")
-    asked = ("--metric", "accuracy", "--threshold", "0.9", "--reserve", "100", "--name", "third", "--no-wait")
-    posted = finish("submit", script, *data, *asked, *WINDOWS, "--data-folder", user, "--json")
-    assert posted.returncode == ExitStatus.SUCCESS, posted.stderr
-    job_id = json.loads(posted.stdout)["job_id"]
+def _watch(folder: Path, user: Path, job_id: str) -> None:
+    """Two more windows on the job: one that is closed, and one to the end; and its output meanwhile."""
     with started(folder / "closed", "watch", job_id[:10], "--data-folder", user) as window:
         window.until(lambda: _line_with(window.out, "bids are taken"))
         window.interrupt()
@@ -120,8 +117,6 @@ def _watch_a_third_job(folder: Path, user: Path) -> None:
         assert tail.wait() == ExitStatus.SUCCESS, tail.err.read_text()
         logs = finish("logs", job_id, "--data-folder", user)
         assert tail.out.read_text() == logs.stdout != ""
-    again = finish("watch", job_id, "--data-folder", user, "--json")
-    assert (again.returncode, json.loads(again.stdout)["name"]) == (ExitStatus.SUCCESS, "third"), "it is over already"
 
 
 def _look_back(folder: Path, user: Path, job_id: str) -> None:
@@ -148,11 +143,10 @@ def _move_money_and_rest(nodes: Path) -> None:
         moved = finish("wallet", way, "1.5", "--data-folder", nodes / "user-1")
         assert moved.returncode == ExitStatus.SUCCESS, moved.stderr
         assert "1.5 tokens" in moved.stdout
-    assert _json("wallet", nodes / "user-1") == before | {"coin_wei": _json("wallet", nodes / "user-1")["coin_wei"]}
+    after = _json("wallet", nodes / "user-1")
+    assert after | {"coin_wei": ""} == before | {"coin_wei": ""}, "but for gas"
     history = _json("wallet --history", nodes / "user-1")["entries"]
     assert {"escrow locked", "price paid"} <= {entry["kind"] for entry in history}
-    too_much = finish("wallet", "withdraw", "999999999", "--data-folder", nodes / "user-1")
-    assert (too_much.returncode, too_much.stderr.count("\n")) == (ExitStatus.BAD_INPUT, 1)
 
     validator = nodes / "validator-1"
     seats = _json("wallet", validator)["seats"]
@@ -169,8 +163,6 @@ def _move_money_and_rest(nodes: Path) -> None:
     assert "jobs again" in finish("resume", "--data-folder", worker).stdout
     offers = {offer["name"]: offer for offer in _json("offers worker.capacity=2", worker)}
     assert offers["worker.capacity"]["value"] == "2"
-    wrong = finish("offers", "worker.nonsense=2", "--data-folder", worker)
-    assert (wrong.returncode, wrong.stderr.count("\n")) == (ExitStatus.BAD_INPUT, 1)
     offers = {offer["name"]: offer for offer in _json("offers --reset worker.capacity", worker)}
     assert offers["worker.capacity"]["origin"] == "the configuration"
     refused = finish("pause", "--data-folder", nodes / "user-1")
@@ -311,6 +303,11 @@ def _is_training(user: Path) -> bool:
         return any(job.state == "TRAINING" for job in trio.run(AsyncClient(user).all_jobs))
     except MorphwareError:
         return False  # not yet
+
+
+def _open_job(user: Path) -> str | None:
+    jobs = trio.run(AsyncClient(user).all_jobs)
+    return next((job.job_id for job in jobs if job.state == "BIDDING"), None)
 
 
 def _sandboxed(testnet: Started) -> bool:

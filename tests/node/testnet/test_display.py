@@ -407,3 +407,32 @@ def test_a_validator_that_signed_for_others_to_bring_has_tested() -> None:
     for who, notice in recorder.notices:
         display.note(who, notice)
     assert display.progress.doing[COMMITTEE[4]] == "tested"
+
+
+def test_a_job_that_is_taken_up_in_its_middle_ends_in_the_same_picture() -> None:
+    """What was told and what was heard live overlap, and count once."""
+    recorder = Recorder()
+    at = {where: len(recorder.notices) for where in paid_job(recorder)}
+    mine = [notice for who, notice in recorder.notices if who == "user-1"]
+    middle = [notice for who, notice in recorder.notices[: at["training"]] if who == "user-1"]
+    logged = [point for notice in middle if notice["kind"] == "points" for point in notice["points"]]
+    past = [notice for notice in middle if notice["kind"] in ("chain", "block")]
+    thin = [*logged[::10], logged[-1]]  # the ends of a curve are always in it
+    curve = {"kind": "points", "job_id": JOB_ID.hex(), "time_s": START_S, "points": thin, "count": len(logged)}
+    taken_up, whole = (JobDisplay(NAMES, clock=lambda: recorder.now_s) for _ in range(2))
+    whole.begin(START_S)
+    whole.follow(JOB_ID.hex())
+    for notice in mine:
+        whole.note("user-1", notice)
+    taken_up.begin(recorder.now_s)
+    for notice in middle[-10:]:
+        taken_up.note("user-1", notice)  # before the job is known
+    taken_up.take_up(JOB_ID.hex(), [*past, curve])
+    for notice in mine[len(middle) :]:
+        taken_up.note("user-1", notice)
+    assert taken_up.is_over
+    assert taken_up.progress.view == whole.progress.view
+    loss, all_of_it = (display.progress.series["loss"] for display in (taken_up, whole))
+    assert (loss.count, loss.last_step, loss.last_value) == (all_of_it.count, all_of_it.last_step, all_of_it.last_value)
+    assert len(loss.values) <= len(all_of_it.values) // 9, "new values are as thin as the old ones"
+    assert drawn(taken_up).count("was paid") == drawn(whole).count("was paid")
