@@ -98,6 +98,10 @@ async def _its_history_names_transactions_and_money(user: Program, job: Mapping[
     assert (moments[0]["event"], moments[-1]["event"], moments[-1]["state"]) == ("JobPosted", "JobClosed", "CLOSED")
     assert all(moment["transaction"] for moment in moments)
     assert [moment["time_s"] for moment in moments] == sorted(moment["time_s"] for moment in moments)
+    past = (await user.get(f"/jobs/{job['job_id']}/past"))["notices"]
+    assert {notice["kind"] for notice in past} == {"chain"}
+    told = [notice["event"]["_"] for notice in past]
+    assert (told[0], told.count("JobClosed")) == ("JobPosted", 1)
     receipt = await user.get(f"/jobs/{job['job_id']}/receipt")
     assert receipt["is_final"]
     sums = {kind: sum(int(move["amount_wei"]) for move in receipt["moves"] if move["kind"] == kind) for kind in KINDS}
