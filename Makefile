@@ -20,7 +20,7 @@ demo: $(RUNTIME) ## Run a real training job through a real network on this machi
 	@.venv/bin/morphware testnet --job digits
 
 test: lint ## Lint, types, import arrows, then all tests (contracts, adapters, whole networks)
-	@$(TOOLS) .venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(TOOLS) .venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(DEVELOPMENT) ## Only the checks that run nothing: ruff, mypy, import arrows
 	@.venv/bin/ruff check .

@@ -3,33 +3,44 @@
 import logging
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
+from xdist.scheduler import LoadScopeScheduling
 
 from morphware.node.recursion import recursion_limit_kept
 
 with recursion_limit_kept():
     import eth_account  # noqa: F401 - py_ecc raises the recursion limit of the process that imports it first
 
+NETWORKS = ("tests/browser/", "tests/e2e/")
+
 # A shell leaves it ignored in what it starts in the background, and so it would be in every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class OneNetworkAtATime(LoadScopeScheduling):  # type: ignore[misc]
     """With several processes, a file is one process's, for its fixtures' sake, and only one runs whole networks.
 
-    Those come first: they are the longest, and mostly wait.
+    By folders, as xdist 3.8 writes its groups where pytest 9.2 does not read them.
     """
-    items.sort(key=lambda item: not _is_network(item))
-    for item in items:
-        name = "networks" if _is_network(item) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(name))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "networks" if file.startswith(NETWORKS) else file
 
 
-def _is_network(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(marker) for marker in ("e2e", "browser"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneNetworkAtATime:
+    """Distribute tests by ``OneNetworkAtATime``."""
+    return OneNetworkAtATime(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Networks come first: they are the longest, and mostly wait."""
+    items.sort(key=lambda item: not item.nodeid.startswith(NETWORKS))
 
 
 @pytest.fixture(autouse=True)

@@ -127,7 +127,8 @@ class WalletRequests:
             receipt = await self._do(RequestUnstake(seat), name, f"unstake {seat}")
         want_seats(self.node.engine.journal, self.node.config.validator.seats, len(seats) - asked.seats)
         wait = duration(self.node.parameters.timing.unbonding_s)
-        sentence = f"{asked.seats} seats leave; this node fetches their stakes in {wait}, or after their jobs."
+        what = "1 seat leaves" if asked.seats == 1 else f"{asked.seats} seats leave"
+        sentence = f"{what}; this node fetches what was staked in {wait}, or after their jobs."
         return Done(sentence=sentence, transaction=_hash(receipt))
 
     def _leaving(self) -> dict[int, Timestamp]:

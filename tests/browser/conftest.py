@@ -60,7 +60,7 @@ class Market:
             return []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
     """The demonstration's market, with its job on the way, open until the tests end."""
     folder = tmp_path_factory.mktemp("browser")
@@ -79,7 +79,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
         yield market
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium; as root it cannot have its sandbox."""
     if CHROMIUM is None:

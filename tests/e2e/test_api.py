@@ -158,7 +158,7 @@ async def _seats_are_taken_and_given_up(validator: Program) -> None:
     assert after["seats"] == before["seats"] + 2
     assert int(after["staked_wei"]) - int(before["staked_wei"]) == 2 * int(before["seat_stake_wei"])
     said = await validator.post("/seats/unstake", {"seats": 1})
-    assert "1 seats leave" in said["sentence"]
+    assert "1 seat leaves" in said["sentence"]
     with trio.fail_after(60):
         while (await validator.get("/wallet"))["leaving_seats"] != 1:  # noqa: ASYNC110
             await trio.sleep(0.2)

@@ -154,7 +154,7 @@ def _move_money_and_rest(nodes: Path) -> None:
     assert _json("wallet", validator)["seats"] == seats + 1
     left = finish("unstake", "1", "--data-folder", validator)
     assert left.returncode == ExitStatus.SUCCESS, left.stderr
-    assert "drawn no more" in left.stdout
+    assert "1 seat leaves" in left.stdout
 
     worker = nodes / "worker-1"
     assert _json("status", worker)["operator"]["is_available"]
