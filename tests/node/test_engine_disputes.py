@@ -12,7 +12,7 @@ from morphware.protocol.calls import Deposit, Poke, Withdraw
 from morphware.protocol.commitments import keccak
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import JobId, Wei
-from tests.node.test_engine import all_ended, run_to_end
+from tests.node.engine_runs import all_ended, run_to_end
 from tests.node.world import World, market_of, no_threads
 
 __all__ = ["no_threads"]

@@ -12,7 +12,7 @@ from morphware.protocol import chain_events as ce
 from morphware.protocol.calls import Commit, CommitBatch, CommitReport, CommitReportBatch, Multicall
 from morphware.protocol.states import Outcome
 from morphware.protocol.units import JobId
-from tests.node.test_engine import all_ended, assert_nothing_was_sent_twice, run_to_end
+from tests.node.engine_runs import all_ended, assert_nothing_was_sent_twice, run_to_end
 from tests.node.world import BLOCK_S, World, market_of, no_threads
 
 __all__ = ["no_threads"]

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from morphware.protocol.calls import Poke
 from morphware.protocol.states import State
-from tests.node.test_engine import all_ended, assert_paid
+from tests.node.engine_runs import all_ended, assert_paid
 from tests.node.world import market_of, no_threads
 from tests.protocol.market_crowds import Crowd
 

@@ -37,7 +37,7 @@ from morphware.protocol.events import (
 )
 from morphware.protocol.states import Outcome
 from morphware.protocol.units import BAD_MODEL, JobId, Timestamp, Wei
-from tests.node.test_engine import run_to_end
+from tests.node.engine_runs import run_to_end
 from tests.node.world import Node, World, market_of, no_threads
 
 __all__ = ["no_threads"]
