@@ -10,29 +10,19 @@ import pytest
 from morphware.node.account_history import DAY_S, Earning, account_history, earnings
 from morphware.node.job_money import BOND_REASONS, REFUTED, SILENT, Entry, Kind
 from morphware.node.journal import Journal
-from morphware.node.testnet.rehearsal import Inputs, account_of, rehearse
+from morphware.node.testnet.rehearsal import account_of, rehearse
 from morphware.node.testnet.scenarios import all_names, find
 from morphware.protocol import calls
 from morphware.protocol.commitments import Domain, keccak
-from morphware.protocol.parameters import Timing
 from morphware.protocol.states import State
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, JobId, Timestamp, Wei
+from tests.contracts.rehearsed import INPUTS, TIMING
 from tests.node.recording_market import RecordingMarket
 from tests.protocol import marketplace as marketplace_module
 from tests.protocol.marketplace import Marketplace
 from tests.protocol.marketplace_nodes import SEAT_STAKE_WEI, SUBMISSION
 from tests.protocol.marketplace_nodes import account_of as account_in_marketplace
-
-TIMING = Timing(
-    revealing_s=3600, keys_s=3600, acknowledge_s=3600, dispute_s=3600, seed_s=3600, keying_s=3600,
-    report_reveal_s=3600, appeal_s=3600, claim_s=3600, inspect_s=3600, draw_s=60, unbonding_s=3600, seed_blocks=1,
-    audit_one_in=1,
-)  # fmt: skip
-INPUTS = Inputs(
-    reserve_wei=Wei(1000), fee_wei=Wei(20), seat_stake_wei=Wei(700), timing=TIMING, testing_s=7200, bidding_s=3600,
-    training_s=7200, prices_wei={"worker-1": Wei(300), "worker-2": Wei(400)},
-)  # fmt: skip
 
 
 @pytest.fixture

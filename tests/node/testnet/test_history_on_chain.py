@@ -21,7 +21,7 @@ from morphware.protocol.events import Moment
 from morphware.protocol.turn import Parameters
 from morphware.protocol.units import Address, Timestamp
 from tests.contracts.anvil_market import AnvilMarket, Chain, Stage, with_anvil
-from tests.node.test_account_history import INPUTS
+from tests.contracts.rehearsed import INPUTS
 
 SCENARIOS = ("vanish:INSPECT:validators", "vanish:VCOMMIT:validator", "vanish:TRAINING:winner", "appeal", "audit")
 
