@@ -18,7 +18,7 @@ from typing import Any, Final
 from morphware.node import journal_points
 from morphware.node.account_events import AccountEvent
 from morphware.node.errors import BadInput, MorphwareError
-from morphware.node.journal_forms import NEWEST, form_of, is_known, migrate
+from morphware.node.journal_forms import NEWEST, form_of, is_known, migrate, transaction
 from morphware.node.plain import from_json, to_json
 from morphware.protocol.artifacts import SealedFile
 from morphware.protocol.chain_events import NodePublished
@@ -121,14 +121,8 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; on disk when the block is left."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self.connection):
             yield
-            self.connection.execute("COMMIT")
-        except BaseException:
-            if self.connection.in_transaction:  # a full disk may have ended it already
-                self.connection.execute("ROLLBACK")
-            raise
 
     # --- meta -------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ version that made them is out; what has to be different is another step.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from morphware.node.journal_points import pack_old_points
@@ -77,8 +78,7 @@ def is_known(form: str) -> bool:
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring a journal of a known form to the newest one, step by step; one of an unknown form is left as it is."""
     while is_known(form := form_of(connection)) and int(form) < NEWEST:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             if form_of(connection) == form:  # else another program was faster
                 for change in STEPS[int(form)]:
                     if isinstance(change, str):
@@ -86,8 +86,15 @@ def migrate(connection: sqlite3.Connection) -> None:
                     else:
                         change(connection)
                 connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(int(form) + 1),))
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing; on disk when the block is left."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:  # it did not come to its end; a full disk may have ended it already
+            connection.execute("ROLLBACK")
