@@ -7,7 +7,7 @@ import typer
 
 from morphware.node.cli.fence import fenced
 from morphware.node.cli.flags import AsJson, DataFolder
-from morphware.node.cli.panels import JOBS
+from morphware.node.cli.panels import JOBS, Verb, add_verbs
 
 JobStart = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or the beginning of it.")]
 
@@ -97,12 +97,12 @@ def record(
 def add_job_verbs(app: typer.Typer) -> None:
     """In the order of the help."""
     where = "--data-folder ~/user"
-    for name, command, example in (
+    verbs: list[Verb] = [
         ("jobs", list_jobs, f"jobs --state open --search digits {where}"),
         ("job", show_job, f"job 3f2a91c4 {where}"),
         ("watch", watch, f"watch 3f2a91c4 {where}"),
         ("logs", logs, f"logs 3f2a91c4 --follow {where}"),
         ("fetch", fetch, f"fetch 3f2a91c4 --output model --record record.json {where}"),
         ("record", record, "record record.json"),
-    ):
-        app.command(name, epilog=f"Example: morphware {example}", rich_help_panel=JOBS)(command)
+    ]
+    add_verbs(app, JOBS, verbs)

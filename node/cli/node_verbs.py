@@ -6,7 +6,7 @@ import typer
 
 from morphware.node.cli.fence import fenced
 from morphware.node.cli.flags import AsJson, DataFolder
-from morphware.node.cli.panels import MONEY, NODE
+from morphware.node.cli.panels import MONEY, NODE, Verb, add_verbs
 
 Seats = Annotated[int, typer.Argument(min=1, max=1024, help="How many seats.")]
 Amount = Annotated[str, typer.Argument(metavar="TOKENS", help="How many tokens, like 12.5.")]
@@ -133,18 +133,20 @@ def unstake(seats: Seats, data_folder: DataFolder = None, as_json: AsJson = Fals
 def add_node_verbs(app: typer.Typer) -> None:
     """In the order of the help."""
     where = "--data-folder ~/worker"
-    for name, command, example in (
+    verbs: list[Verb] = [
         ("status", status, f"status {where}"),
         ("pause", pause, f"pause --freeze {where}"),
         ("resume", resume, f"resume {where}"),
         ("offers", offers, f"offers worker.price_per_hour=2 --reset worker.capacity {where}"),
         ("dashboard", dashboard, "dashboard --data-folder ~/node"),
-    ):
-        app.command(name, epilog=f"Example: morphware {example}", rich_help_panel=NODE)(command)
+    ]
+    add_verbs(app, NODE, verbs)
     app.add_typer(wallet_app, name="wallet", rich_help_panel=MONEY)
-    for name, move in (("stake", stake), ("unstake", unstake)):
-        example = f"{name} 2 --data-folder ~/validator"
-        app.command(name, epilog=f"Example: morphware {example}", rich_help_panel=MONEY)(move)
+    moves: list[Verb] = [
+        ("stake", stake, "stake 2 --data-folder ~/validator"),
+        ("unstake", unstake, "unstake 2 --data-folder ~/validator"),
+    ]
+    add_verbs(app, MONEY, moves)
 
 
 @fenced
