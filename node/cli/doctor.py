@@ -13,6 +13,7 @@ from morphware.node.cli.flags import AsJson, DataFolder
 from morphware.node.errors import BadInput, ExitStatus
 
 if TYPE_CHECKING:
+    from morphware.node.doctor.examination import Check
     from morphware.node.doctor.findings import Finding
 
 SYMBOLS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
@@ -27,12 +28,9 @@ def doctor(
     as_json: AsJson = False,
 ) -> int:
     """Look for whatever could keep a node from working, and say what to do. The exit status is 0 without a problem."""
-    import trio
-
     from morphware.node.config_loading import chosen_file, load_config
     from morphware.node.doctor.checks import checks_of, checks_without_configuration
-    from morphware.node.doctor.examination import examine
-    from morphware.node.doctor.findings import Standing, failure, fine
+    from morphware.node.doctor.findings import failure, fine
     from morphware.node.log import configure_logging
 
     configure_logging(level="error")  # the small job of the sandbox's check is no news
@@ -46,6 +44,16 @@ def doctor(
         )
     except BadInput as error:
         checks, first = checks_without_configuration(), failure("configuration", error)
+    return tell(first, checks, as_json=as_json)
+
+
+def tell(first: "Finding", checks: "Sequence[Check]", *, as_json: bool) -> int:
+    """Make the checks, and print what was found; the status is 0 without a problem."""
+    import trio
+
+    from morphware.node.doctor.examination import examine
+    from morphware.node.doctor.findings import Standing
+
     with _progress(len(checks), is_wanted=sys.stderr.isatty() and not as_json) as show:
         findings = [first, *trio.run(examine, checks, show)]
     if as_json:
