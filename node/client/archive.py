@@ -41,16 +41,13 @@ class Room:
         Raises:
             UnusableArchive: it is none, or something in it would lie outside of the folder.
         """
-        with _writing(self._folder):
-            made = Path(tempfile.mkdtemp(prefix=f".{self._folder.name}-", dir=self._folder.parent))
-            try:
-                _unpack(self._file, made)
-                made.chmod(0o755)
-                check_free(self._folder)
-                made.rename(self._folder)
-            except BaseException:
-                shutil.rmtree(made, ignore_errors=True)
-                raise
+        name, beside = self._folder.name, self._folder.parent
+        with _writing(self._folder), tempfile.TemporaryDirectory(prefix=f".{name}-", dir=beside) as scratch:
+            made = Path(scratch) / name
+            made.mkdir()
+            _unpack(self._file, made)
+            check_free(self._folder)
+            made.rename(self._folder)
 
 
 @contextmanager
@@ -92,7 +89,7 @@ def _unpack(file: IO[bytes], folder: Path) -> None:
                     shutil.copyfileobj(packed, unpacked, PIECE_BYTES)
     except (FileExistsError, NotADirectoryError) as error:
         raise UnusableArchive("The node's archive names a file twice: nothing was saved.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise UnusableArchive from error
 
 
