@@ -24,7 +24,7 @@ def _plain(value: object) -> int:
     if isinstance(value, int):
         return int(value)
     msg = f"{type(value).__name__} has no place in an answer"
-    raise NotImplementedError(msg)
+    raise TypeError(msg)
 
 
 @dataclass(frozen=True, slots=True)

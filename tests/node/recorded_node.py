@@ -4,6 +4,7 @@ import io
 import threading
 import zipfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -206,7 +207,6 @@ def serving(folder: Path, node: RecordedNode) -> Iterator[RecordedNode]:
     folder.mkdir(parents=True, exist_ok=True)
     started = threading.Event()
     ways_out: list[tuple[trio.lowlevel.TrioToken, trio.CancelScope]] = []
-    failures: list[BaseException] = []
 
     async def serve() -> None:
         async with trio.open_nursery() as nursery:
@@ -214,23 +214,17 @@ def serving(folder: Path, node: RecordedNode) -> Iterator[RecordedNode]:
             ways_out.append((trio.lowlevel.current_trio_token(), nursery.cancel_scope))
             started.set()
 
-    def run() -> None:
-        try:
-            trio.run(serve)
-        except BaseException as error:  # noqa: BLE001 - the test's thread says it
-            failures.append(error)
-            started.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(trio.run, serve)
+        ended.add_done_callback(lambda _: started.set())
         assert started.wait(60)
-        yield node
-    finally:
-        for token, scope in ways_out:
-            token.run_sync_soon(scope.cancel)
-        thread.join(60)
-    assert not failures, failures
+        try:
+            if not ended.done():
+                yield node
+        finally:
+            for token, scope in ways_out:
+                token.run_sync_soon(scope.cancel)
+            ended.result(60)
 
 
 def zip_of(files: Mapping[str, bytes]) -> bytes:
