@@ -15,9 +15,9 @@ from morphware.node.api.zips import zipped
 from morphware.node.describe import address_text
 from morphware.node.job_money import Entry, Kind, job_entries
 from morphware.node.journal import StoredEvent
+from morphware.node.narration import sentence
 from morphware.node.plain import to_plain
 from morphware.node.record import signed_record
-from morphware.node.testnet.narration import sentence
 from morphware.protocol import chain_events as ce
 from morphware.protocol.documents import read_spec
 from morphware.protocol.units import Address, JobId

@@ -15,8 +15,8 @@ from morphware.node.doing import bond_of, busy_seats
 from morphware.node.machines import USER, WORKER
 from morphware.node.ports import Receipt, Refused
 from morphware.node.seats import leaving_seats, want_seats
-from morphware.node.testnet.wording import duration
 from morphware.node.treasury import APPROVAL_WEI
+from morphware.node.wording import duration
 from morphware.protocol.calls import Approve, Deposit, RequestUnstake, Stake, Withdraw
 from morphware.protocol.calls import Call as ChainCall
 from morphware.protocol.units import Timestamp, Wei

@@ -14,7 +14,7 @@ from morphware.node.client import Client
 from morphware.node.client.archive import check_free
 from morphware.node.errors import BadInput, ExitStatus, MorphwareError
 from morphware.node.log import neutral
-from morphware.node.testnet.wording import shown
+from morphware.node.wording import shown
 
 DIGITS: Final = 8
 

@@ -65,7 +65,7 @@ def print_jobs(
 
 def _cells(job: JobRow) -> list["Text"]:
     """The price where there is one, else the most that is offered."""
-    from morphware.node.testnet.wording import duration, tokens
+    from morphware.node.wording import duration, tokens
 
     is_over = job.outcome != OPEN
     style = ("green" if job.outcome == "PAID" else "red") if is_over else "cyan"

@@ -29,7 +29,7 @@ def print_wallet(data_folder: Path | None, *, as_json: bool) -> int:
 
 
 def _places(wallet: Wallet) -> list[tuple[str, str]]:
-    from morphware.node.testnet.wording import duration, tokens, with_symbol
+    from morphware.node.wording import duration, tokens, with_symbol
 
     free = with_symbol(int(wallet.free_wei))
     if int(wallet.promised_wei):
@@ -61,7 +61,7 @@ def print_history(data_folder: Path | None, *, page: int, as_json: bool) -> int:
         return ExitStatus.SUCCESS
     from rich.console import Console
 
-    from morphware.node.testnet.wording import tokens
+    from morphware.node.wording import tokens
 
     table = table_of(
         [("when", {"min_width": 19}), ("MWT", {"justify": "right", "min_width": 10}), ("job", {"min_width": 8}),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from morphware.node.log import neutral
-from morphware.node.testnet.wording import shown
+from morphware.node.wording import shown
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -66,7 +66,7 @@ def _read(file: Path) -> SignedRecord:
 def _print(said: _Said) -> None:
     from rich.console import Console
 
-    from morphware.node.testnet.wording import number, with_symbol
+    from morphware.node.wording import number, with_symbol
 
     job = said.job
     rows: list[tuple[str, Any]] = [

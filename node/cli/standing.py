@@ -18,7 +18,7 @@ def print_status(data_folder: Path | None, *, as_json: bool) -> int:
         return ExitStatus.SUCCESS
     from rich.console import Console
 
-    from morphware.node.testnet.wording import duration, size, tokens, with_symbol
+    from morphware.node.wording import duration, size, tokens, with_symbol
 
     chain = network.chain
     money = (
@@ -57,7 +57,7 @@ def _rates(network: NetworkView) -> tuple[list[float], list[float]]:
 
 def _work(operator: Operator) -> list[tuple[str, str]]:
     """What only those have who work for others."""
-    from morphware.node.testnet.wording import tokens
+    from morphware.node.wording import tokens
 
     rows = []
     if {"worker", "validator"} & set(operator.roles):

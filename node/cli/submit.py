@@ -146,7 +146,7 @@ async def _conclude(
 ) -> int:
     """Print the receipt, as far as one node can know it."""
     from morphware.node.testnet.receipt import PAID, build_receipt, receipt_text, render_receipt
-    from morphware.node.testnet.wording import shown
+    from morphware.node.wording import shown
 
     me = Address(bytes.fromhex(first.account.removeprefix("0x")))
     receipt = build_receipt(job, names={me: VIEWER}, display=display)

@@ -46,7 +46,7 @@ async def _watch(client: AsyncClient, job_id: str, account: Address, *, as_json:
     from rich.console import Console  # rich takes longer to import than a refusal to say
 
     from morphware.node.testnet.display import JobDisplay, follow
-    from morphware.node.testnet.wording import shown
+    from morphware.node.wording import shown
 
     display = JobDisplay({account: VIEWER}, viewer=VIEWER)
     is_mine = True

@@ -12,7 +12,7 @@ from rich.text import Text
 from morphware.node.testnet.receipt import new_table
 from morphware.node.testnet.rehearsal import USER, Inputs, Specified
 from morphware.node.testnet.scenarios import Scenario
-from morphware.node.testnet.wording import shown, tokens
+from morphware.node.wording import shown, tokens
 from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import Wei
 

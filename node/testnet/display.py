@@ -18,7 +18,7 @@ from morphware.node.client.client import AsyncClient
 from morphware.node.data_folder import NodeNotRunning
 from morphware.node.testnet.progress import JobProgress
 from morphware.node.testnet.screen import Screen
-from morphware.node.testnet.wording import shown
+from morphware.node.wording import shown
 from morphware.protocol.units import Address
 
 FRAMES_PER_S: Final = 8

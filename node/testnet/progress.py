@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from morphware.node import narration
 from morphware.node.describe import reason as reason_of
 from morphware.node.output import SYSTEM
 from morphware.node.plain import from_plain
 from morphware.node.prospects import prospect
-from morphware.node.testnet import narration
-from morphware.node.testnet.wording import last_lines, short_account, shown
+from morphware.node.wording import last_lines, short_account, shown
 from morphware.protocol import chain_events as ce
 from morphware.protocol.codec import Malformed, decode
 from morphware.protocol.messages import JobSpec

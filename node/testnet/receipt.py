@@ -18,7 +18,7 @@ from rich.text import Text
 
 from morphware.node.testnet.accounting import Balances, Gas, check_conserved
 from morphware.node.testnet.display import JobDisplay
-from morphware.node.testnet.wording import duration, natural, number, short_account, shown, tokens, with_symbol
+from morphware.node.wording import duration, natural, number, short_account, shown, tokens, with_symbol
 from morphware.protocol.metrics import KNOWN_METRICS
 from morphware.protocol.units import FINGERPRINT_SCALE, Address
 

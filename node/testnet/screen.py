@@ -12,12 +12,12 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from morphware.node import narration
 from morphware.node.describe import reason as reason_of
 from morphware.node.prospects import prospect
-from morphware.node.testnet import narration
 from morphware.node.testnet.drawing import bar, is_logarithmic, plot
 from morphware.node.testnet.progress import JobProgress
-from morphware.node.testnet.wording import duration, number, shown, size, tokens, with_symbol
+from morphware.node.wording import duration, number, shown, size, tokens, with_symbol
 from morphware.protocol.states import Outcome
 from morphware.protocol.units import FINGERPRINT_SCALE
 from morphware.protocol.view import BidName

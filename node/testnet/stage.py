@@ -19,15 +19,15 @@ from typing import Any, Final
 
 import trio
 
+from morphware.node import narration
 from morphware.node.chain.calldata import encode_call, market_interface
 from morphware.node.chain.errors import RpcRefusal
 from morphware.node.chain.market_events import decode_events
 from morphware.node.chain.rpc import Data, Header, Log
 from morphware.node.errors import MorphwareError
-from morphware.node.testnet import narration
 from morphware.node.testnet.network import Network
 from morphware.node.testnet.scenarios import Box, Party, Scenario
-from morphware.node.testnet.wording import short_account
+from morphware.node.wording import short_account
 from morphware.protocol import chain_events as ce
 from morphware.protocol.calls import Poke
 from morphware.protocol.documents import read_spec

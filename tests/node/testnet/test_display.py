@@ -16,7 +16,7 @@ from morphware.node.errors import BadInput
 from morphware.node.feed import Feed
 from morphware.node.testnet.display import JobDisplay, NodeGone, follow, show
 from morphware.node.testnet.drawing import plot, thinned
-from morphware.node.testnet.wording import last_lines, shown, tokens
+from morphware.node.wording import last_lines, shown, tokens
 from morphware.protocol import chain_events as ce
 from morphware.protocol.states import State
 from morphware.protocol.units import TOKEN

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from morphware.node.describe import SCARCE, WAITS_FOR, reason
-from morphware.node.testnet.wording import natural, number, shown, tokens, with_symbol
+from morphware.node.wording import natural, number, shown, tokens, with_symbol
 from morphware.protocol import chain_events as ce
 from morphware.protocol.messages import JobSpec
 from morphware.protocol.states import Outcome, State, Verdict
