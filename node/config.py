@@ -128,6 +128,9 @@ class WorkerSection(_Section, frozen=True, kw_only=True):
     memory_gib: Annotated[float, Meta(gt=0, le=1 << 20, description="GiB of memory that one job may use.")] = 4.0
     disk_gib: Annotated[float, Meta(gt=0, le=1 << 20, description="GiB that one job may write.")] = 10.0
     threads: Annotated[int, Meta(ge=0, le=1024, description="Processor threads for one job; 0: all of them.")] = 0
+    gpu: Annotated[
+        bool, Meta(description="Lend the machine's GPUs to trainings, if there are any; models are tested without.")
+    ] = True
     wall_limit_s: Annotated[
         float,
         Meta(

@@ -26,12 +26,14 @@ class Offer:
     policy: WorkerPolicy
     wall_s: float = WALL_MOST_S
     threads: int = 0
+    has_gpu: bool = True
 
     @property
     def limits(self) -> Limits:
         """What a job may use of this machine."""
         policy = self.policy
-        return Limits(self.wall_s, policy.memory_bytes, policy.disk_bytes, threads=self.threads or None)
+        threads = self.threads or None
+        return Limits(self.wall_s, policy.memory_bytes, policy.disk_bytes, threads=threads, has_gpu=self.has_gpu)
 
 
 def offer_of(worker: WorkerSection) -> Offer:
@@ -43,7 +45,7 @@ def offer_of(worker: WorkerSection) -> Offer:
         memory_bytes=int(worker.memory_gib * GIB),
         disk_bytes=int(worker.disk_gib * GIB),
     )
-    return Offer(policy, worker.wall_limit_s, worker.threads)
+    return Offer(policy, worker.wall_limit_s, worker.threads, worker.gpu)
 
 
 def is_met(view: JobView, offer: Offer) -> bool:

@@ -402,6 +402,7 @@ class Performer:
             memory_bytes=min(memory_bytes, most.memory_bytes),
             disk_bytes=min(disk_bytes, most.disk_bytes),
             threads=most.threads,
+            has_gpu=most.has_gpu,
             deadline_s=max(LEAST_RUN_S, wall_s),
         )
 

@@ -8,12 +8,12 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 import structlog
 
-from morphware.node.config import Config, IdleSection, WorkerSection
+from morphware.node.config import Config, IdleSection, OnBusy, WorkerSection
 from morphware.node.config_loading import changed_setting
 from morphware.node.config_text import description_of
 from morphware.node.errors import BadInput
@@ -48,7 +48,16 @@ class Setting:
     @property
     def text(self) -> str:
         """The value as a person types it, which ``Policy.changed`` takes back."""
+        if isinstance(self.value, bool):
+            return "true" if self.value else "false"
         return ", ".join(self.value) if isinstance(self.value, list) else f"{self.value:{_FORMAT[type(self.value)]}}"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """All that it can be, where that is a few words."""
+        if isinstance(self.value, bool):
+            return ("true", "false")
+        return get_args(OnBusy) if self.name == "idle.on_busy" else ()
 
     @property
     def unit(self) -> str:

@@ -175,6 +175,7 @@ class Limits:
     """What a job may use.
 
     ``wall_s`` is for how long it may run; after ``deadline_s`` it is over even if it stood still meanwhile.
+    ``has_gpu`` is for trainings only: models are tested on processors, where every validator finds the same.
     """
 
     wall_s: float = 3600
@@ -183,6 +184,7 @@ class Limits:
     processes: int = 256
     threads: int | None = None
     deadline_s: float = math.inf
+    has_gpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ class OperatorRequests:
                     origin=setting.origin,
                     sentence=setting.description,
                     unit=setting.unit,
+                    choices=setting.choices,
                 )
                 for setting in operating.policy().settings
             ],

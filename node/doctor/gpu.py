@@ -15,8 +15,6 @@ from morphware.node.runner.sandbox import probe
 GIB: Final = 1 << 30
 DRIVER_LIMIT_S: Final = 20
 SHOWN_MOST: Final = 16
-NOT_YET: Final = "(nodes of this version run jobs on the processor)"
-"""The runner can hand GPUs on, and the node does not ask it to: that was never run with one."""
 ASK_TORCH: Final = """\
 import json, os
 try:
@@ -42,10 +40,13 @@ async def check_gpu(config: Config, tell: Tell) -> None:
     """None is fine; one that a job could not use is said."""
     found = await in_thread(lambda: look(Path("/")))
     if found.complaint:
-        tell(doubtful("gpu", found.complaint, "Install or mend its driver, or ignore this: jobs run on the processor."))
+        tell(doubtful("gpu", found.complaint, "Mend its driver, or ignore this: trainings run on the processor."))
     if not found.names:
         if not found.complaint:
-            tell(fine("gpu", "There is no GPU: jobs run on the processor."))
+            tell(fine("gpu", "There is no GPU: trainings run on the processor."))
+        return
+    if not config.worker.gpu:
+        tell(fine("gpu", f"{_here(found.names)}, and trainings do not get it: [worker] gpu is false."))
         return
     report = await in_thread(probe)
     answer = None
@@ -97,7 +98,7 @@ def _amd(nodes: Path) -> list[str]:
 
 def torch_finding(names: tuple[str, ...], answer: dict[str, Any] | None) -> Finding:
     """Whether torch, as a job has it, can compute on what is there."""
-    here = f"There {'is' if len(names) == 1 else 'are'} {'; '.join(names)} {NOT_YET}"
+    here = _here(names)
     if answer is None:
         advice = "Mend the sandbox first, and ask again."
         return doubtful("gpu", f"{here}, and no job could be run to see whether it can be used.", advice)
@@ -111,3 +112,7 @@ def torch_finding(names: tuple[str, ...], answer: dict[str, Any] | None) -> Find
         advice = "See whether the driver is new enough for that build, and whether this user may open the devices."
         return doubtful("gpu", f"{here}, and {torch} (for {answer['build']}) cannot use it inside the sandbox.", advice)
     return fine("gpu", f"{here}, and {torch} can use it inside the sandbox.")
+
+
+def _here(names: tuple[str, ...]) -> str:
+    return f"There {'is' if len(names) == 1 else 'are'} {'; '.join(names)}"

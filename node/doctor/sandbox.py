@@ -13,7 +13,7 @@ from morphware.node.doctor.examination import in_thread
 from morphware.node.doctor.findings import Finding, Tell, failure, faulty, fine
 from morphware.node.errors import MorphwareError
 from morphware.node.ports import Limits, RunResult
-from morphware.node.runner.runner import SandboxRunner, Settings
+from morphware.node.runner.runner import SandboxRunner
 from morphware.node.runner.sandbox import SandboxReport, probe
 
 MIB: Final = 1 << 20
@@ -101,13 +101,14 @@ async def run_job(
             (folder / name).mkdir()
         (folder / "code" / "train.py").write_text(code)
         (folder / "train" / "inputs.txt").write_text("1\n")
-        runner = SandboxRunner(folder / "scratch", report=report, settings=Settings(has_gpu=has_gpu))
+        runner = SandboxRunner(folder / "scratch", report=report)
+        limits = Limits(wall_s=JOB_LIMIT_S, memory_bytes=memory_bytes, disk_bytes=64 * MIB, threads=1, has_gpu=has_gpu)
         result = await runner.train(
             code=folder / "code",
             entry="train.py",
             train=folder / "train",
             model=folder / "model",
-            limits=Limits(wall_s=JOB_LIMIT_S, memory_bytes=memory_bytes, disk_bytes=64 * MIB, threads=1),
+            limits=limits,
             on_metric=lambda _: None,
             on_log=lambda _: None,
         )

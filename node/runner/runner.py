@@ -20,7 +20,7 @@ from morphware.node.runner.collect import collect
 from morphware.node.runner.environment import job_environment
 from morphware.node.runner.errors import SandboxUnavailable, raise_for_host
 from morphware.node.runner.inspect import defined_functions
-from morphware.node.runner.sandbox import Binding, SandboxReport, View, probe
+from morphware.node.runner.sandbox import Binding, SandboxReport, View, has_gpus, probe
 from morphware.node.runner.supervise import Hearers, LogBounds, Phase, Plan, supervise
 from morphware.node.runner.watchdog import Floors, Offers, offer_disk, offer_memory
 from morphware.node.runner.workspace import Workspace, workspace
@@ -39,7 +39,6 @@ TMP_SHARE: Final = 4
 class Settings:
     """How this machine runs jobs, whatever the job."""
 
-    has_gpu: bool = False
     floors: Floors = field(default_factory=Floors)
     log_bounds: LogBounds = field(default_factory=LogBounds)
 
@@ -188,12 +187,13 @@ class SandboxRunner:
         )
         limits = replace(limits, memory_bytes=offers.memory.size_bytes, disk_bytes=offers.disk.size_bytes)
         quarter = max(limits.memory_bytes // TMP_SHARE, 64 << 20)
+        has_gpu = phase == "train" and limits.has_gpu and has_gpus()
         view = View(
             bindings=bindings,
-            environment=job_environment(limits.threads, has_gpu=self._settings.has_gpu),
+            environment=job_environment(limits.threads, has_gpu=has_gpu),
             tmp_bytes=quarter,
             shm_bytes=quarter,
-            has_gpu=self._settings.has_gpu,
+            has_gpu=has_gpu,
         )
         plan = Plan(
             phase=phase,

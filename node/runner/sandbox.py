@@ -25,6 +25,7 @@ SANDBOX_UID: Final = 1000
 FOREIGN_UID_FIRST, FOREIGN_UID_COUNT = 61_184, 4_336
 """Uids of jobs under a root node: systemd's range for dynamic users, which no distribution gives to anybody."""
 MAX_BINDINGS: Final = 2_000
+_NVIDIA: Final = tuple(f"nvidia{index}" for index in range(16))
 
 ROOT_INSTEAD_OF_USER_NAMESPACE: Final = "root"
 USER_NAMESPACE: Final = "user namespace"
@@ -188,11 +189,16 @@ def _system() -> list[str]:
     return [*arguments, "--ro-bind-try", "/sys/devices/system/node", "/sys/devices/system/node"]
 
 
+def has_gpus(devices: Path = Path("/dev")) -> bool:
+    """Whether there is one to compute on: NVIDIA's, AMD's, or WSL2's door to its host's."""
+    return any((devices / name).exists() for name in (*_NVIDIA, "kfd", "dxg"))
+
+
 def _gpu() -> list[str]:
     """Devices and read-only facts for NVIDIA, AMD and WSL2; each is skipped where it does not exist."""
     arguments = []
     devices = ["nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-caps", "kfd", "dri", "dxg"]
-    for device in [*devices, *(f"nvidia{index}" for index in range(16))]:
+    for device in [*devices, *_NVIDIA]:
         arguments += ["--dev-bind-try", f"/dev/{device}", f"/dev/{device}"]
     for fact in ("/sys/bus/pci", "/sys/devices", "/sys/module/nvidia", "/usr/lib/wsl", "/etc/OpenCL"):
         arguments += ["--ro-bind-try", fact, fact]

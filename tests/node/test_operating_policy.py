@@ -218,6 +218,13 @@ async def test_every_value_can_be_given_back_as_the_text_that_is_shown(tmp_path:
     again = node.operating.change_policy({setting.name: setting.text for setting in shown}).settings
     assert [(setting.name, setting.value) for setting in again] == [(each.name, each.value) for each in shown]
     assert all(setting.changed_s is not None for setting in again)
+    assert {setting.name: setting.choices for setting in again if setting.choices} == {
+        "worker.gpu": ("true", "false"),
+        "idle.on_busy": ("no new jobs", "freeze"),
+    }
+    for text, is_lent in (("false", False), ("true", True)):
+        node.operating.change_policy({"worker.gpu": text})
+        assert node.engine.roles.offer.limits.has_gpu is is_lent
     back = node.operating.change_policy({"worker.capacity": None, "worker.threads": 2}).settings
     found = {setting.name: (setting.value, setting.changed_s is None) for setting in back}
     assert (found["worker.capacity"], found["worker.threads"]) == ((1, True), (2, False))

@@ -187,13 +187,14 @@ class Duty(Shape, frozen=True):
 
 
 class Offer(Shape, frozen=True):
-    """One value of the worker's policy, and where it comes from."""
+    """One value of the worker's policy, and where it comes from; ``choices`` are all values where they are a few."""
 
     name: str
     value: str
     origin: str
     sentence: str
     unit: str = ""
+    choices: tuple[str, ...] = ()
 
 
 class Slash(Shape, frozen=True):

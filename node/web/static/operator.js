@@ -86,6 +86,8 @@ function Offers({ offers, onDone }) {
   </>`;
 }
 
+const CHOICES = { true: "yes", false: "no" };
+
 function Offer({ offer, onDone }) {
   const [text, setText] = useState(null);
   const deed = useDeed();
@@ -98,9 +100,12 @@ function Offer({ offer, onDone }) {
     return value === null ? "It is the configuration’s value again." : "Saved.";
   });
   const id = `offer-${offer.name}`;
-  const title = clean(offer.name).replace(/^[^.]*\./, "").replace(/_(s|gib|percent)$/, "").replace(/_/g, " ").replace(/^./, (letter) => letter.toUpperCase());
+  const title = clean(offer.name).replace(/^[^.]*\./, "").replace(/_(s|gib|percent)$/, "").replace(/_/g, " ").replace(/^./, (letter) => letter.toUpperCase()).replace(/^Gpu\b/, "GPU");
   const isOwn = offer.origin !== "the configuration" && offer.origin !== "default" && !offer.origin.endsWith(".toml");
-  const input = html`<input id=${id} value=${shown} maxlength="1000" autocomplete="off" aria-describedby=${`${id}-hint`} aria-invalid=${deed.problem ? "true" : undefined} onInput=${(event) => setText(event.target.value)} />`;
+  const attributes = { id, value: shown, "aria-describedby": `${id}-hint`, "aria-invalid": deed.problem ? "true" : undefined, onInput: (event) => setText(event.target.value) };
+  const input = offer.choices.length > 0
+    ? html`<select ...${attributes}>${offer.choices.map((each) => html`<option value=${each}>${CHOICES[each] ?? clean(each)}</option>`)}</select>`
+    : html`<input ...${attributes} maxlength="1000" autocomplete="off" />`;
   return html`<form class=${`offer field ${deed.problem ? "wrong" : ""}`} noValidate onSubmit=${(event) => { event.preventDefault(); save(shown); }}>
     <div><label for=${id}>${title}</label><p class="hint" id=${`${id}-hint`}>${clean(offer.sentence)}</p></div>
     <div><div class="offer-edit">${offer.unit ? html`<div class="with-unit">${input}<span aria-hidden="true">${clean(offer.unit)}</span></div>` : input}
