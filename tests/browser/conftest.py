@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,9 @@ class Market:
     folder: Path
     client: Client
 
-    @property
+    @cached_property
     def origin(self) -> str:
-        """Where the end user's page is."""
+        """Where the end user's page is; the node is asked once, as each answer is a link of its own."""
         return self.client.link().rpartition("/open")[0]
 
     def first_job(self) -> str:
