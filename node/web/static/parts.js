@@ -9,22 +9,43 @@ import { listen } from "/static/events.js";
 /** This node, once it has said who it is; shared by all pages. */
 export const self = { account: null, roles: [] };
 
-/** The answer to a question, asked again when it changes or on reload; an older answer stays until the new one is here. */
+/**
+ * The answer to a question, asked again when it changes or on reload; an older answer stays until the new one is here.
+ * A question that is on its way is heard to its end, however often a reload is wanted meanwhile: one more follows then.
+ */
 export function useAsk(path, query = {}) {
   const key = path === null ? null : `${path}?${JSON.stringify(query)}`;
   const [state, setState] = useState({ key: null, answer: null, problem: null });
-  const [turn, setTurn] = useState(0);
+  const again = useRef(null);
   useEffect(() => {
     if (path === null) return undefined;
     const stop = new AbortController();
-    get(path, query, stop.signal).then(
-      (answer) => setState({ key, answer, problem: null }),
-      (problem) => problem.name !== "AbortError" && setState((old) => ({ key, answer: old.key === key ? old.answer : null, problem })),
-    );
-    return () => stop.abort();
-  }, [key, turn]);
-  const reload = useCallback(() => setTurn((n) => n + 1), []);
-  return { answer: state.answer, problem: state.problem, isNew: state.key === key, reload };
+    let isAsking = false;
+    let isWanted = false;
+    const ask = async () => {
+      isWanted = true;
+      if (isAsking) return;
+      isAsking = true;
+      while (isWanted && !stop.signal.aborted) {
+        isWanted = false;
+        try {
+          const answer = await get(path, query, stop.signal);
+          setState({ key, answer, problem: null });
+        } catch (problem) {
+          if (problem.name !== "AbortError") setState((old) => ({ key, answer: old.key === key ? old.answer : null, problem }));
+        }
+      }
+      isAsking = false;
+    };
+    again.current = ask;
+    ask();
+    return () => {
+      again.current = null;
+      stop.abort();
+    };
+  }, [key]);
+  const reload = useCallback(() => again.current?.(), []);
+  return { answer: state.answer, problem: state.problem, reload };
 }
 
 /** Calls back soon after a notice that is wanted, and again when the stream was interrupted; not more often than so. */
