@@ -65,10 +65,11 @@ def test_a_job_is_followed_live_to_its_end(market: Market, let_in: Any, tmp_path
     value = page.locator("#curves .legend-value small").first
     value.wait_for()
     steps = set()
-    while not page.locator(".now.good").is_visible():
+    while not page.locator(".now.good, .now.ended").is_visible():
         steps.add(_step(value.inner_text()))
         page.wait_for_timeout(300)
     steps.add(_step(value.inner_text()))
+    expect(page.locator(".now")).to_have_class(re.compile(r"\bgood\b"))
     assert len(steps) >= 2, "the curve grew while it was looked at"
     assert "paid" in page.locator(".now-reason").inner_text().lower()
     assert page.get_by_role("link", name="Model").is_visible()

@@ -1,12 +1,18 @@
 """The page's files as they are sent: whole, compressed, again only when they changed, and nothing beside them."""
 
+import ast
 import base64
 import gzip
 import hashlib
+import io
 import json
 import re
 import shutil
+import tarfile
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 import pytest
@@ -16,6 +22,7 @@ from morphware.node.api.guard import content_security_policy
 from morphware.node.web.pages import FOLDER, SHELL, VENDORED, Pages, load_pages
 
 PACKAGES = json.loads((FOLDER.parent / "package.json").read_text())
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -129,3 +136,39 @@ def test_the_files_by_others_come_with_their_licences() -> None:
     for name in PACKAGES["dependencies"]:
         files = PACKAGES["fetched"][name]["files"]
         assert any(target.endswith(".license.txt") for target in files.values()), name
+
+
+def test_every_kind_of_notice_that_the_node_tells_is_listened_for() -> None:
+    """A browser's stream is silent about kinds that nobody named to it."""
+    told = set()
+    for path in (ROOT / "node").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("feed.say"):
+                told |= {each.value for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant)}
+    [listed] = re.findall(r"const KINDS = \[(.*?)\]", (FOLDER / "events.js").read_text(), re.DOTALL)
+    assert {"account", "frozen", "paused", "transfer"} <= told
+    assert told <= set(re.findall(r'"(\w+)"', listed))
+
+
+@pytest.fixture
+def fetch_web() -> ModuleType:
+    """The script, which has no ending that says what it is."""
+    loader = SourceFileLoader("fetch_web", str(ROOT / "scripts" / "fetch_web"))
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def test_a_file_that_a_package_has_not_is_named(fetch_web: ModuleType, tmp_path: Path) -> None:
+    archive = tmp_path / "package.tgz"
+    with tarfile.open(archive, "w:gz") as made:
+        info = tarfile.TarInfo("package/there.js")
+        info.size = 2
+        made.addfile(info, io.BytesIO(b"()"))
+    integrity = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    package = {"integrity": integrity, "files": {"there.js": "here.js"}}
+    assert fetch_web.take_out(archive, "made-up", package) == {"here.js": b"()"}
+    with pytest.raises(SystemExit, match=r"made-up has no file gone\.js"):
+        fetch_web.take_out(archive, "made-up", {"integrity": integrity, "files": {"gone.js": "here.js"}})

@@ -58,16 +58,15 @@ export async function send(method, path, { query, body, form, signal } = {}) {
     note("away");
     throw new Problem("away", "The node does not answer: it has stopped, or is starting. This page asks again by itself.");
   }
-  if (!response.ok) throw await problemOf(response);
+  if (!response.ok) throw problemOf(response.status, await response.json().catch(() => ({})));
   note("open");
   return response;
 }
 
-export async function problemOf(response) {
-  const said = await response.json().catch(() => ({}));
-  const sentence = said.sentence || `The node answered with the status ${response.status}.`;
-  note(response.status === 401 ? "locked" : "open");
-  return new Problem(said.kind || "failed", sentence, said.field ?? null, response.status);
+/** What the node said instead of an answer. */
+export function problemOf(status, said) {
+  note(status === 401 ? "locked" : "open");
+  return new Problem(said.kind || "failed", said.sentence || `The node answered with the status ${status}.`, said.field ?? null, status);
 }
 
 export const get = async (path, query, signal) => (await send("GET", path, { query, signal })).json();

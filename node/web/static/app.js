@@ -6,7 +6,7 @@ import { clean, count } from "/static/format.js";
 import { html, render, useEffect, useRef, useState } from "/static/html.js";
 import { Icon } from "/static/icons.js";
 import { JobsPage } from "/static/jobs.js";
-import { Empty, PageHead, self, useAsk, useEvery } from "/static/parts.js";
+import { Empty, PageHead, Waiting, self, useAsk, useEvery } from "/static/parts.js";
 import { followLinks, usePlace } from "/static/router.js";
 
 const PLACES = [
@@ -129,7 +129,7 @@ function App() {
     </header>
     <main id="main" ref=${main} tabindex="-1">
       ${access === "away" && html`<p class="banner" role="alert">The node does not answer: it has stopped, or is starting. What you see is what it said last; the page asks again by itself.</p>`}
-      ${status.answer || access === "away" ? pageOf(place) : null}
+      ${status.answer || status.problem ? pageOf(place) : html`<${Waiting} of=${status} what="The node is asked." />`}
     </main>
   </div>`;
 }

@@ -10,6 +10,9 @@ const ASK_PAUSE_MS = 4000;
 const DRAW_PAUSE_MS = 200;
 const CHARTS_FIRST = 4;
 const LINES_MOST = 12;
+const BUCKETS_LEAST = 10;
+const SPANS = [["all", "All"], ["half", "Last half"], ["tenth", "Last tenth"]];
+const PARTS = { half: 1 / 2, tenth: 1 / 10 };
 const TRAIN = /^(train(ing)?|tr)[/_.-]|[/_.-](train(ing)?|tr)$/i;
 const VALIDATION = /^(val(id(ation)?)?|eval|test|dev)[/_.-]|[/_.-](val(id(ation)?)?|eval|test|dev)$/i;
 const SYSTEM = "system/";
@@ -73,8 +76,11 @@ export function useNames(jobId) {
   return [names, problem];
 }
 
-/** The curves of some names in a window, thinned out by the node, with what came since. */
-function useCurves(jobId, names, axis, zoom, buckets) {
+/**
+ * The curves of some names in a window, thinned out by the node, with what came since. A window that somebody dragged
+ * over stays as it is; the last part of a curve moves on with it.
+ */
+function useCurves(jobId, names, axis, span, zoom, buckets) {
   const held = useRef([]);
   const [version, redraw] = useState(0);
   useEffect(() => {
@@ -87,18 +93,25 @@ function useCurves(jobId, names, axis, zoom, buckets) {
       drawing = null;
       redraw((n) => n + 1);
     };
-    const ask = () => {
+    const isMoving = !zoom && span !== "all";
+    const series = async (first, last, most) => (await get(`/jobs/${jobId}/series`, { name: names, axis, first, last, buckets: most })).curves;
+    const firstOf = async () => {
+      const whole = (await series(undefined, undefined, BUCKETS_LEAST)).flatMap((curve) => curve.xs);
+      const [first, last] = [Math.min(...whole), Math.max(...whole)];
+      return whole.length ? last - (last - first) * PARTS[span] : undefined;
+    };
+    const ask = async () => {
       asking = null;
       askedAt = Date.now();
-      get(`/jobs/${jobId}/series`, { name: names, axis, first: zoom?.[0], last: zoom?.[1], buckets }).then(
-        ({ curves }) => {
-          if (stopped) return;
-          const axisOf = (curve) => curve.xs ?? (axis === "step" ? curve.steps : curve.times_s);
-          held.current = curves.map((curve) => ({ name: curve.name, count: curve.count, xs: axisOf(curve), ys: curve.values }));
-          redraw((n) => n + 1);
-        },
-        () => {},
-      );
+      try {
+        const first = isMoving ? await firstOf() : zoom?.[0];
+        const curves = await series(first, zoom?.[1], buckets);
+        if (stopped) return;
+        held.current = curves.map((curve) => ({ name: curve.name, count: curve.count, xs: curve.xs, ys: curve.values }));
+        redraw((n) => n + 1);
+      } catch {
+        // What was drawn before stays; the next notice asks again.
+      }
     };
     const askSoon = () => {
       asking ??= setTimeout(ask, Math.max(0, askedAt + ASK_PAUSE_MS - Date.now()));
@@ -123,7 +136,7 @@ function useCurves(jobId, names, axis, zoom, buckets) {
         curve.count += 1;
         longest = Math.max(longest, curve.xs.length);
       }
-      if (longest > 2 * buckets) askSoon();
+      if (longest > 2 * buckets || (longest && isMoving)) askSoon();
       drawing ??= setTimeout(draw, DRAW_PAUSE_MS);
     });
     ask();
@@ -133,7 +146,7 @@ function useCurves(jobId, names, axis, zoom, buckets) {
       clearTimeout(asking);
       clearTimeout(drawing);
     };
-  }, [jobId, names.join(), axis, zoom?.join(), buckets]);
+  }, [jobId, names.join(), axis, span, zoom?.join(), buckets]);
   return [held.current, version];
 }
 
@@ -157,7 +170,7 @@ export function CurvesCard({ job, names, problem, isLive }) {
     <div class="chart-tools">
       <${Choice} label="Horizontal axis" options=${[["step", "Steps"], ["time", "Time"]]} value=${axis} onChoose=${setAxis} />
       <${Choice} label="Vertical scale" options=${[["linear", "Linear"], ["log", "Log"]]} value=${isLog ? "log" : "linear"} onChoose=${(value) => setLog(value === "log")} />
-      <${Choice} label="How much of it" options=${[["all", "All"], ["half", "Last half"], ["tenth", "Last tenth"]]} value=${span} onChoose=${setSpan} />
+      <${Choice} label="How much of it" options=${SPANS} value=${span} onChoose=${setSpan} />
       <label class="slider">Smoothing <input type="range" min="0" max="0.98" step="0.02" value=${weight} onInput=${(event) => setWeight(Number(event.target.value))} /><output>${weight.toFixed(2)}</output></label>
     </div>
     <div class="charts">${shown.map(([family, members]) => html`<${Panel} key=${family} family=${family} names=${members} job=${job} isLog=${isLog} weight=${weight} axis=${axis} span=${span} />`)}</div>
@@ -198,21 +211,9 @@ function Panel({ family, title, names: all, job, isLog, weight, axis, span, heig
   const [hover, setHover] = useState(null);
   const [width, setWidth] = useState(0);
   const plot = useRef(null);
-  const whole = useRef(null);
   const buckets = width ? Math.min(2000, Math.max(100, Math.ceil(width / 50) * 50)) : 0;
-  const [curves, version] = useCurves(job.job_id, names, axis, zoom, buckets);
-  useEffect(() => setZoom(null), [axis]);
-  useEffect(() => {
-    if (!whole.current) return;
-    const [first, last] = whole.current;
-    setZoom(span === "all" ? null : [last - (last - first) / (span === "half" ? 2 : 10), last]);
-  }, [span]);
-
-  if (!zoom && curves.length) {
-    const firsts = curves.map((curve) => curve.xs[0]).filter((x) => x !== undefined);
-    const lasts = curves.map((curve) => curve.xs.at(-1)).filter((x) => x !== undefined);
-    if (firsts.length) whole.current = [Math.min(...firsts), Math.max(...lasts)];
-  }
+  const [curves, version] = useCurves(job.job_id, names, axis, span, zoom, buckets);
+  useEffect(() => setZoom(null), [axis, span]);
   const lines = useMemo(() => linesOf(), [version, hidden.join(), weight, axis]);
   const bold = lines.filter((line) => !line.faint);
   const formatX = (x) => (axis === "step" ? (Math.abs(x) >= 1e5 ? `${number(x / 1000, 4)}k` : number(x, 6)) : duration(x));
@@ -232,7 +233,7 @@ function Panel({ family, title, names: all, job, isLog, weight, axis, span, heig
   }
   return html`<figure class="panel" role="group" aria-label=${heading}>
     <div class="panel-head"><h3>${heading}</h3>
-      ${zoom && html`<button type="button" class="quiet small" onClick=${() => setZoom(null)}>Whole curve</button>`}
+      ${zoom && html`<button type="button" class="quiet small" onClick=${() => setZoom(null)}>${span === "all" ? "Whole curve" : SPANS.find(([each]) => each === span)[1]}</button>`}
       <button type="button" class="quiet small" aria-label=${`PNG: save the chart of ${heading} as a picture`} onClick=${() => plot.current && savePicture(plot.current, heading, bold, clean(family).replace(/[^\w.-]+/g, "-"))}>PNG</button>
     </div>
     <${Chart} label=${`${heading}: ${summary(bold, formatY)}`} lines=${lines} isLog=${isLog} formatX=${formatX} formatY=${formatY} height=${height || (width < 420 ? 200 : 240)}

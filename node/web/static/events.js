@@ -2,8 +2,9 @@
 import { address, get } from "/static/api.js";
 
 const KINDS = [
-  "watching", "block", "chain", "points", "output", "training", "trained", "evaluating", "sealed", "signed", "sending",
-  "sent", "refused", "transfer", "fetched", "waits", "ended", "failed", "dropped",
+  "watching", "block", "chain", "account", "points", "output", "training", "trained", "frozen", "thawed", "evaluating",
+  "sealed", "signed", "sending", "sent", "refused", "transfer", "fetched", "waits", "ended", "failed", "paused", "resumed",
+  "availability", "policy", "dropped",
 ];
 const RETRY_MS = 2000;
 

@@ -16,7 +16,6 @@ const PATHS = {
   warning: "M10 7.5v3.8m0 2.4v.1M10 3.2 2.8 16.2h14.4z",
   file: "M5.5 3h6l3.5 3.5V17h-9.5zm6 0v3.5H15",
   folder: "M3 5.5h5l1.5 2H17v8H3z",
-  close: "m5 5 10 10M15 5 5 15",
   back: "M12.5 4.5 7 10l5.5 5.5",
   external: "M8 5H4.5v10.5H15V12M11 4.5h4.5V9m0-4.5L9 11",
   pause: "M7 5v10m6-10v10",

@@ -1,6 +1,6 @@
 // All jobs: found, filtered, each with what it waits for.
 import { UNIT, clean, metric, moment, number, plural, shortId, tokens } from "/static/format.js";
-import { html, useEffect, useState } from "/static/html.js";
+import { html, useEffect, useRef, useState } from "/static/html.js";
 import { Icon } from "/static/icons.js";
 import { Badge, Choice, Countdown, Empty, PageHead, Pager, Waiting, isOver, useAsk, useNotices, useTitle } from "/static/parts.js";
 import { go } from "/static/router.js";
@@ -13,7 +13,7 @@ const WANTED = new Set(["chain", "ended", "failed", "sealed", "waits"]);
 const TYPING_MS = 250;
 
 function write(query) {
-  const values = new URLSearchParams(Object.entries(query).filter(([, value]) => value && value !== "1"));
+  const values = new URLSearchParams(Object.entries(query).filter(([name, value]) => value && !(name === "page" && value === "1")));
   const text = values.toString();
   go(`/jobs${text ? `?${text}` : ""}`, { replace: true });
 }
@@ -26,11 +26,23 @@ export function JobsPage({ query }) {
   const jobs = useAsk("/jobs", asked);
   useNotices((notice) => WANTED.has(notice.kind), jobs.reload, 600);
   const change = (values) => write({ state, role, q, page: "1", ...values });
+  const latest = useRef(change);
+  latest.current = change;
+  const written = useRef(q);
   useEffect(() => {
     if (typed === q) return undefined;
-    const timer = setTimeout(() => change({ q: typed }), TYPING_MS);
+    const timer = setTimeout(() => {
+      written.current = typed;
+      latest.current({ q: typed });
+    }, TYPING_MS);
     return () => clearTimeout(timer);
   }, [typed]);
+  useEffect(() => {
+    // What a link asks for is shown in the field; what was typed since the field itself asked stays.
+    if (q === written.current) return;
+    written.current = q;
+    setTyped(q);
+  }, [q]);
   const { answer } = jobs;
   return html`<${PageHead} title="Jobs" beside=${html`<a class="button primary" href="/submit"><${Icon} name="submit" />Submit a job</a>`} />
     <form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>

@@ -1,5 +1,5 @@
 // Where a job's money came from and went, drawn as streams, and listed.
-import { UNIT, asNumber, tokens } from "/static/format.js";
+import { UNIT, asNumber, count, plural, tokens } from "/static/format.js";
 import { html } from "/static/html.js";
 import { Amount, Card, Empty, Table, Waiting, partyName, useAsk, useNotices, useWidth } from "/static/parts.js";
 
@@ -23,9 +23,9 @@ export function MoneyCard({ job }) {
       <div class="pair"><${Streams} moves=${answer.moves} />
       <${Table} label="Who paid whom" columns=${[["From", "nowrap"], ["To", "nowrap"], [`Amount (${UNIT})`, "num"], ["For", "wide"]]}
         rows=${answer.moves.map((move, i) => ({ key: i, cells: [partyName(move.payer), partyName(move.payee), html`<${Amount} wei=${move.amount_wei} unit=${false} decimals=${6} />`, move.what] }))} /></div>`}
-    ${answer.costs.length > 0 && html`<details class="values"><summary>What this node’s ${answer.costs.length} transactions cost: ${gas.toLocaleString("en").replace(/,/g, "\u202f")} gas</summary>
+    ${answer.costs.length > 0 && html`<details class="values"><summary>What this node’s ${plural(answer.costs.length, "transaction")} cost: ${count(gas)} gas</summary>
       <${Table} label="Transactions of this node" columns=${[["Call"], ["As"], ["Gas", "num"], ["Fee (coin)", "num"]]}
-        rows=${answer.costs.map((cost, i) => ({ key: i, cells: [cost.call, cost.role, cost.gas.toLocaleString("en").replace(/,/g, "\u202f"), html`<${Amount} wei=${cost.fee_wei} unit=${false} decimals=${8} />`] }))} />
+        rows=${answer.costs.map((cost, i) => ({ key: i, cells: [cost.call, cost.role, count(cost.gas), html`<${Amount} wei=${cost.fee_wei} unit=${false} isCoin decimals=${8} />`] }))} />
     </details>`}
   </>`;
 }

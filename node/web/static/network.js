@@ -19,7 +19,7 @@ export function NetworkPage() {
       <${Health} network=${answer} />
       <div class="pair"><${Chain} chain=${answer.chain} /><${Messages} heard=${answer.heard} topics=${answer.topics} /></div>
       <${Transfers} transfers=${answer.transfers} />
-      <${Peers} peers=${answer.peers} addresses=${answer.addresses} />
+      <${Peers} peers=${answer.peers} addresses=${answer.addresses} now=${answer.chain.block_time_s + answer.chain.behind_s} />
     </div>`;
 }
 
@@ -67,8 +67,7 @@ function Transfers({ transfers }) {
   </>`;
 }
 
-function Peers({ peers, addresses }) {
-  const now = Date.now() / 1000;
+function Peers({ peers, addresses, now }) {
   return html`<${Card} title=${plural(peers.length, "peer")} id="peers">
     ${peers.length === 0 ? html`<${Empty}>Nobody is connected. A new node finds its first peers within a minute.</>` : html`<${Table} label="Peers" columns=${[["Peer", "nowrap"], ["Account", "nowrap"], ["Connected for", "nowrap"], ["Address", "wide"]]}
       rows=${peers.map((peer) => ({ key: peer.peer_id, cells: [

@@ -1,6 +1,7 @@
 // A worker's or validator's page: what it does now, what it offers, what it earned and lost.
 import { patch, post } from "/static/api.js";
 import { Chart } from "/static/chart.js";
+import { nodeNow } from "/static/clock.js";
 import { UNIT, asNumber, clean, dayAndTime, duration, number, plural, shortId, tokens } from "/static/format.js";
 import { html, useMemo, useState } from "/static/html.js";
 import { Icon } from "/static/icons.js";
@@ -9,11 +10,12 @@ import { Amount, Card, Choice, Countdown, Empty, PageHead, Said, Table, Waiting,
 const ROLE = { user: "end user", worker: "worker", validator: "validator" };
 const AGAIN_MS = 10000;
 const DAY_S = 86400;
+const WANTED = new Set(["chain", "account", "training", "trained", "frozen", "thawed", "evaluating", "ended", "paused", "resumed", "availability", "policy"]);
 
 export function OperatorPage() {
   useTitle("Operator");
   const operator = useAsk("/operator");
-  useNotices((notice) => ["chain", "training", "trained", "evaluating", "ended"].includes(notice.kind), operator.reload, 1000);
+  useNotices((notice) => WANTED.has(notice.kind), operator.reload, 1000);
   useEvery(operator.reload, AGAIN_MS);
   const { answer } = operator;
   if (!answer) return html`<${PageHead} title="Operator" /><${Waiting} of=${operator} what="The node looks up what it does." again=${operator.reload} />`;
@@ -60,11 +62,12 @@ function Availability({ operator, onDone }) {
 }
 
 function Duties({ duties }) {
+  const now = nodeNow();
   return html`<${Card} title="What it does now" id="duties">
     ${duties.length === 0 ? html`<${Empty}>It has nothing to do. As soon as it wins a job or is drawn into a committee, its work is listed here with its deadline.</>` : html`<${Table} label="What it does now" columns=${[["Job", "wide"], ["As", "nowrap"], ["Does", "wide"], ["For", "nowrap"], ["Deadline in", "nowrap"]]}
       rows=${duties.map((duty) => ({ key: `${duty.job_id}-${duty.role}`, cells: [
         html`<a href=${`/jobs/${duty.job_id}`}>${clean(duty.name) || shortId(duty.job_id)}</a>`, ROLE[duty.role], clean(duty.doing),
-        duty.since_s === null ? "" : html`${duration(Date.now() / 1000 - duty.since_s)}${duty.estimated_s ? html` <small>of about ${duration(duty.estimated_s)}</small>` : ""}`,
+        duty.since_s === null || now === null ? "" : html`${duration(now - duty.since_s)}${duty.estimated_s ? html` <small>of about ${duration(duty.estimated_s)}</small>` : ""}`,
         html`<${Countdown} deadline=${duty.deadline} />`,
       ] }))} />`}
     <p><a href="/jobs?role=worker">Jobs that it bid on</a> · <a href="/jobs?role=validator">Jobs that it tested</a></p>

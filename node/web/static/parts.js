@@ -9,22 +9,43 @@ import { listen } from "/static/events.js";
 /** This node, once it has said who it is; shared by all pages. */
 export const self = { account: null, roles: [] };
 
-/** The answer to a question, asked again when it changes or on reload; an older answer stays until the new one is here. */
+/**
+ * The answer to a question, asked again when it changes or on reload; an older answer stays until the new one is here.
+ * A question that is on its way is heard to its end, however often a reload is wanted meanwhile: one more follows then.
+ */
 export function useAsk(path, query = {}) {
   const key = path === null ? null : `${path}?${JSON.stringify(query)}`;
   const [state, setState] = useState({ key: null, answer: null, problem: null });
-  const [turn, setTurn] = useState(0);
+  const again = useRef(null);
   useEffect(() => {
     if (path === null) return undefined;
     const stop = new AbortController();
-    get(path, query, stop.signal).then(
-      (answer) => setState({ key, answer, problem: null }),
-      (problem) => problem.name !== "AbortError" && setState((old) => ({ key, answer: old.key === key ? old.answer : null, problem })),
-    );
-    return () => stop.abort();
-  }, [key, turn]);
-  const reload = useCallback(() => setTurn((n) => n + 1), []);
-  return { answer: state.answer, problem: state.problem, isNew: state.key === key, reload };
+    let isAsking = false;
+    let isWanted = false;
+    const ask = async () => {
+      isWanted = true;
+      if (isAsking) return;
+      isAsking = true;
+      while (isWanted && !stop.signal.aborted) {
+        isWanted = false;
+        try {
+          const answer = await get(path, query, stop.signal);
+          setState({ key, answer, problem: null });
+        } catch (problem) {
+          if (problem.name !== "AbortError") setState((old) => ({ key, answer: old.key === key ? old.answer : null, problem }));
+        }
+      }
+      isAsking = false;
+    };
+    again.current = ask;
+    ask();
+    return () => {
+      again.current = null;
+      stop.abort();
+    };
+  }, [key]);
+  const reload = useCallback(() => again.current?.(), []);
+  return { answer: state.answer, problem: state.problem, reload };
 }
 
 /** Calls back soon after a notice that is wanted, and again when the stream was interrupted; not more often than so. */
@@ -118,11 +139,11 @@ export function Said({ sentence, kind = "good" }) {
   return html`<p class=${`said ${kind}`} role="status">${sentence && html`<${Icon} name=${kind === "good" ? "check" : "warning"} />`}<span>${clean(sentence)}</span></p>`;
 }
 
-/** An amount with its unit; the tooltip has every decimal. */
-export function Amount({ wei, decimals = 4, sign = false, unit = true }) {
+/** An amount with its unit; the tooltip has every decimal. Fees are in the chain’s coin. */
+export function Amount({ wei, decimals = 4, sign = false, unit = true, isCoin = false }) {
   if (wei === null || wei === undefined) return html`<span class="none">–</span>`;
   const plus = sign && BigInt(wei) > 0n ? "+" : "";
-  return html`<span class="amount" title=${`${exactTokens(wei)} ${UNIT}`}>${plus}${tokens(wei, decimals)}${unit && html`<span class="unit">${"\u202f"}${UNIT}</span>`}</span>`;
+  return html`<span class="amount" title=${`${exactTokens(wei)} ${isCoin ? "of the chain’s coin" : UNIT}`}>${plus}${tokens(wei, decimals)}${unit && html`<span class="unit">${"\u202f"}${UNIT}</span>`}</span>`;
 }
 
 const PARTY = { user: "the end user", winner: "the winner", market: "the market", burned: "burned", audits: "the audit pool" };
@@ -166,6 +187,9 @@ export function Badge({ job, state }) {
   return html`<span class=${`badge ${kind}`} title=${shown}>${stateWord(shown)}</span>`;
 }
 
+const COPIED = { label: "Copied", icon: "check" };
+const REFUSED = { label: "The browser refused: mark the text and copy it by hand", icon: "warning" };
+
 /** Until a deadline of the chain. */
 export function Countdown({ deadline, before = "" }) {
   useTick(1000);
@@ -175,16 +199,21 @@ export function Countdown({ deadline, before = "" }) {
   return html`<span class="countdown">${left > 0 ? `${before}${duration(left)}` : "the deadline has passed"}</span>`;
 }
 
-/** Copies a text, and says so. */
+/** Copies a text, and says whether the browser let it. */
 export function Copy({ text, what }) {
-  const [isDone, setDone] = useState(false);
+  const [said, setSaid] = useState(null);
   const copy = async () => {
-    await navigator.clipboard.writeText(text).catch(() => {});
-    setDone(true);
-    setTimeout(() => setDone(false), 1500);
+    try {
+      await navigator.clipboard.writeText(text);
+      setSaid(COPIED);
+    } catch {
+      setSaid(REFUSED);
+    }
+    setTimeout(() => setSaid(null), 1500);
   };
-  return html`<button type="button" class="icon-button" aria-label=${isDone ? "Copied" : `Copy ${what}`} title=${isDone ? "Copied" : `Copy ${what}`} onClick=${copy}>
-    <${Icon} name=${isDone ? "check" : "copy"} size=${16} />
+  const label = said?.label ?? `Copy ${what}`;
+  return html`<button type="button" class="icon-button" aria-label=${label} title=${label} onClick=${copy}>
+    <${Icon} name=${said?.icon ?? "copy"} size=${16} />
   </button>`;
 }
 

@@ -8,7 +8,7 @@ const BOTTOM = 30;
 const LABEL = 116;
 
 /** Round numbers that divide a range, about so many. */
-export function ticksOf(low, high, wanted) {
+function ticksOf(low, high, wanted) {
   const rough = (high - low) / Math.max(1, wanted);
   const power = 10 ** Math.floor(Math.log10(rough || 1));
   const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough) || power;

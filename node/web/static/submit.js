@@ -2,7 +2,7 @@
 import { Problem, get, post, remove, requestId } from "/static/api.js";
 import { DryRunCard } from "/static/dry_run.js";
 import { FilePicker } from "/static/files.js";
-import { bytes, clean, moment, plural } from "/static/format.js";
+import { bytes, clean, count, moment, plural } from "/static/format.js";
 import { html, useEffect, useRef, useState } from "/static/html.js";
 import { Card, Choice, Empty, PageHead, Trouble, Waiting, self, useAsk, useTitle } from "/static/parts.js";
 import { ReviewCard } from "/static/review.js";
@@ -12,46 +12,66 @@ import { upload } from "/static/upload.js";
 
 const NEEDED = { user: ["program", "train", "test"], protocol: ["program", "data"] };
 const FILE_FIELDS = new Set(["program", "train", "test", "data"]);
+const SPLIT_FIELDS = new Set(["chunks", "test_chunks"]);
+const FILES_MOST = 20_000;
 const NAMES = { program: "the program", train: "the training data", test: "the testing data", data: "the data" };
 
 export function SubmitPage({ part }) {
   useTitle("Submit");
   const [draft, setDraft] = useState(null);
+  const [values, setValues] = useState({});
   const [problem, setProblem] = useState(null);
-  useEffect(() => {
-    if (!part || draft?.draft_id === part) return;
-    get(`/drafts/${part}`).then((found) => { setDraft(found); setProblem(null); }, (error) => { setProblem(error); setDraft(null); });
-  }, [part]);
-  const made = (found) => {
+  const take = (found, typed) => {
     setDraft(found);
+    setValues({ ...firstValues(found), ...typed });
+  };
+  useEffect(() => {
     setProblem(null);
+    if (!part || draft?.draft_id === part) return undefined;
+    let isWanted = true;
+    get(`/drafts/${part}`).then((found) => isWanted && take(found, {}), (error) => isWanted && setProblem(error));
+    return () => (isWanted = false);
+  }, [part]);
+  const shown = part && draft?.draft_id === part ? draft : null;
+  const read = (found) => {
+    take(found, shown ? typedValues(shown, found, values) : {});
     go(`/submit/${found.draft_id}`, { replace: Boolean(part) });
   };
   if (self.roles.length && !self.roles.includes("user")) {
     return html`<${PageHead} title="Submit a job" /><${Empty}>This node is no end user, so it submits no jobs. Start it with the role “user” as well: <code>morphware run --role user</code></>`;
   }
-  const shown = part ? draft : null;
   return html`<${PageHead} title="Submit a job"><p>Workers bid for training it, chance draws validators who test the model, and only a model that reaches your threshold is paid.</p></>
     <div class="stack">
       ${problem && html`<${Trouble} problem=${problem} />`}
-      <${Files} key=${shown ? "draft" : "new"} draft=${shown} onDraft=${made} />
-      ${shown && html`<${Offering} key=${shown.draft_id} draft=${shown} />`}
+      ${part && !shown && !problem ? html`<${Waiting} of=${{ problem }} what="The node looks the job up." />` : html`<${Job} key=${shown?.draft_id ?? "new"} draft=${shown} values=${values} onValues=${setValues} onDraft=${read} />`}
       ${!shown && html`<${WaitingDrafts} />`}
     </div>`;
 }
 
-/** What is to be trained on what. */
-function Files({ draft, onDraft }) {
-  const [mode, setMode] = useState(draft?.uploads.data ? "protocol" : "user");
+/** Its files, and what is offered for them: of other files than those that are shown, nothing can be posted. */
+function Job({ draft, values, onValues, onDraft }) {
+  const usual = draft?.uploads.data ? "protocol" : "user";
+  const [mode, setMode] = useState(usual);
   const [chosen, setChosen] = useState({});
+  const isChanged = mode !== usual || Object.keys(chosen).length > 0;
+  const keep = () => {
+    setMode(usual);
+    setChosen({});
+  };
+  return html`<${Files} draft=${draft} mode=${mode} onMode=${setMode} chosen=${chosen} onChosen=${setChosen} isChanged=${isChanged} onKeep=${keep} onDraft=${onDraft} />
+    ${draft && !isChanged && html`<${Offering} draft=${draft} values=${values} onValues=${onValues} />`}`;
+}
+
+/** What is to be trained on what. */
+function Files({ draft, mode, onMode, chosen, onChosen, isChanged, onKeep, onDraft }) {
   const [progress, setProgress] = useState(null);
   const [problem, setProblem] = useState(null);
   const stop = useRef(null);
   const needed = NEEDED[mode];
   const missing = needed.filter((field) => !chosen[field]);
-  const isChanged = Object.keys(chosen).length > 0;
+  const crowd = crowdOf(needed, chosen);
   const choose = (field) => (files) => {
-    setChosen((old) => ({ ...old, [field]: files }));
+    onChosen((old) => ({ ...old, [field]: files }));
     setProblem(null);
   };
   const readJob = async () => {
@@ -62,30 +82,31 @@ function Files({ draft, onDraft }) {
       const parts = Object.fromEntries(needed.filter((field) => chosen[field]).map((field) => [field, chosen[field].files]));
       const made = await upload(parts, setProgress, stop.current.signal);
       if (draft) remove(`/drafts/${draft.draft_id}`).catch(() => {});
-      setChosen({});
       onDraft(made);
     } catch (error) {
       setProblem(error);
+      setProgress(null);
     }
-    setProgress(null);
   };
   const problemOf = (field) => {
     if (problem?.field === field) return problem.sentence;
+    if (crowd?.field === field) return crowd.sentence;
     return isChanged ? "" : draft?.problems.find((each) => each.field === field)?.sentence ?? "";
   };
-  const picker = (field, label, hint, rest = {}) => html`<${FilePicker} id=${field} label=${label} hint=${hint} problem=${problemOf(field)} chosen=${chosen[field]} known=${isChanged ? null : draft?.uploads[field]} onChoose=${choose(field)} isFolder=${true} ...${rest} />`;
+  const picker = (field, label, hint, rest = {}) => html`<${FilePicker} id=${field} label=${label} hint=${hint} problem=${problemOf(field)} chosen=${chosen[field]} known=${isChanged ? null : draft?.uploads[field]} onChoose=${choose(field)} ...${rest} />`;
   return html`<${Card} title="Program and data" id="files">
     <div class="fields pickers">
       ${picker("program", "Program", "A script (.py) or a notebook (.ipynb). A folder, if it is made of several files.", { accept: ".py,.ipynb,.toml,.txt" })}
       <div class="field"><p class="legend">Who chooses what tests the model</p>
-        <${Choice} label="Who chooses what tests the model" options=${[["user", "I do"], ["protocol", "Chance does"]]} value=${mode} onChoose=${(value) => { setMode(value); setProblem(null); }} />
+        <${Choice} label="Who chooses what tests the model" options=${[["user", "I do"], ["protocol", "Chance does"]]} value=${mode} onChoose=${(value) => { onMode(value); setProblem(null); }} />
         <p class="hint">${mode === "user" ? "You give a testing set of your own. Its files named labels* never reach a model." : "The rows are cut into chunks, and after the award chance draws those that test: a bidder can trust that the test is fair."}</p></div>
       ${mode === "user" ? html`${picker("train", "Training data", "A folder, or files. The job reads it from $MORPHWARE_TRAIN_DIR.")}${picker("test", "Testing data", "With the labels in files named labels*.")}` : picker("data", "Data", "A folder with arrays whose rows are the examples.")}
     </div>
     ${problem && !FILE_FIELDS.has(problem.field) && html`<${Trouble} problem=${problem} />`}
     ${progress !== null ? html`<div role="status"><p class="waiting">${progress < 1 ? `Is handed to your node: ${Math.floor(progress * 100)} %` : "Your node reads the job."}</p><progress class="progress wide" aria-label="Upload" max="1" value=${progress}></progress><button type="button" onClick=${() => stop.current.abort()}>Stop</button></div>`
-      : (isChanged || !draft) && html`<div class="acts"><button type="button" class="primary" disabled=${missing.length > 0} onClick=${readJob}>Read the job</button>
-        <p class="hint" role="status">${missing.length ? `Still missing: ${missing.map((field) => NAMES[field]).join(", ")}.` : "It goes to your own node only; nothing is sent to others yet."}</p></div>`}
+      : (isChanged || !draft) && html`<div class="acts"><button type="button" class="primary" disabled=${missing.length > 0 || crowd !== null} onClick=${readJob}>Read the job</button>
+        ${draft && html`<button type="button" onClick=${() => { onKeep(); setProblem(null); }}>Keep the old files</button>`}
+        <p class="hint" role="status">${missing.length ? `Still missing: ${missing.map((field) => NAMES[field]).join(", ")}.` : `It goes to your own node only; nothing is sent to others yet.${draft ? " What you filled in stays." : ""}`}</p></div>`}
     ${draft && !isChanged && html`<${Found} draft=${draft} />`}
   </>`;
 }
@@ -103,9 +124,24 @@ function Found({ draft }) {
   return html`${facts.length > 0 && html`<p class="found-in">${facts.join(" ")}</p>`}${others.map((each) => html`<${Trouble} key=${each.field} problem=${{ sentence: each.sentence }} />`)}`;
 }
 
+/** What is wrong with so many files, beside the field with the most of them. The node would break such an upload off. */
+function crowdOf(fields, chosen) {
+  const sizes = fields.map((field) => ({ field, count: chosen[field]?.files.length ?? 0 }));
+  const sum = sizes.reduce((all, { count: some }) => all + some, 0);
+  if (sum <= FILES_MOST) return null;
+  const [{ field }] = sizes.sort((a, b) => b.count - a.count);
+  return { field, sentence: `These are ${count(sum)} files in all, and a job takes ${count(FILES_MOST)}: put them into fewer, larger ones.` };
+}
+
+/** What a person typed for a job, for the next reading of it: what the job itself now says counts for the rest. */
+function typedValues(draft, next, values) {
+  const first = firstValues(draft);
+  const fits = (field) => !SPLIT_FIELDS.has(field) || next.uploads.data;
+  return Object.fromEntries(Object.entries(values).filter(([field, value]) => value !== first[field] && fits(field)));
+}
+
 /** The terms, the dry run, and the review. */
-function Offering({ draft }) {
-  const [values, setValues] = useState(() => firstValues(draft));
+function Offering({ draft, values, onValues }) {
   const [problems, setProblems] = useState(() => Object.fromEntries(draft.problems.filter((each) => !FILE_FIELDS.has(each.field)).map((each) => [each.field, each.sentence])));
   const [review, setReview] = useState(null);
   const [problem, setProblem] = useState(null);
@@ -113,7 +149,7 @@ function Offering({ draft }) {
   const top = useRef(null);
   const isBroken = draft.problems.some((each) => FILE_FIELDS.has(each.field));
   const change = (changed) => {
-    setValues(changed);
+    onValues(changed);
     setProblem(null);
     setProblems((old) => Object.fromEntries(Object.entries(old).filter(([field]) => changed[field] === values[field])));
   };

@@ -1,5 +1,5 @@
 // Sends a job's files to the node, and says how far it is. fetch() cannot tell of an upload's progress.
-import { Problem, address } from "/static/api.js";
+import { Problem, address, problemOf } from "/static/api.js";
 
 /** parts: { program: [{ path, file }], … }. Resolves to the draft. */
 export function upload(parts, onProgress, signal) {
@@ -20,7 +20,7 @@ export function upload(parts, onProgress, signal) {
         // An answer without a sentence: its status has to do.
       }
       if (request.status >= 200 && request.status < 300) resolve(said);
-      else reject(new Problem(said.kind || "failed", said.sentence || `The node answered with the status ${request.status}.`, said.field ?? null, request.status));
+      else reject(problemOf(request.status, said));
     };
     signal?.addEventListener("abort", () => request.abort());
     request.send(form);

@@ -15,7 +15,7 @@ export function WalletPage() {
     wallet.reload();
     history.reload();
   };
-  useNotices((notice) => notice.kind === "chain" || notice.kind === "sent", reload, 1000);
+  useNotices((notice) => ["chain", "account", "sent"].includes(notice.kind), reload, 1000);
   const { answer } = wallet;
   return html`<${PageHead} title="Wallet">${answer && html`<p class="job-line"><code class="breaks">${answer.account}</code><${Copy} text=${answer.account} what="the account’s address" /></p>`}</>
     <div class="stack">
@@ -30,7 +30,7 @@ function Balances({ wallet }) {
     ["Free", wallet.free_wei, "in the market, bound by nothing"],
     ["Promised", wallet.promised_wei, "free, about to be locked by jobs"],
     ["Locked", wallet.escrow_wei, "as escrow and bonds of open jobs"],
-    ["Staked", wallet.staked_wei, `${plural(wallet.seats, "seat")}, ${wallet.busy_seats} busy`],
+    ["Staked", wallet.staked_wei, `${plural(wallet.seats, "seat")}, ${wallet.busy_seats} busy${wallet.leaving_seats ? `, ${wallet.leaving_seats} leaving` : ""}`],
   ];
   // Promised tokens are free ones, too: they are counted once.
   const drawn = parts.map(([name, wei], i) => asNumber(i === 1 ? (BigInt(wei) - BigInt(wallet.promised_wei)).toString() : wei)).map((value) => Math.max(0, value));
@@ -59,20 +59,30 @@ function Deeds({ wallet, onDone }) {
       <${Move} id="deposit" label="Deposit into the market" path="/wallet/deposit" most=${BigInt(wallet.wallet_wei)} hint="Jobs, bids and stakes take their tokens from there. The node also does it by itself when it needs some." onDone=${onDone} />
       <${Move} id="withdraw" label="Withdraw to the wallet" path="/wallet/withdraw" most=${free > 0n ? free : 0n} hint="What is free and promised to nothing can leave the market at once." onDone=${onDone} />
       <${Stake} id="stake" label="Take seats" path="/seats/stake" most=${null} wallet=${wallet} hint=${`A seat binds ${tokens(wallet.seat_stake_wei)} ${UNIT}. Chance draws validators by their seats, and pays for each report.`} onDone=${onDone} />
-      <${Stake} id="unstake" label="Give seats up" path="/seats/unstake" most=${wallet.seats - wallet.busy_seats} wallet=${wallet} hint=${`The stake comes back ${duration(wallet.unbonding_s)} later. Busy seats stay until their job ends.`} onDone=${onDone} />
+      <${Stake} id="unstake" label="Give seats up" path="/seats/unstake" most=${Math.max(0, wallet.seats - wallet.leaving_seats)} wallet=${wallet} hint=${`The stake comes back ${duration(wallet.unbonding_s)} later, and a busy seat’s not before its job ends.`} onDone=${onDone} />
     </div>
   </>`;
 }
 
-/** One request a deed, however often it is sent: its name changes when it is done. */
+/**
+ * One request a deed, however often it is sent: a name stands for what was asked under it until the node has said what
+ * became of that. An answer that was lost, or a failure of the node (5xx), leaves open whether something moved.
+ */
 function useOnce(path, onDone) {
-  const name = useRef(requestId());
+  const named = useRef({ what: null, request_id: null });
   const deed = useDeed();
   const run = (body) => deed.run(async () => {
-    const done = await post(path, { ...body, request_id: name.current });
-    name.current = requestId();
-    onDone();
-    return done.sentence;
+    const what = JSON.stringify(body);
+    if (named.current.what !== what) named.current = { what, request_id: requestId() };
+    try {
+      const done = await post(path, { ...body, request_id: named.current.request_id });
+      named.current = { what: null, request_id: null };
+      onDone();
+      return done.sentence;
+    } catch (problem) {
+      if (problem.status >= 400 && problem.status < 500) named.current = { what: null, request_id: null };
+      throw problem;
+    }
   });
   return { ...deed, run };
 }
