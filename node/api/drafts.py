@@ -122,12 +122,7 @@ class DraftRequests:
 
     async def drafts(self, _: Call) -> Drafts:
         """All that wait."""
-
-        def read() -> list[Draft]:
-            self.shelf.tidy()
-            return self.shelf.drafts()
-
-        return Drafts(drafts=await trio.to_thread.run_sync(read))
+        return Drafts(drafts=await trio.to_thread.run_sync(self.shelf.tidy))
 
     async def draft(self, call: Call) -> Draft:
         """One that waits."""
