@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from morphware.node.api.answers.submitting import DryRunLine
 from morphware.node.api.problems import CONFLICT, encoded, problem_response
+from morphware.node.api.streams import until_gone
 from morphware.node.drafts.dry_run import DryRun, Trial
 from morphware.node.drafts.filing import remove
 from morphware.node.drafts.shelf import Shelf
@@ -55,7 +56,7 @@ class DryRunAnswer(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         said, hearing = trio.open_memory_channel[DryRunLine](BACKLOG)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+            nursery.start_soon(until_gone, receive, nursery.cancel_scope)
             nursery.start_soon(self._run, said)
             async with hearing:
                 await _tell(hearing, send)
@@ -81,13 +82,6 @@ class DryRunAnswer(Response):
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(remove, folder)
-
-
-async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
-    """End everything once the other side has hung up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
 
 
 async def _tell(lines: trio.MemoryReceiveChannel[DryRunLine], send: Send) -> None:

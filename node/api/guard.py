@@ -10,8 +10,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, Final
+from typing import Final
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,11 +23,13 @@ from morphware.node.api.problems import (
     NO_TOKEN,
     TOO_LARGE,
     WRONG_HOST,
-    Kind,
     Refusal,
     problem_response,
+    response_to,
 )
 from morphware.node.api.routes import PREFIX, Door
+
+log = structlog.get_logger()
 
 BODY_BYTES_MOST: Final = 1 << 20
 COOKIE_LIFE_S: Final = 30 * 24 * 3600
@@ -157,14 +160,17 @@ class NetworkDoor:
 
 
 async def _bounded(application: ASGIApp, scope: Scope, receive: Receive, send: Send, upload_bytes_most: int) -> None:
-    """Call the application with a body that ends at the bound: what is more is refused, said beforehand or not."""
+    """Call the application with a body that ends at the bound: what is more is refused, said beforehand or not.
+
+    What fails in the middle of an answer can be answered no more: it is logged, and the connection is cut.
+    """
     most = upload_bytes_most if scope["path"] in UPLOAD_PATHS else BODY_BYTES_MOST
+    too_large = Refusal(TOO_LARGE, f"A request to this address has at most {most} bytes.")
     said = Headers(scope=scope).get("content-length", "0")
     if not said.isdigit() or int(said) > most:
-        await _too_large(most)(scope, receive, send)
+        await response_to(too_large, scope["path"])(scope, receive, send)
         return
     taken = 0
-    has_begun = False
 
     async def receiving() -> Message:
         nonlocal taken
@@ -172,27 +178,11 @@ async def _bounded(application: ASGIApp, scope: Scope, receive: Receive, send: S
         if message["type"] == "http.request":
             taken += len(message.get("body", b""))
             if taken > most:
-                raise _TooLarge
+                raise too_large
         return message
 
-    async def sending(message: Message) -> None:
-        nonlocal has_begun
-        has_begun = True
-        await send(message)
-
     try:
-        await application(scope, receiving, sending)
-    except _TooLarge:
-        if not has_begun:
-            await _too_large(most)(scope, receive, send)
-
-
-class _TooLarge(Refusal):
-    """The body went on beyond its bound."""
-
-    def __init__(self, kind: Kind = TOO_LARGE) -> None:
-        super().__init__(kind)
-
-
-def _too_large(most: int) -> Any:
-    return problem_response(TOO_LARGE, f"A request to this address has at most {most} bytes.")
+        await application(scope, receiving, send)
+    except Exception:
+        log.exception("answer_failed", path=scope["path"])
+        raise

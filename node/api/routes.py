@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_origin, get_type_hints
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
@@ -103,6 +103,8 @@ class Route:
             return msgspec.json.decode(await request.body(), type=self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _unusable(error) from error
+        except ClientDisconnect:
+            raise Refusal(BAD_INPUT, "The request broke off before its end.") from None
 
 
 def served(routes: Iterable[Route]) -> list[StarletteRoute]:

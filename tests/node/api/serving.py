@@ -1,6 +1,6 @@
 """Serves routes as a node does, without the rest of the node."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from morphware.node.api.links import Keyring
 from morphware.node.api.problems import CONFLICT, Refusal
 from morphware.node.api.routes import Call, Door, Route
 from morphware.node.api.server import Api, hosts_of, listen_on, origin_of, serve_socket
+from morphware.node.api.streams import Streamed
 from morphware.node.errors import BadInput, MorphwareError
 from morphware.node.feed import Feed
 
@@ -76,6 +77,22 @@ async def long(_: Call) -> Costs:
     return costs(60_000)
 
 
+def streamed(*pieces: bytes | Exception) -> Callable[[Call], Awaitable[Streamed]]:
+    """An answer in pieces; an error among them is raised in its place."""
+
+    async def made() -> AsyncGenerator[bytes, None]:
+        for piece in pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    async def answer(_: Call) -> Streamed:
+        return Streamed(made(), "text/plain")
+
+    return answer
+
+
+BROKEN, FULL = AttributeError("a bug of ours"), OSError(28, "No space left on device")
 ROUTES = [
     Route("GET", "/echo", "echo", "Says it again.", echo, Said, query=Word),
     Route("POST", "/echo", "write", "Says it again.", write, Said, body=Word),
@@ -86,6 +103,11 @@ ROUTES = [
     Route("GET", "/room", "room", "Fails.", no_room, Said),
     Route("GET", "/bug", "bug", "Fails.", bug, Said),
     Route("GET", "/costs", "long", "A long answer.", long, Costs),
+    Route("GET", "/stream", "stream", "In pieces.", streamed(b"one ", b"", b"two"), "text/plain"),
+    Route("GET", "/stream/nothing", "none", "No piece.", streamed(), "text/plain"),
+    Route("GET", "/stream/bug", "stream_bug", "Fails at once.", streamed(BROKEN), "text/plain"),
+    Route("GET", "/stream/room", "stream_room", "Fails at once.", streamed(FULL), "text/plain"),
+    Route("GET", "/stream/cut", "stream_cut", "Fails later.", streamed(b"one ", BROKEN), "text/plain"),
     Route("GET", "/inside", "inside", "Only over the socket.", echo, Said, query=Word, door=Door.SOCKET),
 ]
 

@@ -217,6 +217,7 @@ class _Endless:
 async def test_a_body_that_does_not_say_how_long_it_is_ends_at_the_bound(port: Port) -> None:
     response = await port.http.post("/api/v1/echo", headers=BEARER | JSON, content=_Endless())
     assert (response.status_code, response.json()["kind"]) == (413, "too_large")
+    assert f"at most {BODY_BYTES_MOST} bytes" in response.json()["sentence"]
     assert await kind_of(port, BEARER) == (200, "hello")
 
 
