@@ -1,7 +1,9 @@
 """Answers in pieces, readers that are slow, and connections that break: what failed is in the log, and nothing else."""
 
+import zipfile
 from collections.abc import AsyncIterator, Iterator, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import trio
 import trio.testing
 
 from morphware.node.api.http import SEND_PATIENCE_S, SLICE_BYTES, _Impatient
+from morphware.node.api.zips import zipped
 from morphware.node.data_folder import short_path
 from morphware.node.feed import Feed
 from tests.node.api.serving import ROUTES, TOKEN, listening, serve_routes
@@ -74,6 +77,45 @@ async def test_whoever_hangs_up_is_no_failure(logged: Said) -> None:
                 pass
         await trio.testing.wait_all_tasks_blocked()
     assert logged == []
+
+
+# --- archives -------------------------------------------------------------------------------------------------------
+
+
+def model_in(folder: Path) -> Path:
+    for name, content in (("a.npz", b"weights" * 100_000), ("more/b.txt", b""), ("more/c.txt", b"read me")):
+        (folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "model" / name).write_bytes(content)
+    (folder / "model" / "link").symlink_to("/etc/passwd")
+    return folder / "model"
+
+
+async def test_a_folder_is_sent_as_an_archive_of_its_plain_files(tmp_path: Path) -> None:
+    model = model_in(tmp_path)
+    packed = b"".join([piece async for piece in zipped(model, tmp_path)])
+    with zipfile.ZipFile(BytesIO(packed)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["a.npz", "more/b.txt", "more/c.txt"]
+        assert archive.read("a.npz") == b"weights" * 100_000
+    assert [path.name for path in tmp_path.iterdir()] == ["model"], "nothing of it is left"
+
+
+async def test_whoever_hangs_up_while_an_archive_is_made_ends_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, opened, real = model_in(tmp_path), [], Path.open
+
+    def cancelling(path: Path, mode: str) -> Any:
+        opened.append(path.name)
+        trio.from_thread.run_sync(work.cancel)
+        return real(path, mode)
+
+    monkeypatch.setattr(Path, "open", cancelling)
+    with trio.CancelScope() as work:
+        async with aclosing(zipped(model, tmp_path)) as pieces:
+            await anext(pieces)
+    assert work.cancelled_caught
+    assert opened == ["a.npz"]
 
 
 # --- slow readers, on a clock that jumps ----------------------------------------------------------------------------
