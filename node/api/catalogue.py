@@ -90,8 +90,8 @@ class Catalogue:
             if machine.role == USER and machine.job_id not in self._node.engine.views:
                 state = NOT_POSTED if machine.is_finished else "NONE"
                 is_wanted = asked.state in ((None, "ended", "failed") if machine.is_finished else (None, "open"))
-                job_id = machine.job_id.hex()
-                is_named = all(job_id.startswith(word.text) or word.text in state.lower() for word in words)
+                hexadecimal = machine.job_id.hex()
+                is_named = all(hexadecimal.startswith(word.text) or word.text in state.lower() for word in words)
                 if is_wanted and is_named and asked.role in (None, "any", "user"):
                     yield machine.job_id
         for job_id, view in reversed(self._node.engine.views.items()):
