@@ -50,6 +50,8 @@ UPLOADS_MOST: Final = 2
 STANDSTILL_S: Final = 60.0
 PIECE_BYTES: Final = 1 << 20
 """So much of an upload is handed to a thread at once."""
+GAS_JOBS: Final = 20
+"""By so many of the node's last jobs it is told what gas a job takes."""
 UNPACKED_SHARE: Final = 4
 """What an upload unpacks to may be so many times what it may be itself."""
 
@@ -223,6 +225,7 @@ class DraftRequests:
                 problems=problems,
             )  # fmt: skip
         timing = node.parameters.timing
+        job_fees_wei = await node.read(lambda journal: journal.last_fees("user", GAS_JOBS))
         return Review(
             name=submission.name,
             metric=submission.metric,
@@ -230,7 +233,7 @@ class DraftRequests:
             seats=submission.seats,
             escrow_wei=str(submission.escrow_wei),
             parts=parts_of(submission),
-            losses=losses_of(submission, gas_sentence(self._gas_of_jobs())),
+            losses=losses_of(submission, gas_sentence(job_fees_wei)),
             most_lost_wei=str(most_lost_wei(submission)),
             back_by=max(int(time.time()), node.engine.now.timestamp) + longest_s(submission, timing),
             free_wei=str(free_wei),
@@ -240,14 +243,6 @@ class DraftRequests:
             windows=windows_of(submission, timing),
             problems=problems,
         )
-
-    def _gas_of_jobs(self) -> list[int]:
-        """What each of this node's own jobs has cost in the chain's coin."""
-        fees: dict[str, int] = {}
-        for cost in self.node.engine.journal.costs():
-            if cost["role"] == "user":
-                fees[str(cost["job_id"])] = fees.get(str(cost["job_id"]), 0) + int(cost["fee_wei"] or 0)
-        return list(fees.values())[-20:]
 
     async def post(self, call: Call) -> Posted:
         """Post a draft. The same request again, also after a crash at any point, is answered with the same job."""
