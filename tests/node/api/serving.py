@@ -96,7 +96,7 @@ BROKEN, FULL = AttributeError("a bug of ours"), OSError(28, "No space left on de
 ROUTES = [
     Route("GET", "/echo", "echo", "Says it again.", echo, Said, query=Word),
     Route("POST", "/echo", "write", "Says it again.", write, Said, body=Word),
-    Route("POST", "/drafts", "count", "Counts the body's bytes.", count, Said, body="multipart/form-data"),
+    Route("POST", "/upload", "count", "Counts the body's bytes.", count, Said, body="multipart/form-data"),
     Route("GET", "/refuse", "refuse", "Refuses.", refuse, Said),
     Route("GET", "/conflict", "conflict", "Refuses.", conflict, Said),
     Route("GET", "/fail", "fail", "Fails.", fail, Said),
@@ -120,8 +120,8 @@ async def serve_routes(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve routes, and the feed's notices, on the folder's socket."""
-    application = Api([*routes, *EventRequests(feed).routes()]).application()
-    await serve_socket(folder, application, UPLOAD_BYTES_MOST, task_status=task_status)
+    application = Api([*routes, *EventRequests(feed).routes()]).application(UPLOAD_BYTES_MOST)
+    await serve_socket(folder, application, task_status=task_status)
 
 
 @asynccontextmanager
@@ -165,11 +165,9 @@ async def listening(feed: Feed | None = None, clock: Clock | None = None) -> Asy
     """The same behind the door of the network port."""
     feed = feed or Feed()
     keyring = Keyring(TOKEN, clock or Clock())
-    application = Api([*ROUTES, *EventRequests(feed).routes()]).application()
+    application = Api([*ROUTES, *EventRequests(feed).routes()]).application(UPLOAD_BYTES_MOST)
     listener = await listen_on("127.0.0.1:0")
-    door = NetworkDoor(
-        application, keyring, hosts_of(listener), "morphware-test", content_security_policy(), UPLOAD_BYTES_MOST
-    )
+    door = NetworkDoor(application, keyring, hosts_of(listener), "morphware-test", content_security_policy())
     async with trio.open_nursery() as nursery:
         await nursery.start(serve_http, door, listener)
         origin = origin_of(listener)

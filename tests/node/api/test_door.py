@@ -223,9 +223,9 @@ async def test_a_body_that_does_not_say_how_long_it_is_ends_at_the_bound(port: P
 
 async def test_uploads_have_a_bound_of_their_own(port: Port) -> None:
     upload = BEARER | {"content-type": "multipart/form-data; boundary=x"}
-    taken = await port.http.post("/api/v1/drafts", headers=upload, content=b"x" * (2 * BODY_BYTES_MOST))
+    taken = await port.http.post("/api/v1/upload", headers=upload, content=b"x" * (2 * BODY_BYTES_MOST))
     assert (taken.status_code, taken.json()["number"]) == (200, 2 * BODY_BYTES_MOST)
-    refused = await port.http.post("/api/v1/drafts", headers=upload, content=b"x" * (UPLOAD_BYTES_MOST + 1))
+    refused = await port.http.post("/api/v1/upload", headers=upload, content=b"x" * (UPLOAD_BYTES_MOST + 1))
     assert refused.status_code == 413
 
 

@@ -476,10 +476,10 @@ async def test_an_archive_among_other_files_is_a_file(tmp_path: Path) -> None:
 
 async def test_over_the_port_an_upload_needs_the_token_and_an_origin(tmp_path: Path) -> None:
     async with drafting(world_of(tmp_path)) as asked, trio.open_nursery() as nursery:
-        application = Api(DraftRequests(asked.running, SubmitRequests(asked.running), Shelf(asked.folder)).routes())
+        api = Api(DraftRequests(asked.running, SubmitRequests(asked.running), Shelf(asked.folder)).routes())
         listener = await listen_on("127.0.0.1:0")
         keyring, origin = Keyring("0" * 64, lambda: 0.0), origin_of(listener)
-        door = NetworkDoor(application.application(), keyring, hosts_of(listener), "c", "default-src 'none'", 1 << 20)
+        door = NetworkDoor(api.application(1 << 20), keyring, hosts_of(listener), "c", "default-src 'none'")
         await nursery.start(serve_http, door, listener)
         kind = {"content-type": "multipart/form-data; boundary=b"}
         cookie = {"cookie": f"c={keyring.cookie}"}
