@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from morphware.node.api.answers.plain import Nothing, Problem, Shape
+from morphware.node.api.answers.plain import Nothing, Problem
 from morphware.node.api.problems import JSON, KINDS
 from morphware.node.api.routes import PATH_WORDS, PREFIX, Door, Route
 
@@ -54,7 +54,7 @@ def _operation(route: Route, by_kind: dict[Any, Any], components: dict[str, Any]
         "summary": route.sentence,
         "parameters": [*map(_path_parameter, route.parameters), *_query_parameters(route, by_kind, components)],
         "responses": {
-            str(route.status): {"description": route.sentence, "content": content},
+            "200": {"description": route.sentence, "content": content},
             "default": {
                 "description": "Problems: " + "; ".join(f"{kind.status} {kind.name}" for kind in KINDS),
                 "content": {JSON: {"schema": by_kind[Problem]}},
@@ -99,6 +99,3 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     choices = [each for each in schema.get("anyOf", []) if each.get("type") != "null"]
     plain = choices[0] if len(choices) == 1 else schema
     return {key: value for key, value in plain.items() if not (key == "default" and value is None)}
-
-
-assert issubclass(Problem, Shape)

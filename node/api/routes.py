@@ -66,7 +66,6 @@ class Route:
     query: type[Asked] = Nothing
     body: type[Asked] | str | None = None
     door: Door = Door.BOTH
-    status: int = 200
 
     @property
     def parameters(self) -> list[str]:
@@ -91,7 +90,7 @@ class Route:
         answer = await self.handler(Call(request.path_params, query, body, request))
         if isinstance(answer, Response):
             return answer
-        return Response(encoded(answer), self.status, media_type=JSON)
+        return Response(encoded(answer), media_type=JSON)
 
     async def _body(self, request: Request) -> Asked | None:
         if self.body is None or isinstance(self.body, str):
