@@ -123,8 +123,19 @@ class DraftRequests:
     # --- looking ----------------------------------------------------------------------------------------------------
 
     async def drafts(self, _: Call) -> Drafts:
-        """All that wait."""
-        return Drafts(drafts=await trio.to_thread.run_sync(self.shelf.tidy))
+        """All that wait. What was posted, by a node that was killed or beside a dry run, waits no more: it goes."""
+
+        def look() -> list[tuple[Draft, Posting | None]]:
+            return [(draft, self.shelf.posting(draft.draft_id)) for draft in self.shelf.tidy()]
+
+        waiting = []
+        for draft, noted in await trio.to_thread.run_sync(look):
+            if noted is None or not self._is_known(_job_id(noted)):
+                waiting.append(draft)
+            elif not self.shelf.is_held(draft.draft_id):
+                self._note_posted(noted.request_id, noted.job_id)
+                await trio.to_thread.run_sync(self.shelf.remove, draft.draft_id)
+        return Drafts(drafts=waiting)
 
     async def draft(self, call: Call) -> Draft:
         """One that waits."""
@@ -149,7 +160,9 @@ class DraftRequests:
 
     def _refuse_held(self, draft_id: str) -> None:
         if self.shelf.is_held(draft_id):
-            raise Refusal(CONFLICT, "This job is being tried out: stop the dry run, or wait until it has ended.")
+            raise Refusal(
+                CONFLICT, "This job is being used: stop its dry run, or wait until it is tried out or posted."
+            )
 
     # --- trying out -------------------------------------------------------------------------------------------------
 
@@ -248,9 +261,8 @@ class DraftRequests:
         """Post a draft. The same request again, also after a crash at any point, is answered with the same job."""
         asked: PostAsked = call.body
         draft_id, journal = call.path["draft_id"], self.node.engine.journal
-        done = f"posted/{asked.request_id}"
         async with self._posting:
-            if (job_id := journal.get(done)) is not None:
+            if (job_id := journal.get(_posted(asked.request_id))) is not None:
                 return Posted(job_id=job_id)
             folder = self._folder(draft_id)
             self._refuse_held(draft_id)
@@ -262,8 +274,7 @@ class DraftRequests:
                     if noted is not None:  # killed before the node knew of the job: only its copies are there
                         await trio.to_thread.run_sync(remove, self.node.job_folder(_job_id(noted)))
                     job_id = await self._post(folder, asked)
-                with journal.transaction():
-                    journal.put(done, job_id)
+                self._note_posted(asked.request_id, job_id)
             await trio.to_thread.run_sync(self.shelf.remove, draft_id)
         return Posted(job_id=job_id)
 
@@ -281,8 +292,18 @@ class DraftRequests:
             [shown] = told([problem], folder)
             raise Refusal(BAD_INPUT, shown.sentence, shown.field or None) from problem
 
+    def _note_posted(self, request_id: str, job_id: str) -> None:
+        """Whoever sends the same request again is answered with this job."""
+        journal = self.node.engine.journal
+        with journal.transaction():
+            journal.put(_posted(request_id), job_id)
+
     def _is_known(self, job_id: JobId) -> bool:
         return job_id in self.node.engine.views or bool(self.node.engine.parts(job_id))
+
+
+def _posted(request_id: str) -> str:
+    return f"posted/{request_id}"
 
 
 def _job_id(noted: Posting) -> JobId:

@@ -378,6 +378,44 @@ async def test_a_posting_that_a_crash_cut_short_is_not_done_twice(
         assert [path.name for path in (asked.node.folder / "jobs").iterdir()] == [response.json()["job_id"]]
 
 
+async def test_a_draft_that_was_posted_before_a_crash_is_listed_no_more_and_its_request_still_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_of(tmp_path)
+    async with drafting(world) as asked:
+        posted, waiting = await asked.draft(), await asked.draft()
+        with monkeypatch.context() as patch:
+
+            def killed(*_: object) -> None:
+                raise OSError("killed")
+
+            patch.setattr(asked.node.engine.journal, "put", killed)
+            assert (await asked.post(posted)).status_code == 503
+        [machine] = asked.node.engine.machines.values()
+    async with drafting(world) as asked:
+        listed = (await asked.client.get("/drafts")).json()["drafts"]
+        assert [draft["draft_id"] for draft in listed] == [waiting]
+        assert asked.left() == [waiting]
+        assert (await asked.post(posted)).json() == {"job_id": machine.job_id.hex()}
+        assert len(asked.node.engine.machines) == 1
+
+
+async def test_a_draft_whose_posting_came_to_nothing_is_still_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with drafting(world_of(tmp_path)) as asked:
+        draft_id = await asked.draft()
+        with monkeypatch.context() as patch:
+
+            def killed(*_: object) -> None:
+                raise OSError("killed")
+
+            patch.setattr(asked.node.engine.journal, "add_machine", killed)
+            assert (await asked.post(draft_id)).status_code == 503
+        assert (asked.folder / draft_id / "posting.json").is_file()
+        assert [draft["draft_id"] for draft in (await asked.client.get("/drafts")).json()["drafts"]] == [draft_id]
+
+
 @pytest.mark.parametrize(
     ("terms", "field"),
     [({"threshold": 2}, "threshold"), ({"seats": 4}, "seats"), ({"reserve_wei": "1"}, "reserve_wei"),
