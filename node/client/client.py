@@ -1,4 +1,4 @@
-"""``AsyncClient`` asks a running node over the socket in its data folder; every method is one request."""
+"""``AsyncClient`` asks a running node over the socket in its data folder: one request a method, or one a page."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
