@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from morphware.node.api.answers.plain import Nothing, Problem
+from morphware.node.api.answers.plain import PREFIX, Nothing, Problem
 from morphware.node.api.problems import JSON, KINDS
-from morphware.node.api.routes import PATH_WORDS, PREFIX, Door, Route
+from morphware.node.api.routes import PATH_WORDS, Door, Route
+from morphware.node.drafts.receiving import FIELDS
 
 REFERENCE: Final = "#/components/schemas/{name}"
 
@@ -63,7 +64,7 @@ def _operation(route: Route, by_kind: dict[Any, Any], components: dict[str, Any]
     }
     if isinstance(route.body, str):
         upload = {"type": "string", "format": "binary"}
-        properties = {name: {"type": "array", "items": upload} for name in ("program", "train", "test", "data")}
+        properties = {name: {"type": "array", "items": upload} for name in FIELDS}
         operation["requestBody"] = {
             "required": True,
             "content": {route.body: {"schema": {"type": "object", "properties": properties, "required": ["program"]}}},

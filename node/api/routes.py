@@ -11,10 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
-from morphware.node.api.answers.plain import Asked, Nothing, Shape
+from morphware.node.api.answers.plain import PREFIX, Asked, Nothing, Shape
 from morphware.node.api.problems import BAD_INPUT, FORBIDDEN, JSON, WRONG_TYPE, Refusal, encoded, response_to
-
-PREFIX: Final = "/api/v1"
 
 
 @dataclass(frozen=True, slots=True)

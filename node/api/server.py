@@ -18,11 +18,12 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from morphware.node.addresses import split_address
+from morphware.node.api.answers.plain import PREFIX
 from morphware.node.api.guard import Bounded, SocketDoor
 from morphware.node.api.http import serve_http
 from morphware.node.api.openapi import openapi_document
 from morphware.node.api.problems import BAD_INPUT, JSON, NOT_FOUND, WRONG_METHOD, problem_response
-from morphware.node.api.routes import PREFIX, Route, served
+from morphware.node.api.routes import Route, served
 from morphware.node.data_folder import SOCKET_NAME, short_path
 from morphware.node.errors import MorphwareError
 

@@ -207,7 +207,7 @@ class AsyncClient:
             transport = httpx.AsyncHTTPTransport(uds=path, verify=False)
             async with (
                 httpx.AsyncClient(transport=transport, timeout=SILENCE_S) as http,
-                http.stream("GET", f"http://node{asks.PREFIX}/events", params=query) as response,
+                http.stream("GET", asks.EVENTS_URL, params=query) as response,
             ):
                 if not response.is_success:
                     raise refusal(response.status_code, await response.aread())
