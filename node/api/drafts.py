@@ -1,8 +1,6 @@
 """Requests about uploaded jobs: taken in, shown, let go, tried out, reviewed, and posted once."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -97,7 +95,7 @@ class DraftRequests:
         except trio.WouldBlock:
             raise Refusal(UNAVAILABLE, "Other uploads are going on: wait until they have ended.") from None
         try:
-            async with self._workshop() as folder:
+            async with self.shelf.workshop() as folder:
                 said = request.headers.get("content-length", "0")
                 require_space(folder, int(said) if said.isdigit() else 0)
                 budget = Budget(UNPACKED_SHARE * self.node.config.web.upload_mib * MIB)
@@ -110,15 +108,6 @@ class DraftRequests:
                 return await trio.to_thread.run_sync(self.shelf.add, folder, describe_draft)
         finally:
             self._uploading.release()
-
-    @asynccontextmanager
-    async def _workshop(self) -> AsyncIterator[Path]:
-        folder = await trio.to_thread.run_sync(self.shelf.workshop)
-        try:
-            yield folder
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(remove, folder)
 
     # --- looking ----------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,6 @@
 """A dry run as an answer: server-sent events while it goes on; whoever hangs up ends it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -13,7 +11,6 @@ from morphware.node.api.answers.submitting import DryRunLine
 from morphware.node.api.problems import CONFLICT, encoded, problem_response
 from morphware.node.api.streams import until_gone
 from morphware.node.drafts.dry_run import DryRun, Trial
-from morphware.node.drafts.filing import remove
 from morphware.node.drafts.shelf import Shelf
 from morphware.node.ports import Runner
 
@@ -70,18 +67,9 @@ class DryRunAnswer(Response):
                 with suppress(trio.WouldBlock):
                     said.send_nowait(line)
 
-        async with said, self._workshop() as workshop:
+        async with said, self._shelf.workshop() as workshop:
             result = await DryRun(self._runner, self._trial, workshop, tell).run()
             await said.send(result)
-
-    @asynccontextmanager
-    async def _workshop(self) -> AsyncIterator[Path]:
-        folder = await trio.to_thread.run_sync(self._shelf.workshop)
-        try:
-            yield folder
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(remove, folder)
 
 
 async def _tell(lines: trio.MemoryReceiveChannel[DryRunLine], send: Send) -> None:

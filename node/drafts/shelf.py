@@ -5,12 +5,13 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import trio
 
 from morphware.node.api.answers.plain import JobIdText
 from morphware.node.api.answers.submitting import Draft
@@ -33,7 +34,7 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Shelf:
-    """The drafts of one node; every method but ``hold`` blocks. A draft that is being used is not let go."""
+    """The drafts of one node; all methods block but ``workshop`` and ``hold``. One that is being used is not let go."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
@@ -43,9 +44,15 @@ class Shelf:
         folder.chmod(0o700)
         remove_leftovers(folder)
 
-    def workshop(self) -> Path:
-        """A new private folder on the same disk; whoever asks for it removes it, and the next start what is left."""
-        return Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=self.folder))
+    @asynccontextmanager
+    async def workshop(self) -> AsyncIterator[Path]:
+        """A new private folder on the same disk, which goes at the end; the next start removes what a crash left."""
+        folder = Path(await trio.to_thread.run_sync(lambda: tempfile.mkdtemp(".part", ".", self.folder)))
+        try:
+            yield folder
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(remove, folder)
 
     def add(self, folder: Path, describe: Callable[[Path, str, float], Draft]) -> Draft:
         """Keep what was filed in a workshop's folder; what is too old, or too much, goes."""
