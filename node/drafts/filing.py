@@ -148,12 +148,6 @@ def without_top(root: Path) -> None:
     inner.rename(root)
 
 
-def folder_bytes(root: Path) -> tuple[int, int]:
-    """How many files there are below a folder, and how many bytes they have."""
-    sizes = [path.stat().st_size for path in root.rglob("*") if path.is_file()]
-    return len(sizes), sum(sizes)
-
-
 def remove(folder: Path) -> None:
     """Remove a folder, whatever is left of it."""
     shutil.rmtree(folder, ignore_errors=True)
