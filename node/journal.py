@@ -8,8 +8,9 @@ events rebuilds every brain.
 One SQLite file, write-ahead log, ``synchronous=FULL``: a commit is on disk when it returns.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,6 +256,18 @@ class Journal:
         rows = self.connection.execute("SELECT job_id, name, file, path FROM files")
         return [(JobId(row[0]), row[1], from_json(row[2]), Path(row[3])) for row in rows.fetchall()]
 
+    def file_names(self, hashes: Iterable[bytes]) -> dict[bytes, tuple[JobId, str]]:
+        """Of which job, and called how, the sealed files with these SHA-256 are, so far as this node serves them.
+
+        It looks at every file that is served: ask a ``reader()``.
+        """
+        rows = self.connection.execute(
+            "SELECT json_extract(file, '$.sha256.hex') AS sha256, job_id, name FROM files"
+            " WHERE sha256 IN (SELECT value FROM json_each(?))",
+            (json.dumps([sha256.hex() for sha256 in hashes]),),
+        )
+        return {bytes.fromhex(sha256): (JobId(job_id), name) for sha256, job_id, name in rows.fetchall()}
+
     def drop_file(self, job_id: JobId, name: str) -> None:
         """The file is served no longer."""
         self.connection.execute("DELETE FROM files WHERE job_id = ? AND name = ?", (job_id, name))
@@ -377,10 +390,12 @@ class Journal:
             (job_id, role, effect_id, call, gas, str(fee_wei), transaction_hash),
         )
 
-    def costs(self) -> list[dict[str, str | int | None]]:
-        """What this node's transactions for jobs cost, in the order in which they were done."""
+    def costs(self, job_id: JobId | None = None) -> list[dict[str, str | int | None]]:
+        """What this node's transactions for jobs, or for one job, cost, in the order in which they were done."""
+        which, values = ("", ()) if job_id is None else ("WHERE job_id = ?", (job_id,))
         rows = self.connection.execute(
-            "SELECT job_id, role, call, gas, fee_wei, transaction_hash FROM costs ORDER BY rowid"
+            f"SELECT job_id, role, call, gas, fee_wei, transaction_hash FROM costs {which} ORDER BY rowid",  # noqa: S608
+            values,
         )
         return [
             {
@@ -393,3 +408,15 @@ class Journal:
             }
             for job_id, role, call, gas, fee_wei, transaction_hash in rows.fetchall()
         ]
+
+    def last_fees(self, role: str, most: int) -> list[int]:
+        """What each of the newest jobs in which this node had a role cost it in the chain's coin, in wei."""
+        rows = self.connection.execute(
+            "SELECT job_id, fee_wei FROM costs WHERE role = ?1 AND job_id IN"
+            " (SELECT job_id FROM costs WHERE role = ?1 GROUP BY job_id ORDER BY min(rowid) DESC LIMIT ?2)",
+            (role, most),
+        )
+        fees: dict[bytes, int] = {}
+        for job_id, fee_wei in rows.fetchall():  # added up here: SQLite's integers end at nine coins
+            fees[job_id] = fees.get(job_id, 0) + int(fee_wei)
+        return list(fees.values())

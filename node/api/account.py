@@ -10,8 +10,10 @@ from morphware.node.api.links import Keyring
 from morphware.node.api.problems import CONFLICT, Refusal
 from morphware.node.api.routes import Call, Door, Route
 from morphware.node.api.running import Running
+from morphware.node.artifacts.torrents import TransferStatus
 from morphware.node.config import redact_url
 from morphware.node.describe import address_text
+from morphware.protocol.units import JobId
 
 VERSION: Final = version("morphware")
 
@@ -60,10 +62,12 @@ class AccountRequests:
         )
 
     async def network(self, _: Call) -> NetworkView:
-        """From memory: what gossip and artifacts know now."""
+        """From memory: what gossip and artifacts know now; the names of what moves are the journal's."""
         node = self.node
+        transfers = node.artifacts.transfers()
+        hashes = [status.sha256 for status in transfers]
+        names = await node.read(lambda journal: journal.file_names(hashes)) if hashes else {}
         accounts = {key: account for account, key in node.engine.directory.peer_keys.items()}
-        names = {file.sha256: (name, job_id.hex()) for job_id, name, file, _ in node.engine.journal.files()}
         peers = node.gossip.peers
         topics = sorted({topic for peer in peers for topic in peer.topics})
         return NetworkView(
@@ -79,19 +83,7 @@ class AccountRequests:
             ],
             topics=[Topic(name=topic, peers=sum(topic in peer.topics for peer in peers)) for topic in topics],
             heard=dict(node.gossip.counters),
-            transfers=[
-                Transfer(
-                    name=names.get(status.sha256, ("", None))[0],
-                    job_id=names.get(status.sha256, ("", None))[1],
-                    doing=status.role,
-                    done_bytes=status.done_bytes,
-                    total_bytes=status.total_bytes,
-                    down_bytes_s=status.download_bytes_s,
-                    up_bytes_s=status.upload_bytes_s,
-                    peers=status.peers,
-                )
-                for status in node.artifacts.transfers()
-            ],
+            transfers=[_transfer(status, names.get(status.sha256)) for status in transfers],
             chain=ChainHead(
                 chain_id=node.deployment.chain_id,
                 market="0x" + node.deployment.market.hex(),
@@ -107,3 +99,17 @@ class AccountRequests:
         if self.origin is None:
             raise Refusal(CONFLICT, "This node serves no web page: set [web] enabled to true, and start it again.")
         return Link(url=f"{self.origin}/open?link={self.keyring.new_link()}")
+
+
+def _transfer(status: TransferStatus, known: tuple[JobId, str] | None) -> Transfer:
+    """One file on its way; of a file that the node does not serve yet, nobody knows the name."""
+    return Transfer(
+        name=known[1] if known else "",
+        job_id=known[0].hex() if known else None,
+        doing=status.role,
+        done_bytes=status.done_bytes,
+        total_bytes=status.total_bytes,
+        down_bytes_s=status.download_bytes_s,
+        up_bytes_s=status.upload_bytes_s,
+        peers=status.peers,
+    )

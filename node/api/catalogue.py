@@ -1,6 +1,7 @@
 """All jobs that a node knows, found and described from its memory, ten thousand of them in milliseconds."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -11,11 +12,27 @@ from morphware.node.api.problems import NOT_FOUND, Refusal
 from morphware.node.api.running import Running
 from morphware.node.describe import describe, describe_row, describe_unposted, read_names, roles_of
 from morphware.node.machines import USER, Machine
-from morphware.protocol.states import Outcome
+from morphware.protocol.states import Outcome, State
 from morphware.protocol.units import JobId
 from morphware.protocol.view import JobView
 
 NOT_POSTED: Final = "NOT_POSTED"
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """One that is looked for, and the states and outcomes in whose names it is."""
+
+    text: str
+    states: frozenset[State]
+    outcomes: frozenset[Outcome]
+
+    @classmethod
+    def of(cls, text: str) -> "_Word":
+        """A word in small letters."""
+        states = frozenset(state for state in State if text in state.name.lower())
+        outcomes = frozenset(outcome for outcome in Outcome if text in outcome.name.lower())
+        return cls(text, states, outcomes)
 
 
 class Catalogue:
@@ -67,22 +84,27 @@ class Catalogue:
         return [self._row(job_id) for job_id in reversed(list(self._found(JobsAsked())))]
 
     def _found(self, asked: JobsAsked) -> Iterator[JobId]:
-        words = [word.removeprefix("0x") for word in asked.q.lower().split()]
+        """Ids, newest first. A search asks ten thousand views: what depends on no view is found out before."""
+        words = [_Word.of(word.removeprefix("0x")) for word in asked.q.lower().split()]
         for machine in reversed(self._node.engine.machines.values()):
             if machine.role == USER and machine.job_id not in self._node.engine.views:
                 state = NOT_POSTED if machine.is_finished else "NONE"
                 is_wanted = asked.state in ((None, "ended", "failed") if machine.is_finished else (None, "open"))
-                if is_wanted and asked.role in (None, "any", "user") and _has(words, (machine.job_id.hex(), ""), state):
+                hexadecimal = machine.job_id.hex()
+                is_named = all(hexadecimal.startswith(word.text) or word.text in state.lower() for word in words)
+                if is_wanted and is_named and asked.role in (None, "any", "user"):
                     yield machine.job_id
         for job_id, view in reversed(self._node.engine.views.items()):
-            if not _is_in(view, asked.state):
+            if asked.state is not None and not _is_in(view, asked.state):
                 continue
             if asked.role is not None:
                 roles = roles_of(view, self._node.account)
                 if not roles or (asked.role != "any" and asked.role not in roles):
                     continue
-            if words and not _has(words, self._words_of(view), (view.outcome if view.is_over else view.state).name):
-                continue
+            if words:
+                known = self._words.get(job_id) or self._words_of(view)
+                if not _has(words, known, view):
+                    continue
             yield job_id
 
     def _row(self, job_id: JobId) -> JobRow:
@@ -138,7 +160,12 @@ def _words_of(view: JobView) -> tuple[str, str]:
     return view.job_id.hex(), " ".join(read_names(view)).lower()
 
 
-def _has(words: list[str], known: tuple[str, str], state: str) -> bool:
+def _has(words: list[_Word], known: tuple[str, str], view: JobView) -> bool:
     """Whether every word is in name, metric or state, or begins the id."""
     job_id, names = known
-    return all(word in names or job_id.startswith(word) or word in state.lower() for word in words)
+    for word in words:
+        if word.text in names or job_id.startswith(word.text):
+            continue
+        if view.outcome not in word.outcomes if view.is_over else view.state not in word.states:
+            return False
+    return True

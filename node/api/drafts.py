@@ -1,8 +1,6 @@
 """Requests about uploaded jobs: taken in, shown, let go, tried out, reviewed, and posted once."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -50,6 +48,8 @@ UPLOADS_MOST: Final = 2
 STANDSTILL_S: Final = 60.0
 PIECE_BYTES: Final = 1 << 20
 """So much of an upload is handed to a thread at once."""
+GAS_JOBS: Final = 20
+"""By so many of the node's last jobs it is told what gas a job takes."""
 UNPACKED_SHARE: Final = 4
 """What an upload unpacks to may be so many times what it may be itself."""
 
@@ -95,7 +95,7 @@ class DraftRequests:
         except trio.WouldBlock:
             raise Refusal(UNAVAILABLE, "Other uploads are going on: wait until they have ended.") from None
         try:
-            async with self._workshop() as folder:
+            async with self.shelf.workshop() as folder:
                 said = request.headers.get("content-length", "0")
                 require_space(folder, int(said) if said.isdigit() else 0)
                 budget = Budget(UNPACKED_SHARE * self.node.config.web.upload_mib * MIB)
@@ -109,25 +109,22 @@ class DraftRequests:
         finally:
             self._uploading.release()
 
-    @asynccontextmanager
-    async def _workshop(self) -> AsyncIterator[Path]:
-        folder = await trio.to_thread.run_sync(self.shelf.workshop)
-        try:
-            yield folder
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(remove, folder)
-
     # --- looking ----------------------------------------------------------------------------------------------------
 
     async def drafts(self, _: Call) -> Drafts:
-        """All that wait."""
+        """All that wait. What was posted, by a node that was killed or beside a dry run, waits no more: it goes."""
 
-        def read() -> list[Draft]:
-            self.shelf.tidy()
-            return self.shelf.drafts()
+        def look() -> list[tuple[Draft, Posting | None]]:
+            return [(draft, self.shelf.posting(draft.draft_id)) for draft in self.shelf.tidy()]
 
-        return Drafts(drafts=await trio.to_thread.run_sync(read))
+        waiting = []
+        for draft, noted in await trio.to_thread.run_sync(look):
+            if noted is None or not self._is_known(_job_id(noted)):
+                waiting.append(draft)
+            elif not self.shelf.is_held(draft.draft_id):
+                self._note_posted(noted.request_id, noted.job_id)
+                await trio.to_thread.run_sync(self.shelf.remove, draft.draft_id)
+        return Drafts(drafts=waiting)
 
     async def draft(self, call: Call) -> Draft:
         """One that waits."""
@@ -152,7 +149,9 @@ class DraftRequests:
 
     def _refuse_held(self, draft_id: str) -> None:
         if self.shelf.is_held(draft_id):
-            raise Refusal(CONFLICT, "This job is being tried out: stop the dry run, or wait until it has ended.")
+            raise Refusal(
+                CONFLICT, "This job is being used: stop its dry run, or wait until it is tried out or posted."
+            )
 
     # --- trying out -------------------------------------------------------------------------------------------------
 
@@ -228,6 +227,7 @@ class DraftRequests:
                 problems=problems,
             )  # fmt: skip
         timing = node.parameters.timing
+        job_fees_wei = await node.read(lambda journal: journal.last_fees("user", GAS_JOBS))
         return Review(
             name=submission.name,
             metric=submission.metric,
@@ -235,7 +235,7 @@ class DraftRequests:
             seats=submission.seats,
             escrow_wei=str(submission.escrow_wei),
             parts=parts_of(submission),
-            losses=losses_of(submission, gas_sentence(self._gas_of_jobs())),
+            losses=losses_of(submission, gas_sentence(job_fees_wei)),
             most_lost_wei=str(most_lost_wei(submission)),
             back_by=max(int(time.time()), node.engine.now.timestamp) + longest_s(submission, timing),
             free_wei=str(free_wei),
@@ -246,21 +246,12 @@ class DraftRequests:
             problems=problems,
         )
 
-    def _gas_of_jobs(self) -> list[int]:
-        """What each of this node's own jobs has cost in the chain's coin."""
-        fees: dict[str, int] = {}
-        for cost in self.node.engine.journal.costs():
-            if cost["role"] == "user":
-                fees[str(cost["job_id"])] = fees.get(str(cost["job_id"]), 0) + int(cost["fee_wei"] or 0)
-        return list(fees.values())[-20:]
-
     async def post(self, call: Call) -> Posted:
         """Post a draft. The same request again, also after a crash at any point, is answered with the same job."""
         asked: PostAsked = call.body
         draft_id, journal = call.path["draft_id"], self.node.engine.journal
-        done = f"posted/{asked.request_id}"
         async with self._posting:
-            if (job_id := journal.get(done)) is not None:
+            if (job_id := journal.get(_posted(asked.request_id))) is not None:
                 return Posted(job_id=job_id)
             folder = self._folder(draft_id)
             self._refuse_held(draft_id)
@@ -272,8 +263,7 @@ class DraftRequests:
                     if noted is not None:  # killed before the node knew of the job: only its copies are there
                         await trio.to_thread.run_sync(remove, self.node.job_folder(_job_id(noted)))
                     job_id = await self._post(folder, asked)
-                with journal.transaction():
-                    journal.put(done, job_id)
+                self._note_posted(asked.request_id, job_id)
             await trio.to_thread.run_sync(self.shelf.remove, draft_id)
         return Posted(job_id=job_id)
 
@@ -291,8 +281,18 @@ class DraftRequests:
             [shown] = told([problem], folder)
             raise Refusal(BAD_INPUT, shown.sentence, shown.field or None) from problem
 
+    def _note_posted(self, request_id: str, job_id: str) -> None:
+        """Whoever sends the same request again is answered with this job."""
+        journal = self.node.engine.journal
+        with journal.transaction():
+            journal.put(_posted(request_id), job_id)
+
     def _is_known(self, job_id: JobId) -> bool:
         return job_id in self.node.engine.views or bool(self.node.engine.parts(job_id))
+
+
+def _posted(request_id: str) -> str:
+    return f"posted/{request_id}"
 
 
 def _job_id(noted: Posting) -> JobId:

@@ -1,8 +1,6 @@
 """A dry run as an answer: server-sent events while it goes on; whoever hangs up ends it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Final
 
 import trio
@@ -11,8 +9,8 @@ from starlette.types import Receive, Scope, Send
 
 from morphware.node.api.answers.submitting import DryRunLine
 from morphware.node.api.problems import CONFLICT, encoded, problem_response
+from morphware.node.api.streams import until_gone
 from morphware.node.drafts.dry_run import DryRun, Trial
-from morphware.node.drafts.filing import remove
 from morphware.node.drafts.shelf import Shelf
 from morphware.node.ports import Runner
 
@@ -55,7 +53,7 @@ class DryRunAnswer(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         said, hearing = trio.open_memory_channel[DryRunLine](BACKLOG)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+            nursery.start_soon(until_gone, receive, nursery.cancel_scope)
             nursery.start_soon(self._run, said)
             async with hearing:
                 await _tell(hearing, send)
@@ -69,25 +67,9 @@ class DryRunAnswer(Response):
                 with suppress(trio.WouldBlock):
                     said.send_nowait(line)
 
-        async with said, self._workshop() as workshop:
+        async with said, self._shelf.workshop() as workshop:
             result = await DryRun(self._runner, self._trial, workshop, tell).run()
             await said.send(result)
-
-    @asynccontextmanager
-    async def _workshop(self) -> AsyncIterator[Path]:
-        folder = await trio.to_thread.run_sync(self._shelf.workshop)
-        try:
-            yield folder
-        finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(remove, folder)
-
-
-async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
-    """End everything once the other side has hung up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
 
 
 async def _tell(lines: trio.MemoryReceiveChannel[DryRunLine], send: Send) -> None:

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import Final
 
-import trio
-
 from morphware.node.amounts import format_tokens
 from morphware.node.api.answers.submitting import PriceEstimate, PriceQuery, RecentPrice
 from morphware.node.api.routes import Call, Route
 from morphware.node.api.running import Running
+from morphware.node.journal import Journal
 from morphware.node.recent_prices import AuctionPrice, recent_prices
 from morphware.node.recent_prices import estimate as estimate_of
-from morphware.protocol.units import JobId, Timestamp
 
 SHOWN_MOST: Final = 20
 """So many auctions are told one by one."""
@@ -31,16 +29,9 @@ class EstimateRequests:
         ]  # fmt: skip
 
     async def estimate(self, call: Call) -> PriceEstimate:
-        """The journal is read in a thread: it is asked for every award that it knows."""
-        awarded_at = await trio.to_thread.run_sync(self._awards)
+        """The journal is asked for every award that it knows."""
+        awarded_at = await self.node.read(Journal.awards)
         return told(recent_prices(self.node.engine.views, awarded_at), call.query.estimated_s)
-
-    def _awards(self) -> dict[JobId, Timestamp]:
-        journal = self.node.engine.journal.reader()
-        try:
-            return journal.awards()
-        finally:
-            journal.close()
 
 
 def told(prices: list[AuctionPrice], estimated_s: int) -> PriceEstimate:

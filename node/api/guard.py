@@ -10,8 +10,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, Final
+from typing import Final
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,16 +23,17 @@ from morphware.node.api.problems import (
     NO_TOKEN,
     TOO_LARGE,
     WRONG_HOST,
-    Kind,
     Refusal,
     problem_response,
+    response_to,
 )
-from morphware.node.api.routes import PREFIX, Door
+from morphware.node.api.routes import Door
+
+log = structlog.get_logger()
 
 BODY_BYTES_MOST: Final = 1 << 20
 COOKIE_LIFE_S: Final = 30 * 24 * 3600
 LINK_PATH: Final = "/open"
-UPLOAD_PATHS: Final = frozenset({PREFIX + "/drafts"})
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 HEADERS: Final = {
@@ -57,12 +59,11 @@ class SocketDoor:
     """For the socket in the data folder: whoever can open it could read the keys, so nothing is asked of him."""
 
     application: ASGIApp
-    upload_bytes_most: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope["door"] = Door.SOCKET
-            await _bounded(self.application, scope, receive, send, self.upload_bytes_most)
+            await self.application(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,6 @@ class NetworkDoor:
     hosts: frozenset[str]
     cookie_name: str
     policy: str
-    upload_bytes_most: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,7 +95,7 @@ class NetworkDoor:
             await response(scope, receive, send)
             return
         scope["door"] = Door.BOTH
-        await _bounded(self.application, scope, receive, send, self.upload_bytes_most)
+        await self.application(scope, receive, send)
 
     def _check_place(self, headers: Headers, method: str) -> None:
         """To this node, and not from another site's page."""
@@ -156,43 +156,37 @@ class NetworkDoor:
         return sending
 
 
-async def _bounded(application: ASGIApp, scope: Scope, receive: Receive, send: Send, upload_bytes_most: int) -> None:
-    """Call the application with a body that ends at the bound: what is more is refused, said beforehand or not."""
-    most = upload_bytes_most if scope["path"] in UPLOAD_PATHS else BODY_BYTES_MOST
-    said = Headers(scope=scope).get("content-length", "0")
-    if not said.isdigit() or int(said) > most:
-        await _too_large(most)(scope, receive, send)
-        return
-    taken = 0
-    has_begun = False
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """An application whose requests' bodies end at a bound: what is more is refused, said beforehand or not.
 
-    async def receiving() -> Message:
-        nonlocal taken
-        message = await receive()
-        if message["type"] == "http.request":
-            taken += len(message.get("body", b""))
-            if taken > most:
-                raise _TooLarge
-        return message
+    What fails in the middle of an answer can be answered no more: it is logged, and the connection is cut.
+    """
 
-    async def sending(message: Message) -> None:
-        nonlocal has_begun
-        has_begun = True
-        await send(message)
+    application: ASGIApp
+    upload_paths: frozenset[str]
+    upload_bytes_most: int
 
-    try:
-        await application(scope, receiving, sending)
-    except _TooLarge:
-        if not has_begun:
-            await _too_large(most)(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        most = self.upload_bytes_most if scope["path"] in self.upload_paths else BODY_BYTES_MOST
+        too_large = Refusal(TOO_LARGE, f"A request to this address has at most {most} bytes.")
+        said = Headers(scope=scope).get("content-length", "0")
+        if not said.isdigit() or int(said) > most:
+            await response_to(too_large, scope["path"])(scope, receive, send)
+            return
+        taken = 0
 
+        async def receiving() -> Message:
+            nonlocal taken
+            message = await receive()
+            if message["type"] == "http.request":
+                taken += len(message.get("body", b""))
+                if taken > most:
+                    raise too_large
+            return message
 
-class _TooLarge(Refusal):
-    """The body went on beyond its bound."""
-
-    def __init__(self, kind: Kind = TOO_LARGE) -> None:
-        super().__init__(kind)
-
-
-def _too_large(most: int) -> Any:
-    return problem_response(TOO_LARGE, f"A request to this address has at most {most} bytes.")
+        try:
+            await self.application(scope, receiving, send)
+        except Exception:
+            log.exception("answer_failed", path=scope["path"])
+            raise

@@ -52,7 +52,7 @@ class HistoryRequests:
 
     async def timeline(self, call: Call) -> Timeline:
         """Every step that has something to say."""
-        return Timeline(moments=self.moments(job_id_of(call)))
+        return Timeline(moments=await self._moments(job_id_of(call)))
 
     async def past(self, call: Call) -> Past:
         """For whoever begins to watch a job that has begun."""
@@ -61,15 +61,19 @@ class HistoryRequests:
         return Past(
             notices=[
                 {"kind": "chain", "time_s": stored.now.timestamp, "event": to_plain(stored.event)}
-                for stored in self.node.engine.journal.timeline(job_id)
+                for stored in await self._events(job_id)
             ]
         )
 
-    def moments(self, job_id: JobId) -> list[Moment]:
+    async def _events(self, job_id: JobId) -> list[StoredEvent]:
+        """What the chain said of a job; there may be thousands, each of which is decoded."""
+        return await self.node.read(lambda journal: journal.timeline(job_id))
+
+    async def _moments(self, job_id: JobId) -> list[Moment]:
         """What the chain said of a job, in words, as the journal has it."""
-        view, name, moments = self.catalogue.view(job_id), self._names(job_id), []
+        spec, name, moments = read_spec(self.catalogue.view(job_id)), self._names(job_id), []
         told: JobView | None = None
-        for stored in self.node.engine.journal.timeline(job_id):
+        for stored in await self._events(job_id):
             event = stored.event
             if isinstance(event, ce.JobPosted):
                 told = view_of(event)
@@ -77,7 +81,7 @@ class HistoryRequests:
                 told.apply(event)  # type: ignore[arg-type]
             if told is None:
                 continue
-            said = sentence(event, told, read_spec(view), name)  # type: ignore[arg-type]
+            said = sentence(event, told, spec, name)  # type: ignore[arg-type]
             if said or isinstance(event, ce.StateChanged):
                 transaction = None if stored.transaction_hash is None else "0x" + stored.transaction_hash.hex()
                 moments.append(
@@ -97,12 +101,13 @@ class HistoryRequests:
         """What the chain said of money."""
         job_id = job_id_of(call)
         view = self.catalogue.view(job_id)
-        costs = [cost for cost in self.node.engine.journal.costs() if cost["job_id"] == job_id.hex()]
+        is_final = view.is_over  # asked first, so that the end is among the events
+        events = await self._events(job_id)
         return Receipt(
             job_id=job_id.hex(),
-            is_final=view.is_over,
-            moves=_moves(view, self.node.engine.journal.timeline(job_id), self._names(job_id)),
-            costs=[cost_of(cost) for cost in costs],
+            is_final=is_final,
+            moves=_moves(view, events, self._names(job_id)),
+            costs=[cost_of(cost) for cost in self.node.engine.journal.costs(job_id)],
         )
 
     async def model(self, call: Call) -> Streamed:
@@ -119,7 +124,7 @@ class HistoryRequests:
         job_id = job_id_of(call)
         return signed_record(
             self.catalogue.job(job_id),
-            self.moments(job_id),
+            await self._moments(job_id),
             chain_id=self.node.deployment.chain_id,
             market="0x" + self.node.deployment.market.hex(),
             account="0x" + self.node.account.hex(),

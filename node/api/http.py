@@ -1,10 +1,12 @@
 """An ASGI application on listening sockets: hypercorn's HTTP under our own limits, served until cancelled.
 
 Hypercorn's own ``serve`` shields what it sends from cancellation, and has no bound on connections or on a reader that
-stops reading: one sleeping browser tab would keep a node from ending.  Here a connection that takes nothing for
-``SEND_PATIENCE_S`` is closed, there are at most ``CONNECTIONS_MOST`` of them, and cancelling ends all of it.
+stops reading: one sleeping browser tab would keep a node from ending.  Here a connection that takes less than
+``SLICE_BYTES`` in ``SEND_PATIENCE_S`` is closed, there are at most ``CONNECTIONS_MOST`` of them, and cancelling ends
+all of it.
 """
 
+import socket
 from functools import partial
 from typing import Any, Final
 
@@ -17,6 +19,8 @@ from hypercorn.utils import wrap_app
 
 CONNECTIONS_MOST: Final = 200
 SEND_PATIENCE_S: Final = 10.0
+SLICE_BYTES: Final = 16 << 10
+"""So much has to be taken within the patience: a tunnel at a snail's pace is slow, and no sleeper."""
 HEADER_BYTES_MOST: Final = 32 << 10
 IDLE_S: Final = 5.0
 
@@ -29,7 +33,7 @@ async def serve_http(
 ) -> None:
     """Serve HTTP/1.1 on a listening socket until cancelled; the socket is closed at the end."""
     config = Config()
-    config.errorlog = config.accesslog = None  # the application says what went wrong, in the node's own log
+    config.errorlog = config.accesslog = None  # the door says what went wrong, in the node's own log
     config.h11_max_incomplete_size = HEADER_BYTES_MOST
     config.keep_alive_timeout = IDLE_S
     config.include_server_header = False
@@ -44,7 +48,10 @@ async def serve_http(
             await stream.aclose()
             return
         try:
-            await TCPServer(wrapped, config, context, ConnectionState({}), _Impatient(stream))  # type: ignore[arg-type]
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_hang_up_when_cancelled, stream)
+                await TCPServer(wrapped, config, context, ConnectionState({}), _Impatient(stream))  # type: ignore[arg-type]
+                nursery.cancel_scope.cancel()
         finally:
             places.release()
             await trio.aclose_forcefully(stream)  # hypercorn says goodbye first, which cancelling keeps it from
@@ -53,19 +60,30 @@ async def serve_http(
         await trio.serve_listeners(serve, [listener], task_status=_Started(task_status))
 
 
+async def _hang_up_when_cancelled(stream: trio.SocketStream) -> None:
+    """Hypercorn shields what it sends: a reader that is slow would keep the node from ending as long as it likes."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        stream.socket.close()
+
+
 class _Impatient:
     """A socket's stream whose reader has to read: whoever takes nothing for long has hung up."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.socket = stream.socket
         self._stream = stream
+        if self.socket.family == socket.AF_UNIX:  # one that is full takes nothing until most of it was read
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SLICE_BYTES)
 
     async def send_all(self, data: bytes) -> None:
-        with trio.move_on_after(SEND_PATIENCE_S) as patience:
-            await self._stream.send_all(data)
-        if patience.cancelled_caught:
-            await trio.aclose_forcefully(self._stream)
-            raise trio.BrokenResourceError("the reader does not read")
+        for start in range(0, len(data), SLICE_BYTES):
+            with trio.move_on_after(SEND_PATIENCE_S) as patience:
+                await self._stream.send_all(memoryview(data)[start : start + SLICE_BYTES])
+            if patience.cancelled_caught:
+                await trio.aclose_forcefully(self._stream)
+                raise trio.BrokenResourceError("the reader does not read")
 
     async def receive_some(self, most_bytes: int | None = None) -> bytes:
         return bytes(await self._stream.receive_some(most_bytes))

@@ -17,6 +17,7 @@ from morphware.node.api.answers.jobs import (
 from morphware.node.api.catalogue import Catalogue
 from morphware.node.api.routes import Call, Door, Route
 from morphware.node.api.running import Running
+from morphware.node.journal import Journal
 from morphware.protocol.units import JobId
 
 POINTS_A_PAGE: Final = 10_000
@@ -69,7 +70,7 @@ class JobRequests:
 
     async def costs(self, _: Call) -> Costs:
         """What this node's transactions cost."""
-        return Costs(costs=[cost_of(row) for row in self.node.engine.journal.costs()])
+        return Costs(costs=[cost_of(row) for row in await self.node.read(Journal.costs)])
 
 
 def cost_of(row: Mapping[str, Any]) -> Cost:

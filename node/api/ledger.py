@@ -61,16 +61,10 @@ class LedgerBook:
         async with self._reading:
             block = self.node.engine.now.block
             if block != self._block:
-                self._entries = await trio.to_thread.run_sync(self._compute)
+                account, stake_wei = self.node.account, self.node.parameters.seat_stake_wei
+                self._entries = await self.node.read(lambda journal: account_history(journal, account, stake_wei))
                 self._block = block
             return self._entries
-
-    def _compute(self) -> list[Entry]:
-        journal = self.node.engine.journal.reader()
-        try:
-            return account_history(journal, self.node.account, self.node.parameters.seat_stake_wei)
-        finally:
-            journal.close()
 
     def _told(self, entry: Entry) -> HistoryEntry:
         transaction = None if entry.transaction_hash is None else "0x" + entry.transaction_hash.hex()

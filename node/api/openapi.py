@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from morphware.node.api.answers.plain import Nothing, Problem, Shape
+from morphware.node.api.answers.plain import PREFIX, Nothing, Problem
 from morphware.node.api.problems import JSON, KINDS
-from morphware.node.api.routes import PATH_WORDS, PREFIX, Door, Route
+from morphware.node.api.routes import PATH_WORDS, Door, Route
+from morphware.node.drafts.receiving import FIELDS
 
 REFERENCE: Final = "#/components/schemas/{name}"
 
@@ -54,7 +55,7 @@ def _operation(route: Route, by_kind: dict[Any, Any], components: dict[str, Any]
         "summary": route.sentence,
         "parameters": [*map(_path_parameter, route.parameters), *_query_parameters(route, by_kind, components)],
         "responses": {
-            str(route.status): {"description": route.sentence, "content": content},
+            "200": {"description": route.sentence, "content": content},
             "default": {
                 "description": "Problems: " + "; ".join(f"{kind.status} {kind.name}" for kind in KINDS),
                 "content": {JSON: {"schema": by_kind[Problem]}},
@@ -63,7 +64,7 @@ def _operation(route: Route, by_kind: dict[Any, Any], components: dict[str, Any]
     }
     if isinstance(route.body, str):
         upload = {"type": "string", "format": "binary"}
-        properties = {name: {"type": "array", "items": upload} for name in ("program", "train", "test", "data")}
+        properties = {name: {"type": "array", "items": upload} for name in FIELDS}
         operation["requestBody"] = {
             "required": True,
             "content": {route.body: {"schema": {"type": "object", "properties": properties, "required": ["program"]}}},
@@ -99,6 +100,3 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     choices = [each for each in schema.get("anyOf", []) if each.get("type") != "null"]
     plain = choices[0] if len(choices) == 1 else schema
     return {key: value for key, value in plain.items() if not (key == "default" and value is None)}
-
-
-assert issubclass(Problem, Shape)

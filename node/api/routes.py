@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_origin, get_type_hints
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
-from morphware.node.api.answers.plain import Asked, Nothing, Shape
+from morphware.node.api.answers.plain import PREFIX, Asked, Nothing, Shape
 from morphware.node.api.problems import BAD_INPUT, FORBIDDEN, JSON, WRONG_TYPE, Refusal, encoded, response_to
-
-PREFIX: Final = "/api/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,6 @@ class Route:
     query: type[Asked] = Nothing
     body: type[Asked] | str | None = None
     door: Door = Door.BOTH
-    status: int = 200
 
     @property
     def parameters(self) -> list[str]:
@@ -91,7 +88,7 @@ class Route:
         answer = await self.handler(Call(request.path_params, query, body, request))
         if isinstance(answer, Response):
             return answer
-        return Response(encoded(answer), self.status, media_type=JSON)
+        return Response(encoded(answer), media_type=JSON)
 
     async def _body(self, request: Request) -> Asked | None:
         if self.body is None or isinstance(self.body, str):
@@ -103,6 +100,8 @@ class Route:
             return msgspec.json.decode(await request.body(), type=self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _unusable(error) from error
+        except ClientDisconnect:
+            raise Refusal(BAD_INPUT, "The request broke off before its end.") from None
 
 
 def served(routes: Iterable[Route]) -> list[StarletteRoute]:

@@ -1,8 +1,10 @@
 """What the handlers of requests work with: the parts of one running node."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 
@@ -14,9 +16,12 @@ from morphware.node.config import Config
 from morphware.node.engine import Engine
 from morphware.node.feed import Feed
 from morphware.node.gossip.service import Libp2pGossip
+from morphware.node.journal import Journal
 from morphware.node.operating import Operating
 from morphware.node.series import Series
 from morphware.protocol.units import Address, JobId
+
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,15 @@ class Running:
     def folder(self) -> Path:
         """The node's data folder."""
         return self.config.node.data_folder
+
+    async def read(self, look: Callable[[Journal], A]) -> A:
+        """What somebody finds in the journal who reads much of it: in a thread, on a connection of its own."""
+
+        def looking() -> A:
+            with closing(self.engine.journal.reader()) as journal:
+                return look(journal)
+
+        return await trio.to_thread.run_sync(looking)
 
     def link_to(self, transaction: str | None) -> str | None:
         """A transaction's page, where the configuration names an explorer of the chain."""

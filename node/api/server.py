@@ -5,7 +5,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -15,13 +15,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from morphware.node.addresses import split_address
-from morphware.node.api.guard import SocketDoor
+from morphware.node.api.answers.plain import PREFIX
+from morphware.node.api.guard import Bounded, SocketDoor
 from morphware.node.api.http import serve_http
 from morphware.node.api.openapi import openapi_document
 from morphware.node.api.problems import BAD_INPUT, JSON, NOT_FOUND, WRONG_METHOD, problem_response
-from morphware.node.api.routes import PREFIX, Route, served
+from morphware.node.api.routes import Route, served
 from morphware.node.data_folder import SOCKET_NAME, short_path
 from morphware.node.errors import MorphwareError
 
@@ -41,8 +43,8 @@ class Api:
     routes: Sequence[Route]
     pages: Sequence[BaseRoute] = ()
 
-    def application(self) -> Starlette:
-        """As an ASGI application."""
+    def application(self, upload_bytes_most: int) -> Bounded:
+        """As an ASGI application; an upload has at most so many bytes."""
         document = msgspec.json.encode(openapi_document(self.routes))
 
         async def openapi(_: Request) -> Response:
@@ -54,7 +56,8 @@ class Api:
         )
         application.add_route(f"{PREFIX}/openapi.json", openapi, methods=["GET"])
         application.router.redirect_slashes = False
-        return application
+        uploads = frozenset(PREFIX + route.path for route in self.routes if isinstance(route.body, str))
+        return Bounded(application, uploads, upload_bytes_most)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
@@ -68,8 +71,7 @@ async def _refuse(_: Request, error: Exception) -> Response:
 
 async def serve_socket(
     folder: Path,
-    application: Any,
-    upload_bytes_most: int,
+    application: ASGIApp,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -85,7 +87,7 @@ async def serve_socket(
         # Whoever sees it is heard. One that lies there is a killed node's: the folder's lock says that it is gone.
         fresh.rename(path)
     try:
-        door = SocketDoor(application, upload_bytes_most)
+        door = SocketDoor(application)
         await serve_http(door, trio.SocketListener(listening), task_status=task_status)
     finally:
         path.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """The API of a running node: its requests put together, and served behind both doors."""
 
 import time
-from typing import Final
 
 import structlog
 import trio
@@ -27,10 +26,9 @@ from morphware.node.api.submitting import SubmitRequests
 from morphware.node.api.wallet import WalletRequests
 from morphware.node.drafts.shelf import Shelf
 from morphware.node.web.pages import load_pages
+from morphware.node.wishing import MIB
 
 log = structlog.get_logger()
-
-MIB: Final = 1 << 20
 
 
 def all_routes(node: Running, keyring: Keyring, origin: str | None) -> list[Route]:
@@ -64,8 +62,7 @@ async def serve_api(node: Running, *, task_status: trio.TaskStatus[None] = trio.
         remember_port(journal, "web", split_address(web.listen)[1] or listener.socket.getsockname()[1])
     origin = origin_of(listener) if listener else None
     pages = await trio.to_thread.run_sync(load_pages)
-    application = Api(all_routes(node, keyring, origin), pages.routes()).application()
-    upload_bytes_most = web.upload_mib * MIB
+    application = Api(all_routes(node, keyring, origin), pages.routes()).application(web.upload_mib * MIB)
     async with trio.open_nursery() as nursery:
         if listener is not None:
             door = NetworkDoor(
@@ -74,9 +71,8 @@ async def serve_api(node: Running, *, task_status: trio.TaskStatus[None] = trio.
                 hosts_of(listener, web.hosts),
                 f"morphware-{listener.socket.getsockname()[1]}",
                 content_security_policy(pages.script_hashes),
-                upload_bytes_most,
             )
             await nursery.start(serve_http, door, listener)
             log.info("page_served", origin=origin, is_whole=pages.is_whole)
-        await nursery.start(serve_socket, node.folder, application, upload_bytes_most)
+        await nursery.start(serve_socket, node.folder, application)
         task_status.started()

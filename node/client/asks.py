@@ -20,13 +20,15 @@ from morphware.node.api.answers.jobs import (
     Timeline,
 )
 from morphware.node.api.answers.node import Health, History, Link, NetworkView, Operator, Status, Wallet
-from morphware.node.api.answers.plain import Done
+from morphware.node.api.answers.plain import PREFIX, Done
 from morphware.node.api.answers.submitting import Posted, PriceEstimate
 from morphware.node.wishes import JobWish
 
 A = TypeVar("A")
 
-PREFIX = "/api/v1"
+NODE = f"http://node{PREFIX}"
+"""Before every path; the host is whatever listens on the socket."""
+EVENTS_URL = f"{NODE}/events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,8 @@ class Ask(Generic[A]):
 
     @property
     def url(self) -> str:
-        """Where to; the host is whatever listens on the socket."""
-        return f"http://node{PREFIX}{self.path}"
+        """Where to."""
+        return NODE + self.path
 
     def content(self) -> bytes | None:
         """The body."""
@@ -128,7 +130,7 @@ def record(job_id: str) -> Ask[SignedRecord]:
 
 def model_url(job_id: str) -> str:
     """Where the archive of a trained model is."""
-    return f"http://node{PREFIX}/jobs/{job_id}/model"
+    return f"{NODE}/jobs/{job_id}/model"
 
 
 def costs() -> Ask[Costs]:

@@ -1,4 +1,4 @@
-"""``AsyncClient`` asks a running node over the socket in its data folder; every method is one request."""
+"""``AsyncClient`` asks a running node over the socket in its data folder: one request a method, or one a page."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -207,7 +207,7 @@ class AsyncClient:
             transport = httpx.AsyncHTTPTransport(uds=path, verify=False)
             async with (
                 httpx.AsyncClient(transport=transport, timeout=SILENCE_S) as http,
-                http.stream("GET", f"http://node{asks.PREFIX}/events", params=query) as response,
+                http.stream("GET", asks.EVENTS_URL, params=query) as response,
             ):
                 if not response.is_success:
                     raise refusal(response.status_code, await response.aread())

@@ -194,7 +194,7 @@ class Client:
             hanging_up(self.data_folder),
             answering_path(self.data_folder) as path,
             httpx.Client(transport=httpx.HTTPTransport(uds=path, verify=False), timeout=SILENCE_S) as http,
-            http.stream("GET", f"http://node{asks.PREFIX}/events", params=query) as response,
+            http.stream("GET", asks.EVENTS_URL, params=query) as response,
         ):
             if not response.is_success:
                 raise refusal(response.status_code, response.read())

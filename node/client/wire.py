@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import msgspec
 
 from morphware.node.api.answers.plain import Problem
 from morphware.node.client.asks import Ask
-from morphware.node.data_folder import SOCKET_NAME, NodeNotRunning, NotYourNode
+from morphware.node.data_folder import SOCKET_NAME, NodeNotRunning, NotYourNode, short_path
 from morphware.node.errors import BadInput, MorphwareError
 
 ANSWER_S: Final = 120.0
@@ -49,14 +49,12 @@ def refusal(status: int, content: bytes) -> MorphwareError:
 @contextmanager
 def socket_path(folder: Path) -> Iterator[str]:
     """A short path to the node's socket. Raises ``NodeNotRunning``."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise not_running(folder, error) from error
-    try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
-    finally:
-        os.close(descriptor)
+    with ExitStack() as held:
+        try:
+            path = held.enter_context(short_path(folder))
+        except OSError as error:
+            raise not_running(folder, error) from error
+        yield path
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
@@ -41,9 +42,37 @@ _PAX_LENGTH: Final = re.compile(rb"([0-9]{1,6}) ")
 
 
 class _Content(Protocol):
-    """The data of one file in an archive, read to its end."""
+    """Data from an archive."""
 
     def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(slots=True)
+class _Allowance:
+    """What may still come out of an archive, whether it is kept or left out; whoever waits for it may stop it."""
+
+    filing: Filing
+    check: Check
+    left_bytes: int
+
+    def take(self, data: bytes) -> bytes:
+        """So much came out. Raises ``UploadRefused``."""
+        self.check()
+        self.left_bytes -= len(data)
+        if self.left_bytes < 0:
+            raise _refusal(self.filing, f"unpacks to more than {RATIO_MOST} times its size")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Data of which every byte counts."""
+
+    content: _Content
+    allowance: _Allowance
+
+    def read(self, size: int, /) -> bytes:
+        return self.allowance.take(self.content.read(size))
 
 
 def is_archive(name: str) -> bool:
@@ -59,23 +88,15 @@ def unpack_upload(archive: Path, filing: Filing, check: Check = never_stop) -> N
             larger than may be. DiskFull.
     """
     members = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
-    most_bytes = RATIO_FREE_BYTES + RATIO_MOST * archive.stat().st_size
+    allowance = _Allowance(filing, check, RATIO_FREE_BYTES + RATIO_MOST * archive.stat().st_size)
     count = 0
     try:
         with archive.open("rb", buffering=0) as raw:
-            for name, content in members(raw, archive.name, filing):
-                target = filing.create(name)
-                check()
-                if target is None:
-                    continue
-                count += 1
-                with target:
+            for name, content in members(raw, archive.name, allowance):
+                with filing.create(name) or nullcontext() as target:
+                    count += target is not None
                     while chunk := content.read(CHUNK_BYTES):
-                        most_bytes -= len(chunk)
-                        if most_bytes < 0:
-                            raise _refusal(filing, f"unpacks to more than {RATIO_MOST} times its size")
                         filing.write(target, chunk)
-                        check()
     except _DAMAGED as error:
         raise _refusal(filing, f"is damaged, or of a kind that is not read here ({error})") from error
     if not count:
@@ -118,7 +139,8 @@ class _ShortReads(io.RawIOBase):
         return data
 
 
-def _zip_members(raw: BinaryIO, _: str, filing: Filing) -> Iterator[tuple[str, _Content]]:
+def _zip_members(raw: BinaryIO, _: str, allowance: _Allowance) -> Iterator[tuple[str, _Content]]:
+    filing = allowance.filing
     with zipfile.ZipFile(_ShortReads(raw)) as packed:
         filing.budget.require_files(len(packed.infolist()))
         for info in packed.infolist():
@@ -130,10 +152,10 @@ def _zip_members(raw: BinaryIO, _: str, filing: Filing) -> Iterator[tuple[str, _
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise _refusal(filing, "is packed in a way that is not read here")
             if info.orig_filename.endswith("/"):
-                filing.parts_of(info.orig_filename.rstrip("/"))
+                filing.name_folder(info.orig_filename.rstrip("/"))
                 continue
             with packed.open(info) as content:
-                yield info.orig_filename, content
+                yield info.orig_filename, _Counted(content, allowance)
 
 
 # --- tar ------------------------------------------------------------------------------------------------------------
@@ -143,7 +165,7 @@ def _zip_members(raw: BinaryIO, _: str, filing: Filing) -> Iterator[tuple[str, _
 class _Member:
     """The data of one file in a .tar."""
 
-    source: BinaryIO
+    source: _Content
     left_bytes: int
 
     def read(self, size: int, /) -> bytes:
@@ -154,13 +176,13 @@ class _Member:
         return data
 
 
-def _tar_members(raw: BinaryIO, name: str, filing: Filing) -> Iterator[tuple[str, _Content]]:
+def _tar_members(raw: BinaryIO, name: str, allowance: _Allowance) -> Iterator[tuple[str, _Content]]:
     packed: Any = raw if name.lower().endswith(".tar") else gzip.GzipFile(fileobj=raw)
     with io.BufferedReader(packed, CHUNK_BYTES) as source:
-        yield from _read_members(source, filing)
+        yield from _read_members(_Counted(source, allowance), allowance.filing)
 
 
-def _read_members(source: BinaryIO, filing: Filing) -> Iterator[tuple[str, _Content]]:
+def _read_members(source: _Content, filing: Filing) -> Iterator[tuple[str, _Content]]:
     said: dict[str, str] = {}
     headers = 0
     while any(block := source.read(BLOCK_BYTES)):
@@ -177,14 +199,12 @@ def _read_members(source: BinaryIO, filing: Filing) -> Iterator[tuple[str, _Cont
             continue
         headers = 0
         size = int(said.pop("size", size))
-        if kind == b"5" or (kind in b"0\0" and path.endswith("/")):
+        if kind == b"5" or (kind in b"0\0" and path.endswith("/") and not size):
             if path.strip("./"):
-                filing.parts_of(path.rstrip("/"))
-            _skip(source, -size % BLOCK_BYTES + size if kind != b"5" else 0)
+                filing.name_folder(path.rstrip("/"))
         elif kind in b"0\0" and not said and size >= 0:
-            member = _Member(source, size)
-            yield path, member
-            _skip(source, member.left_bytes + -size % BLOCK_BYTES)
+            yield path, _Member(source, size)
+            _skip(source, -size % BLOCK_BYTES)
         else:
             raise _refusal(filing, f"holds a link or a special file, {path!r:.90}")
         said = {}
@@ -226,9 +246,7 @@ def _checksum(block: bytes) -> int:
     return sum(block[:148]) + sum(block[156:]) + 8 * ord(" ")
 
 
-def _skip(source: BinaryIO, size: int) -> None:
-    while size > 0:
-        data = source.read(min(size, CHUNK_BYTES))
-        if not data:
-            raise EOFError("it is cut short")
-        size -= len(data)
+def _skip(source: _Content, size: int) -> None:
+    """Read on to the end of a block."""
+    if len(source.read(size)) < size:
+        raise EOFError("it is cut short")

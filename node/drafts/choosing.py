@@ -4,6 +4,7 @@ from pathlib import Path
 
 from morphware.node.api.answers.submitting import Terms
 from morphware.node.chunks import count_rows
+from morphware.node.drafts.receiving import data_folders
 from morphware.node.errors import BadInput
 from morphware.node.pricing import price_problems
 from morphware.node.runner.inspect import JobInspection
@@ -17,7 +18,7 @@ from morphware.protocol.user import Submission
 
 def choices_of(folder: Path, job: JobInspection, terms: Terms) -> Choices:
     """A draft's folders with the terms that are offered. A job without a title is called like its entry."""
-    train, test, data = (folder / name if (folder / name).is_dir() else None for name in ("train", "test", "data"))
+    train, test, data = data_folders(folder)
     return Choices(
         program=folder / "program",
         train=None if terms.chunks else train,

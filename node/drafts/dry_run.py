@@ -15,6 +15,7 @@ import msgspec
 import trio
 
 from morphware.node.api.answers.submitting import DryRunLine
+from morphware.node.drafts.receiving import data_folders
 from morphware.node.errors import MorphwareError
 from morphware.node.ports import Limits, MetricPoint, Runner, RunResult, Score
 from morphware.node.runner.inspect import JobInspection
@@ -88,7 +89,8 @@ class DryRun:
         trial = self.trial
         code, model = self.workshop / "code", self.workshop / "model"
         await trio.to_thread.run_sync(_copy_code, trial.job, code)
-        train = next((trial.folder / name for name in ("train", "data") if (trial.folder / name).is_dir()), None)
+        train, test, data = data_folders(trial.folder)
+        train, test = train or data, test or data
         if train is None:
             return DryRunLine(kind="result", text="The training data is missing: upload it first.", is_working=False)
         result = await self.runner.train(
@@ -105,7 +107,6 @@ class DryRun:
         if result.reason:
             return self._line(result, self._said(f"It starts, and is not done after {result.seconds:.0f} s"))
         said = self._said(f"It trains to its end in {result.seconds:.1f} s")
-        test = next((trial.folder / name for name in ("test", "data") if (trial.folder / name).is_dir()), None)
         if test is None or trial.metric is None:
             missing = "testing data" if test is None else "metric"
             return self._line(result, f"{said} Its model was not tested: there is no {missing} yet.")

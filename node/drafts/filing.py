@@ -86,35 +86,47 @@ class Filing:
         return parts
 
     def create(self, name: str) -> BinaryIO | None:
-        """A new file of this name, open for writing; None for what is left out. Raises ``UploadRefused``."""
+        """A new file, open for writing; None for what is left out, which counts. Raises ``UploadRefused``."""
         parts = self.parts_of(name)
         if not parts:
+            self.budget.take_file()
             return None
         self._claim(parts)
         path = self.root.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path.open("xb")
 
-    def write(self, file: BinaryIO, data: bytes) -> None:
-        """Write within the budget. Raises ``UploadRefused``, ``DiskFull``."""
+    def name_folder(self, name: str) -> None:
+        """An archive names a folder, which is made with its first file; it counts once more each time it is named anew.
+
+        Raises ``UploadRefused``.
+        """
+        parts, known = self.parts_of(name), len(self._taken)
+        self._claim(parts, is_folder=True)
+        if len(self._taken) == known:
+            self.budget.take_file()
+
+    def write(self, file: BinaryIO | None, data: bytes) -> None:
+        """Write within the budget; what is left out (None) counts. Raises ``UploadRefused``, ``DiskFull``."""
         self.budget.take_bytes(len(data), self.root)
-        file.write(data)
+        if file is not None:
+            file.write(data)
 
     def refusal(self, name: str, reason: str) -> UploadRefused:
         """Why a name, or an archive's member, is not taken."""
         shown = name if len(name) <= SHOWN_CHARACTERS else name[:SHOWN_CHARACTERS] + "..."
         return UploadRefused(f"The file name {shown!r} {reason}: rename it, and upload again.", field=self.field)
 
-    def _claim(self, parts: tuple[str, ...]) -> None:
-        """Take the name of a file, and of the folders above it, which nothing may have in another spelling."""
+    def _claim(self, parts: tuple[str, ...], *, is_folder: bool = False) -> None:
+        """Take the name of a file or folder, and of those above it, which nothing may have in another spelling."""
         for count in range(1, len(parts) + 1):
             exact = "/".join(parts[:count])
-            is_folder = count < len(parts)
+            is_above = is_folder or count < len(parts)
             known = self._taken.get(_folded(exact))
             if known is None:
                 self.budget.take_file()
-                self._taken[_folded(exact)] = (exact, is_folder)
-            elif known != (exact, True) or not is_folder:
+                self._taken[_folded(exact)] = (exact, is_above)
+            elif known != (exact, True) or not is_above:
                 raise self.refusal(
                     "/".join(parts), f"is there twice, or differs only in spelling from {known[0]!r:.90}"
                 )
@@ -134,12 +146,6 @@ def without_top(root: Path) -> None:
     children[0].rename(inner)
     root.rmdir()
     inner.rename(root)
-
-
-def folder_bytes(root: Path) -> tuple[int, int]:
-    """How many files there are below a folder, and how many bytes they have."""
-    sizes = [path.stat().st_size for path in root.rglob("*") if path.is_file()]
-    return len(sizes), sum(sizes)
 
 
 def remove(folder: Path) -> None:

@@ -8,8 +8,7 @@ from typing import Final
 
 from morphware.node.api.answers.submitting import Draft, FieldProblem, Suggested, Upload
 from morphware.node.chunks import count_rows
-from morphware.node.drafts.filing import folder_bytes
-from morphware.node.drafts.receiving import FIELDS
+from morphware.node.drafts.receiving import FIELDS, data_folders
 from morphware.node.errors import BadInput
 from morphware.node.runner.inspect import JobInspection, data_problems, inspect_job
 from morphware.node.wishing import MIB, USUAL_ESTIMATE_S, USUAL_MEMORY_MIB, config_problems, reserve_of
@@ -69,7 +68,7 @@ def _for_form(sentence: str, folder: Path) -> str:
 
 
 def _data_problems(job: JobInspection | None, folder: Path) -> Iterator[BadInput]:
-    train, test, data = (folder / name if (folder / name).is_dir() else None for name in ("train", "test", "data"))
+    train, test, data = data_folders(folder)
     try:
         yield from data_problems(job, train, test)
         if data is not None:
@@ -102,9 +101,9 @@ def _suggested(job: JobInspection) -> Suggested:
 
 
 def _upload(root: Path) -> Upload:
-    count, size_bytes = folder_bytes(root)
-    names = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-    return Upload(files=count, size_bytes=size_bytes, names=names[:NAMES_SHOWN])
+    files = [path for path in root.rglob("*") if path.is_file()]
+    names = sorted(str(path.relative_to(root)) for path in files)
+    return Upload(files=len(files), size_bytes=sum(path.stat().st_size for path in files), names=names[:NAMES_SHOWN])
 
 
 def _listed(texts: tuple[str, ...] | list[str]) -> list[str]:

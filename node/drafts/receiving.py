@@ -19,6 +19,12 @@ HEADER_BYTES_MOST: Final = 8 << 10
 HEADERS_MOST: Final = 16
 
 
+def data_folders(folder: Path) -> tuple[Path | None, Path | None, Path | None]:
+    """What an upload has of training data, testing data, and data that the protocol splits."""
+    train, test, data = (folder / name if (folder / name).is_dir() else None for name in FIELDS[1:])
+    return train, test, data
+
+
 class Receiver:
     """Takes the body of an upload piece by piece; blocking. ``folder`` gets a folder for each field."""
 

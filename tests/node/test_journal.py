@@ -206,6 +206,38 @@ def test_files_and_costs_are_kept_once(journal: Journal, tmp_path: Path) -> None
     journal.close()
 
 
+def test_the_costs_of_one_job_are_its_own(journal: Journal) -> None:
+    journal.add_cost(JOB, "user", "post", "Post", 1, 10)
+    journal.add_cost(OTHER, "user", "post", "Post", 2, 20)
+    journal.add_cost(JOB, "worker", "bid", "Bid", 3, 30)
+    assert [cost["gas"] for cost in journal.costs(JOB)] == [1, 3]
+    assert [cost["gas"] for cost in journal.costs()] == [1, 2, 3]
+    assert journal.costs(JobId(b"n" * 32)) == []
+    journal.close()
+
+
+def test_the_fees_of_the_newest_jobs_are_added_up_by_job(journal: Journal) -> None:
+    for number in range(5):
+        for effect in ("post", "key"):
+            journal.add_cost(JobId(bytes([number]) * 32), "user", effect, "Post", 1, 2**70 + number)
+        journal.add_cost(JobId(bytes([number]) * 32), "worker", "bid", "Bid", 1, 1)
+    assert journal.last_fees("user", 2) == [2**71 + 6, 2**71 + 8]
+    assert len(journal.last_fees("user", 20)) == 5
+    assert journal.last_fees("validator", 20) == []
+    journal.close()
+
+
+def test_a_file_is_named_by_its_hash(journal: Journal, tmp_path: Path) -> None:
+    for number in range(3):
+        journal.put_file(JOB, f"file {number}", SealedFile("magnet:?", 1, bytes([number]) * 32), tmp_path)
+    reader = journal.reader()
+    asked = (bytes([1]) * 32, bytes([2]) * 32, bytes([9]) * 32)
+    assert reader.file_names(asked) == {bytes([number]) * 32: (JOB, f"file {number}") for number in (1, 2)}
+    assert reader.file_names([]) == {}
+    reader.close()
+    journal.close()
+
+
 def test_the_last_moment_of_a_job_is_the_chains(journal: Journal) -> None:
     for timestamp in (5, 9, 7):
         journal.add_event(JOB, None, TimePassed(), Moment(Timestamp(timestamp), 1), is_behind=False)

@@ -1,10 +1,13 @@
 """The words that all requests and answers are made of."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from morphware.protocol.units import WEI_MAX
+
+PREFIX: Final = "/api/v1"
+"""Before the path of everything that can be asked."""
 
 WeiText = Annotated[str, Meta(pattern=r"^-?[0-9]{1,40}$", description="Wei as a decimal string; 10^18 are one token.")]
 AmountText = Annotated[

@@ -141,7 +141,7 @@ async def drafting(
         routes = [*DraftRequests(running, submitting, shelf).routes(), *EstimateRequests(running).routes()]
         listener = await listen_on("127.0.0.1:0")
         origin = origin_of(listener)
-        door = SocketDoor(Api([*submitting.routes(), *routes]).application(), upload_mib << 20)
+        door = SocketDoor(Api([*submitting.routes(), *routes]).application(upload_mib << 20))
         await nursery.start(serve_http, door, listener)
         async with httpx.AsyncClient(base_url=f"{origin}/api/v1", timeout=120) as client:
             yield Drafting(world, node, running, client)

@@ -1,6 +1,6 @@
 """Serves routes as a node does, without the rest of the node."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from morphware.node.api.links import Keyring
 from morphware.node.api.problems import CONFLICT, Refusal
 from morphware.node.api.routes import Call, Door, Route
 from morphware.node.api.server import Api, hosts_of, listen_on, origin_of, serve_socket
+from morphware.node.api.streams import Streamed
 from morphware.node.errors import BadInput, MorphwareError
 from morphware.node.feed import Feed
 
@@ -76,16 +77,37 @@ async def long(_: Call) -> Costs:
     return costs(60_000)
 
 
+def streamed(*pieces: bytes | Exception) -> Callable[[Call], Awaitable[Streamed]]:
+    """An answer in pieces; an error among them is raised in its place."""
+
+    async def made() -> AsyncGenerator[bytes, None]:
+        for piece in pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    async def answer(_: Call) -> Streamed:
+        return Streamed(made(), "text/plain")
+
+    return answer
+
+
+BROKEN, FULL = AttributeError("a bug of ours"), OSError(28, "No space left on device")
 ROUTES = [
     Route("GET", "/echo", "echo", "Says it again.", echo, Said, query=Word),
     Route("POST", "/echo", "write", "Says it again.", write, Said, body=Word),
-    Route("POST", "/drafts", "count", "Counts the body's bytes.", count, Said, body="multipart/form-data"),
+    Route("POST", "/upload", "count", "Counts the body's bytes.", count, Said, body="multipart/form-data"),
     Route("GET", "/refuse", "refuse", "Refuses.", refuse, Said),
     Route("GET", "/conflict", "conflict", "Refuses.", conflict, Said),
     Route("GET", "/fail", "fail", "Fails.", fail, Said),
     Route("GET", "/room", "room", "Fails.", no_room, Said),
     Route("GET", "/bug", "bug", "Fails.", bug, Said),
     Route("GET", "/costs", "long", "A long answer.", long, Costs),
+    Route("GET", "/stream", "stream", "In pieces.", streamed(b"one ", b"", b"two"), "text/plain"),
+    Route("GET", "/stream/nothing", "none", "No piece.", streamed(), "text/plain"),
+    Route("GET", "/stream/bug", "stream_bug", "Fails at once.", streamed(BROKEN), "text/plain"),
+    Route("GET", "/stream/room", "stream_room", "Fails at once.", streamed(FULL), "text/plain"),
+    Route("GET", "/stream/cut", "stream_cut", "Fails later.", streamed(b"one ", BROKEN), "text/plain"),
     Route("GET", "/inside", "inside", "Only over the socket.", echo, Said, query=Word, door=Door.SOCKET),
 ]
 
@@ -98,8 +120,8 @@ async def serve_routes(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve routes, and the feed's notices, on the folder's socket."""
-    application = Api([*routes, *EventRequests(feed).routes()]).application()
-    await serve_socket(folder, application, UPLOAD_BYTES_MOST, task_status=task_status)
+    application = Api([*routes, *EventRequests(feed).routes()]).application(UPLOAD_BYTES_MOST)
+    await serve_socket(folder, application, task_status=task_status)
 
 
 @asynccontextmanager
@@ -143,11 +165,9 @@ async def listening(feed: Feed | None = None, clock: Clock | None = None) -> Asy
     """The same behind the door of the network port."""
     feed = feed or Feed()
     keyring = Keyring(TOKEN, clock or Clock())
-    application = Api([*ROUTES, *EventRequests(feed).routes()]).application()
+    application = Api([*ROUTES, *EventRequests(feed).routes()]).application(UPLOAD_BYTES_MOST)
     listener = await listen_on("127.0.0.1:0")
-    door = NetworkDoor(
-        application, keyring, hosts_of(listener), "morphware-test", content_security_policy(), UPLOAD_BYTES_MOST
-    )
+    door = NetworkDoor(application, keyring, hosts_of(listener), "morphware-test", content_security_policy())
     async with trio.open_nursery() as nursery:
         await nursery.start(serve_http, door, listener)
         origin = origin_of(listener)

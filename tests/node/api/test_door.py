@@ -217,14 +217,15 @@ class _Endless:
 async def test_a_body_that_does_not_say_how_long_it_is_ends_at_the_bound(port: Port) -> None:
     response = await port.http.post("/api/v1/echo", headers=BEARER | JSON, content=_Endless())
     assert (response.status_code, response.json()["kind"]) == (413, "too_large")
+    assert f"at most {BODY_BYTES_MOST} bytes" in response.json()["sentence"]
     assert await kind_of(port, BEARER) == (200, "hello")
 
 
 async def test_uploads_have_a_bound_of_their_own(port: Port) -> None:
     upload = BEARER | {"content-type": "multipart/form-data; boundary=x"}
-    taken = await port.http.post("/api/v1/drafts", headers=upload, content=b"x" * (2 * BODY_BYTES_MOST))
+    taken = await port.http.post("/api/v1/upload", headers=upload, content=b"x" * (2 * BODY_BYTES_MOST))
     assert (taken.status_code, taken.json()["number"]) == (200, 2 * BODY_BYTES_MOST)
-    refused = await port.http.post("/api/v1/drafts", headers=upload, content=b"x" * (UPLOAD_BYTES_MOST + 1))
+    refused = await port.http.post("/api/v1/upload", headers=upload, content=b"x" * (UPLOAD_BYTES_MOST + 1))
     assert refused.status_code == 413
 
 

@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+import time
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -163,6 +164,43 @@ async def test_the_oldest_of_too_many_go_and_so_does_what_is_older_than_a_week(t
         now += LIFE_S - 3
         assert len((await asked.client.get("/drafts")).json()["drafts"]) == 3
         now += LIFE_S
+        assert (await asked.client.get("/drafts")).json() == {"drafts": []}
+        assert asked.left() == []
+
+
+async def test_a_draft_that_cannot_be_read_for_a_moment_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with drafting(world_of(tmp_path)) as asked:
+        draft_id = await asked.draft()
+
+        def no_descriptors(*_: object) -> bytes:
+            raise OSError(24, "Too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_bytes", no_descriptors)
+            assert (await asked.client.get("/drafts")).json() == {"drafts": []}
+            assert (await asked.client.get(f"/drafts/{draft_id}")).status_code == 503
+        assert [draft["draft_id"] for draft in (await asked.client.get("/drafts")).json()["drafts"]] == [draft_id]
+
+
+async def test_a_draft_of_another_version_goes_when_it_is_a_week_old(tmp_path: Path) -> None:
+    now = time.time()
+    async with drafting(world_of(tmp_path), options={"clock": lambda: now}) as asked:
+        draft_id = await asked.draft()
+        (asked.folder / draft_id / "draft.json").write_bytes(b'{"draft_id": "of another form"}')
+        assert (await asked.client.get("/drafts")).json() == {"drafts": []}
+        assert (await asked.client.get(f"/drafts/{draft_id}")).status_code == 404
+        assert asked.left() == [draft_id]
+        now += LIFE_S + 3600
+        assert (await asked.client.get("/drafts")).json() == {"drafts": []}
+        assert asked.left() == []
+
+
+async def test_what_is_left_of_a_draft_that_was_let_go_goes_too(tmp_path: Path) -> None:
+    async with drafting(world_of(tmp_path)) as asked:
+        draft_id = await asked.draft()
+        (asked.folder / draft_id / "draft.json").unlink()
         assert (await asked.client.get("/drafts")).json() == {"drafts": []}
         assert asked.left() == []
 
@@ -338,6 +376,44 @@ async def test_a_posting_that_a_crash_cut_short_is_not_done_twice(
         assert len(asked.node.engine.machines) == 1
         assert asked.left() == []
         assert [path.name for path in (asked.node.folder / "jobs").iterdir()] == [response.json()["job_id"]]
+
+
+async def test_a_draft_that_was_posted_before_a_crash_is_listed_no_more_and_its_request_still_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = world_of(tmp_path)
+    async with drafting(world) as asked:
+        posted, waiting = await asked.draft(), await asked.draft()
+        with monkeypatch.context() as patch:
+
+            def killed(*_: object) -> None:
+                raise OSError("killed")
+
+            patch.setattr(asked.node.engine.journal, "put", killed)
+            assert (await asked.post(posted)).status_code == 503
+        [machine] = asked.node.engine.machines.values()
+    async with drafting(world) as asked:
+        listed = (await asked.client.get("/drafts")).json()["drafts"]
+        assert [draft["draft_id"] for draft in listed] == [waiting]
+        assert asked.left() == [waiting]
+        assert (await asked.post(posted)).json() == {"job_id": machine.job_id.hex()}
+        assert len(asked.node.engine.machines) == 1
+
+
+async def test_a_draft_whose_posting_came_to_nothing_is_still_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with drafting(world_of(tmp_path)) as asked:
+        draft_id = await asked.draft()
+        with monkeypatch.context() as patch:
+
+            def killed(*_: object) -> None:
+                raise OSError("killed")
+
+            patch.setattr(asked.node.engine.journal, "add_machine", killed)
+            assert (await asked.post(draft_id)).status_code == 503
+        assert (asked.folder / draft_id / "posting.json").is_file()
+        assert [draft["draft_id"] for draft in (await asked.client.get("/drafts")).json()["drafts"]] == [draft_id]
 
 
 @pytest.mark.parametrize(

@@ -361,6 +361,8 @@ def tars() -> Iterator[tuple[str, bytes, str]]:
     yield "minus", raw_header(b"a.csv", b"0", b"-1") + good, "link or a special"
     yield "checksum", bytes([good[0] ^ 1]) + good[1:], "is damaged"
     yield "cut", good[:700], "is damaged"
+    yield "cut in a block", good[: 512 + 600], "is damaged"
+    yield "folder with data", raw_header(b"d/", b"0", b"%011o" % 512) + bytes(512) + good, "is no name"
     yield "cut header", good[:100], "is damaged"
     yield "nothing", b"", "holds no file"
     yield "zeros", bytes(10_240), "holds no file"
@@ -398,10 +400,54 @@ def test_an_archive_beyond_the_budget_is_refused(tmp_path: Path) -> None:
     assert "larger, unpacked" in sentence
 
 
+@pytest.mark.parametrize("name", ["._x", "d/.DS_Store", "__MACOSX/x"])
+def test_what_is_left_out_of_an_archive_counts_like_the_rest(tmp_path: Path, name: str) -> None:
+    bomb = tar_of((member(name), bytes(64 << 20)), (member("a.csv"), b"x"))
+    assert "200 times" in refusal_of(tmp_path / "tar", "data.tgz", gzip.compress(bomb, mtime=0))
+    assert "200 times" in refusal_of(tmp_path / "zip", "data.zip", zip_with(name, bytes(40 << 20)))
+    over = tar_of((member(name), bytes(2 << 20)), (member("a.csv"), b"x"))
+    assert "larger, unpacked" in refusal_of(tmp_path / "budget", "data.tar", over, Budget(1 << 20))
+
+
+@pytest.mark.parametrize(
+    "one", [member("d", type=tarfile.DIRTYPE), member("._x"), member("__MACOSX", type=tarfile.DIRTYPE)]
+)
+def test_folders_and_what_is_left_out_are_counted(tmp_path: Path, one: tarfile.TarInfo) -> None:
+    packed = tar_of(*[(one, b"")] * 4, (member("a.csv"), b"x"))
+    assert "more than" in refusal_of(tmp_path, "data.tar", packed, Budget(1 << 20, files_left=4))
+    enough, root = Budget(1 << 20, files_left=5), tmp_path / "root"
+    root.mkdir()
+    unpack_upload(tmp_path / "data.tar", Filing(root, enough, "data"))
+    assert [path.name for path in root.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        tar_of((member("._x"), bytes(8 << 20))), tar_of(*[(member("d", type=tarfile.DIRTYPE), b"")] * 100),
+        tar_of((member("a.csv"), bytes(8 << 20))),
+    ],
+    ids=["left out", "folders", "file"],
+)  # fmt: skip
+def test_unpacking_can_be_stopped_whatever_is_in_the_archive(tmp_path: Path, packed: bytes) -> None:
+    class Stopped(Exception):
+        pass
+
+    left = iter(range(50))
+
+    def check() -> None:
+        if next(left, None) is None:
+            raise Stopped
+
+    (tmp_path / "data.tar").write_bytes(packed)
+    with pytest.raises(Stopped):
+        unpack_upload(tmp_path / "data.tar", Filing(tmp_path, Budget(1 << 30), "data"), check)
+
+
 def refusal_of(folder: Path, name: str, packed: bytes, budget: Budget | None = None) -> str:
     archive, root = folder / name, folder / "inside" / "root"
-    archive.write_bytes(packed)
     root.mkdir(parents=True)
+    archive.write_bytes(packed)
     with pytest.raises(UploadRefused) as caught:
         unpack_upload(archive, Filing(root, budget or Budget(1 << 30), "data"))
     assert {path for path in folder.rglob("*") if not path.is_relative_to(root)} == {archive, root.parent}
@@ -430,10 +476,10 @@ async def test_an_archive_among_other_files_is_a_file(tmp_path: Path) -> None:
 
 async def test_over_the_port_an_upload_needs_the_token_and_an_origin(tmp_path: Path) -> None:
     async with drafting(world_of(tmp_path)) as asked, trio.open_nursery() as nursery:
-        application = Api(DraftRequests(asked.running, SubmitRequests(asked.running), Shelf(asked.folder)).routes())
+        api = Api(DraftRequests(asked.running, SubmitRequests(asked.running), Shelf(asked.folder)).routes())
         listener = await listen_on("127.0.0.1:0")
         keyring, origin = Keyring("0" * 64, lambda: 0.0), origin_of(listener)
-        door = NetworkDoor(application.application(), keyring, hosts_of(listener), "c", "default-src 'none'", 1 << 20)
+        door = NetworkDoor(api.application(1 << 20), keyring, hosts_of(listener), "c", "default-src 'none'")
         await nursery.start(serve_http, door, listener)
         kind = {"content-type": "multipart/form-data; boundary=b"}
         cookie = {"cookie": f"c={keyring.cookie}"}
