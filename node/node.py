@@ -25,7 +25,6 @@ from morphware.node.artifacts.torrents import LibtorrentArtifacts, TorrentSettin
 from morphware.node.brake import Brakes
 from morphware.node.chain.deployment import Deployment, load_deployment
 from morphware.node.chain.market import ChainSettings, MarketChain, serve_market_chain
-from morphware.node.chain.market_reader import MarketParameters
 from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.config import Config, keystore_password
 from morphware.node.curve import PROTOCOL as PROGRESS
@@ -44,7 +43,7 @@ from morphware.node.operating import Operating
 from morphware.node.performer import Performer
 from morphware.node.retention import Retention
 from morphware.node.runner.runner import SandboxRunner
-from morphware.node.seats import fetch_stakes, seats_wanted
+from morphware.node.seats import fetch_stakes, seats_wanted, take_seats
 from morphware.node.series import Series
 from morphware.node.speech import Listener, Speaker
 from morphware.node.treasury import Treasury
@@ -168,7 +167,7 @@ async def serve_node(
                 joining.start_soon(_publish, engine.treasury, directory, keys, addresses)
                 if "validator" in config.node.roles and not operating.is_paused:
                     wanted = seats_wanted(journal, config.validator.seats)
-                    joining.start_soon(_take_seats, engine.treasury, chain, wanted, parameters)
+                    joining.start_soon(take_seats, engine.treasury, chain, wanted, parameters.seat_stake_wei)
             roles, every_s = _role_bits(config), config.gossip.announce_s
             nursery.start_soon(speaker.announce_self, keys, roles, artifacts.address, every_s, multiaddresses)
             running = Running(
@@ -194,13 +193,7 @@ async def _serve_old_files(journal: Journal, artifacts: LibtorrentArtifacts) -> 
 
 
 async def _count_seats(chain: MarketChain) -> int:
-    return len(await chain.seats(chain.account))
-
-
-async def _take_seats(treasury: Treasury, chain: MarketChain, wanted: int, parameters: MarketParameters) -> None:
-    """Stake for the validator seats that are missing."""
-    held = await chain.seats(chain.account)
-    await treasury.ensure_seats(len(held), wanted, parameters.seat_stake_wei)
+    return len(await chain.staying_seats(chain.account))
 
 
 async def _publish(treasury: Treasury, directory: Directory, keys: Keys, addresses: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ takes or gives up seats while the node runs, and the configuration's again when 
 
 import json
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 import trio
@@ -16,8 +16,9 @@ from morphware.node.account_events import AccountEvent, SeatLeaving, SeatRelease
 from morphware.node.engine import Engine
 from morphware.node.errors import MorphwareError
 from morphware.node.journal import Journal
+from morphware.node.treasury import Treasury
 from morphware.protocol.calls import Unstake
-from morphware.protocol.units import Timestamp
+from morphware.protocol.units import Address, Timestamp, Wei
 
 log = structlog.get_logger()
 
@@ -37,6 +38,21 @@ def want_seats(journal: Journal, configured: int, wanted: int) -> None:
     """Keep what the owner said, until the configuration says something else than now."""
     with journal.transaction():
         journal.put(WANTED_KEY, json.dumps({"wanted": wanted, "configured": configured}))
+
+
+class SeatReader(Protocol):
+    """What is asked of the chain here."""
+
+    @property
+    def account(self) -> Address: ...
+
+    async def staying_seats(self, account: Address) -> tuple[int, ...]: ...
+
+
+async def take_seats(treasury: Treasury, chain: SeatReader, wanted: int, stake_wei: Wei) -> None:
+    """Stake for the validator seats that are missing; one that leaves is not held any more."""
+    held = await chain.staying_seats(chain.account)
+    await treasury.ensure_seats(len(held), wanted, stake_wei)
 
 
 def leaving_seats(events: Iterable[AccountEvent]) -> dict[int, Timestamp]:
