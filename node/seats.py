@@ -6,14 +6,13 @@ takes or gives up seats while the node runs, and the configuration's again when 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 import structlog
 import trio
 
 from morphware.node.account_events import AccountEvent, SeatLeaving, SeatReleased, SeatsStaked
-from morphware.node.engine import Engine
 from morphware.node.errors import MorphwareError
 from morphware.node.journal import Journal
 from morphware.node.treasury import Treasury
@@ -70,17 +69,16 @@ def leaving_seats(events: Iterable[AccountEvent]) -> dict[int, Timestamp]:
     return leaving
 
 
-async def fetch_stakes(engine: Engine) -> None:
+async def fetch_stakes(journal: Journal, treasury: Treasury, chain_time: Callable[[], Timestamp]) -> None:
     """Ask for the stakes of seats that have left as soon as they are free, until cancelled."""
     asked_at: dict[int, float] = {}
     while True:
-        events = (event for event, _, _ in engine.journal.account_events())
-        for seat, free_at in leaving_seats(events).items():
+        for seat, free_at in leaving_seats(journal.seat_events()).items():
             is_new = trio.current_time() - asked_at.get(seat, -AGAIN_S) >= AGAIN_S
-            if free_at <= engine.now.timestamp and is_new:
+            if free_at <= chain_time() and is_new:
                 asked_at[seat] = trio.current_time()
                 try:
-                    await engine.treasury.do(Unstake(seat))
+                    await treasury.do(Unstake(seat))
                 except MorphwareError as error:
                     log.info("stake_waits", seat=seat, reason=error.sentence)
                 else:

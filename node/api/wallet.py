@@ -18,7 +18,7 @@ from morphware.node.ports import Receipt
 from morphware.node.seats import leaving_seats, want_seats
 from morphware.node.wording import duration
 from morphware.protocol.calls import RequestUnstake, Stake, Withdraw
-from morphware.protocol.units import Timestamp, Wei
+from morphware.protocol.units import Wei
 from morphware.protocol.view import JobView
 
 SEATS_AT_ONCE: Final = 64
@@ -69,7 +69,7 @@ class WalletRequests:
             staked_wei=str(len(seats) * stake_wei),
             seats=len(seats),
             busy_seats=busy_seats(engine, account),
-            leaving_seats=len(self._leaving()),
+            leaving_seats=len(leaving_seats(engine.journal.seat_events())),
             seat_stake_wei=str(int(stake_wei)),
             unbonding_s=node.parameters.timing.unbonding_s,
         )
@@ -160,9 +160,6 @@ class WalletRequests:
 
     def _want(self, seats: Sequence[int]) -> None:
         want_seats(self.node.engine.journal, self.node.config.validator.seats, len(seats))
-
-    def _leaving(self) -> dict[int, Timestamp]:
-        return leaving_seats(event for event, _, _ in self.node.engine.journal.account_events())
 
 
 def _locked_wei(role: str, view: JobView | None, bond_wei: Wei) -> int:

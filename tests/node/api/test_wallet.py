@@ -227,4 +227,4 @@ async def test_seats_that_leave_are_not_counted_when_others_are_staked(
         assert holder.seats == ([], [0, 1, 2, 3]), "what leaves already is not chosen again"
         assert holder.journal is not None
         holder.world.market.journal_of(holder.node.account, holder.journal)
-        assert sorted(leaving_seats(event for event, _, _ in holder.journal.account_events())) == [0, 1, 2, 3]
+        assert sorted(leaving_seats(holder.journal.seat_events())) == [0, 1, 2, 3]

@@ -34,7 +34,9 @@ from morphware.node.doctor.chain import (
     tokens_findings,
 )
 from morphware.node.doctor.findings import Finding
+from morphware.node.journal import Journal
 from morphware.node.keys import Keys
+from morphware.node.seats import want_seats
 from morphware.node.testnet.anvil import DEPLOYER_KEY, Anvil, serve_anvil
 from morphware.node.testnet.network import SEAT_STAKE_WEI, SUPPLY_WEI, TEST_TIMING
 from morphware.protocol.units import TOKEN, Address, Wei
@@ -103,6 +105,11 @@ async def test_a_funded_account_on_the_right_chain_is_fine(tmp_path: Path) -> No
         validator = about(await town.look(node__roles="validator", validator__seats=2), "tokens")
         assert validator.standing is PROBLEM
         assert f"Staking 2 more seats needs {tokens(2 * SEAT_STAKE_WEI)} tokens" in validator.found
+        journal = Journal(town.folder / "journal.sqlite")
+        want_seats(journal, 2, 1)  # as `morphware unstake 1` does
+        journal.close()
+        fewer = about(await town.look(node__roles="validator", validator__seats=2), "tokens")
+        assert (fewer.standing, "0 of 1 seats" in fewer.found) == (OK, True), "the owner's newest word counts"
         assert about(await town.look(node__roles="validator"), "tokens").standing is OK
         assert about(await town.look(node__roles="worker"), "tokens").standing is OK
         staking = await town.look(node__roles="validator,worker")
@@ -267,7 +274,7 @@ def test_a_slow_endpoint_is_a_warning() -> None:
 
 def holdings(**changes: Any) -> Holdings:
     usual: dict[str, Any] = {"coins_wei": TOKEN, "gas_price_wei": 10**9, "tokens_wei": TOKEN, "seat_stake_wei": TOKEN}
-    return Holdings(account=Address(bytes(20)), **(usual | {"seats": None} | changes))
+    return Holdings(account=Address(bytes(20)), **(usual | {"seats": None, "seats_wanted": 3} | changes))
 
 
 @pytest.mark.parametrize(
