@@ -60,7 +60,7 @@ def recent_prices(
         awarded_at: when they were awarded, where that is known.
     """
     when = awarded_at or {}
-    awarded = [view for view in reversed(views.values()) if view.award is not None]
+    awarded = [view for view in views.values() if view.award is not None][::-1]
     awarded.sort(key=lambda view: when.get(view.job_id) or 0, reverse=True)  # stable: else the job posted last is first
     return [_price(view, when.get(view.job_id)) for view in awarded[:NEWEST_MOST]]
 
