@@ -41,7 +41,6 @@ class Setting:
 
     name: str
     value: Any
-    configured: Any
     changed_s: float | None
     description: str
 
@@ -125,17 +124,6 @@ class Policy:
             changes[name] = Change(_plain(changed_setting(name, value)), now_s, self._configured(name))
         return Policy(self.config, changes)
 
-    def reset(self, names: Iterable[str]) -> "Policy":
-        """The policy with the configuration's values of these settings.
-
-        Raises:
-            BadInput: a name is unknown.
-        """
-        given = tuple(names)
-        if not given:
-            raise BadInput("No setting was named: name those that go back to the configuration's value.")
-        return self.changed(dict.fromkeys(given), 0.0)
-
     def to_json(self) -> str:
         """What the journal keeps."""
         return json.dumps(
@@ -168,12 +156,12 @@ class Policy:
         return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
     def _setting(self, name: str) -> Setting:
-        configured, change = self._configured(name), self.changes.get(name)
+        change = self.changes.get(name)
         section, _, of = name.partition(".")
         description = description_of(SECTIONS[section], of)
         if change is None:
-            return Setting(name, configured, configured, None, description)
-        return Setting(name, change.value, configured, change.changed_s, description)
+            return Setting(name, self._configured(name), None, description)
+        return Setting(name, change.value, change.changed_s, description)
 
     def _configured(self, name: str) -> Any:
         section, _, of = name.partition(".")
