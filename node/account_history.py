@@ -17,8 +17,9 @@ from morphware.node.account_events import (
     SeatsStaked,
     Withdrawn,
 )
-from morphware.node.job_money import ACCOUNT, VALIDATOR, Entry, Kind, job_entries
+from morphware.node.job_money import ACCOUNT, Entry, Kind, job_entries
 from morphware.node.journal import Journal
+from morphware.node.machines import VALIDATOR
 from morphware.protocol.events import Moment
 from morphware.protocol.units import Address, Timestamp, Wei
 

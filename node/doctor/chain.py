@@ -14,13 +14,13 @@ from morphware.node.chain.errors import ChainFailure, RpcRefusal
 from morphware.node.chain.market_reader import LAG_SAMPLE_BLOCKS, MarketReader
 from morphware.node.chain.rpc import Header, Quantity, Rpc, host_of
 from morphware.node.config import Config
-from morphware.node.doctor.amounts import coins, tokens
 from morphware.node.doctor.examination import in_thread
 from morphware.node.doctor.findings import Finding, Tell, doubtful, failure, faulty, fine
 from morphware.node.errors import MorphwareError
 from morphware.node.journal import Journal
 from morphware.node.keys import read_account
 from morphware.node.seats import seats_wanted
+from morphware.node.wording import tokens
 from morphware.protocol.gossip import CLOCK_SKEW_S
 from morphware.protocol.units import Address
 
@@ -183,8 +183,8 @@ def coins_finding(config: Config, holdings: Holdings) -> Finding:
     job_gas = max(JOB_GAS[role] for role in config.node.roles)
     jobs = holdings.coins_wei // max(1, job_gas * holdings.gas_price_wei)
     if holdings.gas_price_wei == 0:
-        return fine("coins", f"{who} has {coins(holdings.coins_wei)} coins, and gas costs nothing on this chain.")
-    found = f"{who} has {coins(holdings.coins_wei)} coins, which pay the gas of about {jobs:,} jobs"
+        return fine("coins", f"{who} has {tokens(holdings.coins_wei)} coins, and gas costs nothing on this chain.")
+    found = f"{who} has {tokens(holdings.coins_wei)} coins, which pay the gas of about {jobs:,} jobs"
     found += f" ({job_gas:,} gas each, at {holdings.gas_price_wei / 10**9:.3g} gwei)."
     advice = f"Send the chain's native coins to {who}."
     if holdings.coins_wei == 0:

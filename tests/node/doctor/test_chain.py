@@ -23,7 +23,6 @@ from morphware.node.chain.deployment import Deployment, save_deployment
 from morphware.node.chain.rpc import Data, Header, Quantity, Rpc
 from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.chain.transactions import Sender, SenderSettings
-from morphware.node.doctor.amounts import tokens
 from morphware.node.doctor.chain import (
     Holdings,
     check_chain,
@@ -39,6 +38,7 @@ from morphware.node.keys import Keys
 from morphware.node.seats import want_seats
 from morphware.node.testnet.anvil import DEPLOYER_KEY, Anvil, serve_anvil
 from morphware.node.testnet.network import SEAT_STAKE_WEI, SUPPLY_WEI, TEST_TIMING
+from morphware.node.wording import tokens
 from morphware.protocol.units import TOKEN, Address, Wei
 from tests.node.doctor.patient import OK, PROBLEM, WARNING, about, assert_well_formed, config, looked
 
@@ -300,12 +300,3 @@ def test_each_role_wants_its_tokens() -> None:
     assert [each.standing for each in bound] == [OK, PROBLEM, WARNING], "what is staked pays no bond and no job"
     for finding in (*enough, *bound):
         assert_well_formed(finding)
-
-
-@pytest.mark.parametrize(
-    ("wei", "text"),
-    [(0, "0"), (TOKEN, "1"), (1234 * TOKEN + TOKEN // 2, "1,234.5"), (1, "less than 0.0001"), (TOKEN + 1, "1"),
-     (TOKEN // 4, "0.25"), (10 * TOKEN + 12 * TOKEN // 10**4, "10.0012")],
-)  # fmt: skip
-def test_amounts_are_short_and_round_down(wei: int, text: str) -> None:
-    assert tokens(wei) == text
