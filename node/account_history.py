@@ -17,8 +17,9 @@ from morphware.node.account_events import (
     SeatsStaked,
     Withdrawn,
 )
-from morphware.node.job_money import ACCOUNT, VALIDATOR, Entry, Kind, job_entries
+from morphware.node.job_money import ACCOUNT, Entry, Kind, job_entries
 from morphware.node.journal import Journal
+from morphware.node.machines import VALIDATOR
 from morphware.protocol.events import Moment
 from morphware.protocol.units import Address, Timestamp, Wei
 
@@ -47,8 +48,7 @@ class Earning:
 def account_history(journal: Journal, account: Address, seat_stake_wei: Wei) -> list[Entry]:
     """Every movement of the account's money, the oldest first.
 
-    It reads much: give it ``journal.reader()`` and a thread.  Deposits, withdrawals and seats are known from the block
-    on that ``account_events_from`` names in the journal: a folder of an older version has not heard earlier ones.
+    It reads much: give it ``journal.reader()`` and a thread.
 
     Args:
         seat_stake_wei: what the market wants for each seat.

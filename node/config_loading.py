@@ -10,7 +10,7 @@ import ipaddress
 import math
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
@@ -140,11 +140,11 @@ def _from_file(file: Path | None) -> Iterator[_Setting]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{file} is not valid TOML ({error}): mend that line.") from error
     for section, fields in tables.items():
-        _known(section, SECTIONS, f"{file}: there is no section [{section}]")
+        require_known(section, SECTIONS, f"{file}: there is no section [{section}]")
         if not isinstance(fields, dict):
             raise BadInput(f"{file}: {section} must be a table: write [{section}] above its keys.")
         for field, value in fields.items():
-            _known(field, _field_names(section), f"{file}: there is no key {field} in [{section}]")
+            require_known(field, _field_names(section), f"{file}: there is no key {field} in [{section}]")
             if (section, field) in _PATHS and isinstance(value, str):
                 value = str(file.absolute().parent / Path(value).expanduser())
             yield f"file {file}", section, field, value
@@ -157,7 +157,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[_Setting]:
             if variable.startswith(prefix):
                 field = variable.removeprefix(prefix).lower()
                 names = {f"{prefix}{name.upper()}": None for name in _field_names(section)}
-                _known(variable, names, f"The environment variable {variable} names no setting")
+                require_known(variable, names, f"The environment variable {variable} names no setting")
                 yield f"environment {variable}", section, field, _from_text(section, field, text)
 
 
@@ -166,7 +166,7 @@ def _from_flags(flags: Mapping[str, object], names: Mapping[str, str]) -> Iterat
         if value is None:
             continue
         section, _, field = key.partition(".")
-        _known(key, {f"{s}.{f}": None for s in SECTIONS for f in _field_names(s)}, f"There is no setting {key}")
+        require_known(key, {f"{s}.{f}": None for s in SECTIONS for f in _field_names(s)}, f"There is no setting {key}")
         yield (
             f"flag {names.get(key, '--set')}",
             section,
@@ -188,7 +188,8 @@ def _field_names(section: str) -> tuple[str, ...]:
     return SECTIONS[section].__struct_fields__
 
 
-def _known(name: str, known: Mapping[str, object] | tuple[str, ...], complaint: str) -> None:
+def require_known(name: str, known: Mapping[str, object] | tuple[str, ...], complaint: str) -> None:
+    """Raise ``BadInput`` with the complaint, and the name that may have been meant, unless the name is known."""
     if name in known:
         return
     nearest = difflib.get_close_matches(name, list(known), n=1)
@@ -276,16 +277,18 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         _check_meaning(section, field, getattr(getattr(config, section), field), origin)
 
 
-_MEANT: Final = (("worker", "price_per_hour"), ("worker", "minimum_price"), ("idle", "work_hours"))
-"""Settings whose text means something."""
+_MEANT: Final[dict[tuple[str, str], Callable[[Any], object]]] = {
+    ("worker", "price_per_hour"): parse_tokens,
+    ("worker", "minimum_price"): parse_tokens,
+    ("idle", "work_hours"): parse_hours,
+}
+"""Settings whose text means something, and what reads it."""
 
 
 def _check_meaning(section: str, field: str, value: Any, origin: str) -> None:
     try:
-        if section == "worker" and field in ("price_per_hour", "minimum_price"):
-            parse_tokens(value)
-        elif (section, field) == ("idle", "work_hours"):
-            parse_hours(value)
+        if (parse := _MEANT.get((section, field))) is not None:
+            parse(value)
     except BadInput as error:
         raise BadInput(f"{_where(origin, section, field)} is not usable: {error.sentence}") from error
 

@@ -51,7 +51,7 @@ PAYING_OUT: str = "the job has ended, and its many validators are paid out step 
 
 def address_text(account: Address | None) -> str | None:
     """An account as people write it."""
-    return None if account is None else "0x" + account.hex()
+    return None if account is None else _account(account)
 
 
 def describe(view: JobView, *, account: Address, problem: str, model: Path | None, posted_at: int | None = None) -> Job:

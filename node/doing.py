@@ -7,11 +7,9 @@ from typing import Final
 from morphware.node.activity import Running
 from morphware.node.brake import Brake, Brakes
 from morphware.node.chain.calldata import name_of
-from morphware.node.describe import reason
+from morphware.node.describe import read_names, reason
 from morphware.node.engine import Engine
-from morphware.node.idleness import Availability
 from morphware.node.machines import VALIDATOR, WORKER, Machine
-from morphware.protocol.documents import read_spec
 from morphware.protocol.effects import (
     Appraise,
     Effect,
@@ -35,38 +33,21 @@ LEFT_ALONE_MOST: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """A training in seconds. ``estimated_s`` is the end user's; ``until`` is the chain time by which it must end.
-
-    ``spare_s`` is for how much longer it may stand still before it goes on by itself.
-    """
-
-    ran_s: float
-    frozen_s: float
-    estimated_s: int
-    until: Timestamp
-    spare_s: float
-    is_frozen: bool
-
-
-@dataclass(frozen=True, slots=True)
 class JobDoing:
-    """One role's part in one job. ``activity`` is one word of ``ACTIVITIES``, ``sentence`` says it to people.
+    """One role's part in one job; ``sentence`` says to people what it does.
 
     ``name`` is the end user's word for the job, empty where it cannot be read; ``deadline`` is the state's on the
-    chain; ``bond_wei`` what this role has at stake; ``waits_because`` what the world refused the last time.
+    chain; ``estimated_s`` is how long the end user thinks that the training takes, while it runs; ``waits_because`` is
+    what the world refused the last time.
     """
 
     job_id: JobId
     role: str
     name: str
-    state: State
-    activity: str
     sentence: str
     since_s: float | None
     deadline: Timestamp | None
-    bond_wei: Wei
-    progress: Progress | None = None
+    estimated_s: int | None = None
     waits_because: str = ""
     problem: str = ""
 
@@ -76,8 +57,8 @@ class LeftAlone:
     """A job that takes bids and gets none of ours, and why."""
 
     job_id: JobId
+    name: str
     reason: str
-    deadline: Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +68,6 @@ class WorkerDoing:
     capacity: int
     occupied: int
     is_taking: bool
-    availability: Availability
     left_alone: tuple[LeftAlone, ...]
 
 
@@ -101,41 +81,47 @@ class ValidatorDoing:
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """Everything at one block. ``worker`` and ``validator`` are None where this node has no such role."""
+    """Everything at one time. ``worker`` and ``validator`` are None where this node has no such role."""
 
-    block: int
-    timestamp: Timestamp
     jobs: tuple[JobDoing, ...]
     worker: WorkerDoing | None
     validator: ValidatorDoing | None
 
 
-ACTIVITIES: Final = {
-    Train: ("training", "trains"),
-    Evaluate: ("testing", "tests the model"),
-    FetchBundle: ("fetching", "fetches the {name} bundle"),
-    Prefetch: ("fetching", "fetches the {name} bundle in advance"),
-    JoinChunks: ("fetching", "puts the {name} data together"),
-    SealBundles: ("sealing", "seals the job's folders"),
-    SealChunks: ("sealing", "cuts and seals the job's data"),
-    SealModel: ("sealing", "seals the model"),
-    Fund: ("funding", "gets the tokens together that are needed"),
-    Appraise: ("funding", "looks up what bidders have"),
-    Send: ("sending", "sends {name} to the chain"),
+WORDS: Final[dict[type[Effect], str]] = {
+    Train: "trains",
+    Evaluate: "tests the model",
+    FetchBundle: "fetches the {name} bundle",
+    Prefetch: "fetches the {name} bundle in advance",
+    JoinChunks: "puts the {name} data together",
+    SealBundles: "seals the job's folders",
+    SealChunks: "cuts and seals the job's data",
+    SealModel: "seals the model",
+    Fund: "gets the tokens together that are needed",
+    Appraise: "looks up what bidders have",
+    Send: "sends {name} to the chain",
 }
-"""What an effect is called, and its sentence; the first that runs, in this order, is what a role does."""
+"""What an effect is to people; the first that runs, in this order, is what a role does."""
 STATES: Final = {
-    State.BIDDING: ("bidding", "has bid, and waits for the end of bidding"),
-    State.REVEALING: ("revealing", "opens its bids"),
-    State.AWARDED: ("waiting", "has won, and waits for the data's key"),
+    State.BIDDING: "has bid, and waits for the end of bidding",
+    State.REVEALING: "opens its bids",
+    State.AWARDED: "has won, and waits for the data's key",
 }
 """What a worker does in a state when no effect runs."""
 
 
 def job_doings(engine: Engine, brakes: Brakes) -> tuple[JobDoing, ...]:
     """Every live part of this node in a job, oldest first."""
-    machines = [machine for machine in engine.machines.values() if not machine.is_finished]
-    return tuple(_job_doing(engine, brakes, machine) for machine in machines if _is_live(machine))
+    return tuple(_job_doing(engine, brakes, machine) for machine in _live(engine))
+
+
+def bonds_wei(engine: Engine) -> Wei:
+    """What workers have locked in bonds in all jobs that go on."""
+    return Wei(sum(bond_of(machine) for machine in _live(engine)))
+
+
+def _live(engine: Engine) -> list[Machine]:
+    return [machine for machine in engine.machines.values() if not machine.is_finished and _is_live(machine)]
 
 
 def _is_live(machine: Machine) -> bool:
@@ -147,47 +133,38 @@ def _job_doing(engine: Engine, brakes: Brakes, machine: Machine) -> JobDoing:
     job_id, role, view = machine.job_id, machine.role, engine.views.get(machine.job_id)
     running = _foremost(engine.activity.by(job_id, role))
     brake = brakes.running.get(job_id) if role == WORKER else None
-    spec = read_spec(view) if view is not None else None
-    activity, sentence = _words(machine, view, running, brake)
-    progress = None
-    if brake is not None and running is not None and isinstance(running.effect, Train):
-        estimated_s = view.terms.estimated_s if view is not None else 0
-        progress = Progress(brake.ran_s, brake.frozen_s, estimated_s, running.effect.until, brake.spare_s, brake.is_on)
+    is_training = brake is not None and running is not None and isinstance(running.effect, Train)
     return JobDoing(
         job_id=job_id,
         role=role,
-        name=spec.name if spec is not None else "",
-        state=view.state if view is not None else State.NONE,
-        activity=activity,
-        sentence=sentence,
+        name=read_names(view)[0] if view is not None else "",
+        sentence=_sentence(machine, view, running, brake),
         since_s=running.since_s if running is not None else None,
         deadline=view.deadline if view is not None else None,
-        bond_wei=bond_of(machine),
-        progress=progress,
+        estimated_s=view.terms.estimated_s if is_training and view is not None else None,
         waits_because=running.waits_because if running is not None else "",
         problem=machine.problem,
     )
 
 
 def _foremost(running: Iterable[Running]) -> Running | None:
-    order: list[type[Effect]] = list(ACTIVITIES)
-    known = [each for each in running if type(each.effect) in ACTIVITIES]
+    order = list(WORDS)
+    known = [each for each in running if type(each.effect) in WORDS]
     return min(known, key=lambda each: order.index(type(each.effect)), default=None)
 
 
-def _words(machine: Machine, view: JobView | None, running: Running | None, brake: Brake | None) -> tuple[str, str]:
+def _sentence(machine: Machine, view: JobView | None, running: Running | None, brake: Brake | None) -> str:
     if running is not None:
         effect = running.effect
         if isinstance(effect, Train) and brake is not None and brake.is_on:
-            return "frozen", "stands still, as its owner wishes"
-        activity, sentence = ACTIVITIES[type(effect)]
+            return "stands still, as its owner wishes"
         name = name_of(effect.call) if isinstance(effect, Send) else getattr(effect, "name", "")
-        return activity, sentence.format(name=name)
+        return WORDS[type(effect)].format(name=name)
     if view is None:
-        return "waiting", "waits for the job to be posted"
+        return "waits for the job to be posted"
     if machine.role == WORKER and view.state in STATES:
         return STATES[view.state]
-    return "waiting", f"waits: {reason(view)}"
+    return f"waits: {reason(view)}"
 
 
 def bond_of(machine: Machine) -> Wei:
@@ -200,24 +177,25 @@ def bond_of(machine: Machine) -> Wei:
     return Wei(view.bond_wei * locked)
 
 
-def worker_doing(engine: Engine, availability: Availability) -> WorkerDoing:
+def worker_doing(engine: Engine) -> WorkerDoing:
     """What the worker's role is up to."""
     brains = [
-        (machine, machine.brain)
+        machine.brain
         for machine in engine.machines.values()
         if not machine.is_finished and isinstance(machine.brain, WorkerBrain)
     ]
     left_alone = [
-        LeftAlone(machine.job_id, brain.stays_out_because or _not_looked_at(engine), view.deadline)
-        for machine, brain in brains
+        (view, brain.stays_out_because or _not_looked_at(engine))
+        for brain in brains
         if not brain.bids and (view := brain.view) is not None and view.state is State.BIDDING
     ]
     return WorkerDoing(
         capacity=engine.roles.capacity,
-        occupied=sum(brain.is_occupied for _, brain in brains),
+        occupied=sum(brain.is_occupied for brain in brains),
         is_taking=engine.roles.is_taking,
-        availability=availability,
-        left_alone=tuple(left_alone[-LEFT_ALONE_MOST:]),
+        left_alone=tuple(
+            LeftAlone(view.job_id, read_names(view)[0], why) for view, why in left_alone[-LEFT_ALONE_MOST:]
+        ),
     )
 
 

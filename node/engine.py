@@ -107,8 +107,6 @@ class Engine:
         after_hash = None if cursor is None else bytes.fromhex(cursor["hash"])
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            if self.journal.get("account_events_from") is None:  # of earlier blocks nobody has asked
-                self.journal.put("account_events_from", str(after + 1))
             self._restore()
             if after >= head:
                 self._catch_up_is_over()

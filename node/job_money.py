@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from morphware.node.journal import StoredEvent
+from morphware.node.machines import USER, VALIDATOR, WORKER
 from morphware.protocol import chain_events as ce
 from morphware.protocol.auction import Bid, Standing, eligible_bid, enter
 from morphware.protocol.calls import Opening
@@ -46,9 +47,6 @@ class Kind(StrEnum):
     SLASHED = "slashed"
 
 
-USER: Final = "user"
-WORKER: Final = "worker"
-VALIDATOR: Final = "validator"
 APPELLANT: Final = "appellant"
 POKER: Final = "poker"
 ACCOUNT: Final = "account"

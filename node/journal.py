@@ -109,9 +109,14 @@ class Journal:
 
     def reader(self) -> "Journal":
         """The same journal on a connection of its own that can only read: for work in a thread. Close it when done."""
-        reader = object.__new__(Journal)
-        reader.path = self.path
-        uri = self.path.resolve().as_uri() + "?mode=ro"
+        return Journal.reader_of(self.path)
+
+    @classmethod
+    def reader_of(cls, path: Path) -> "Journal":
+        """A journal that is read beside the node that writes it, or without one. Raises ``sqlite3.Error``."""
+        reader = object.__new__(cls)
+        reader.path = path
+        uri = path.resolve().as_uri() + "?mode=ro"
         reader.connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
         return reader
 
@@ -290,6 +295,13 @@ class Journal:
             "INSERT INTO account_events (timestamp, block, body, transaction_hash) VALUES (?, ?, ?, ?)",
             (now.timestamp, now.block, to_json(event), transaction_hash),
         )
+
+    def seat_events(self) -> list[AccountEvent]:
+        """What the chain said of this account's own seats, in its order; it is asked for again and again."""
+        rows = self.connection.execute(
+            "SELECT body FROM account_events WHERE body GLOB ? ORDER BY sequence", ('{"_":"Seat*',)
+        )
+        return [from_json(body) for (body,) in rows.fetchall()]
 
     def account_events(self) -> list[tuple[AccountEvent, Moment, bytes | None]]:
         """What the chain said of this account's own money and seats, in its order, with the transactions' hashes."""

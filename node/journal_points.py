@@ -4,6 +4,7 @@ The points of a job are counted from 1, over all its series, in the order in whi
 successive points of one series, each with its number.
 """
 
+import math
 import sqlite3
 import struct
 from collections.abc import Iterator
@@ -61,6 +62,22 @@ def read_packed(connection: sqlite3.Connection, series: int, after: int) -> byte
         "SELECT data FROM packed_points WHERE series = ? AND last > ? ORDER BY last", (series, after)
     )
     return b"".join(data for (data,) in rows)
+
+
+def last_values(connection: sqlite3.Connection, job_id: bytes) -> dict[str, tuple[int, float]]:
+    """How many points each of a job's series has, and its newest finite value, the oldest series first.
+
+    One without any finite value is left out.  Of a series its newest row is read, unless nothing in it is finite.
+    """
+    found = {}
+    series = connection.execute("SELECT id, name, points FROM series WHERE job_id = ? ORDER BY id", (job_id,))
+    for number, name, points in series.fetchall():
+        rows = connection.execute("SELECT data FROM packed_points WHERE series = ? ORDER BY last DESC", (number,))
+        values = (value for (data,) in rows for *_, value in reversed(list(POINT.iter_unpack(data))))
+        newest = next(filter(math.isfinite, values), None)
+        if newest is not None:
+            found[name] = points, newest
+    return found
 
 
 def read_points(connection: sqlite3.Connection, job_id: bytes, after: int, most: int) -> list[Point]:

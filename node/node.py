@@ -23,9 +23,8 @@ from morphware.node.api.service import serve_api
 from morphware.node.artifacts.errors import ArtifactError
 from morphware.node.artifacts.torrents import LibtorrentArtifacts, TorrentSettings, serve_artifacts
 from morphware.node.brake import Brakes
-from morphware.node.chain.deployment import Deployment, load_deployment
+from morphware.node.chain.deployment import deployment_of
 from morphware.node.chain.market import ChainSettings, MarketChain, serve_market_chain
-from morphware.node.chain.market_reader import MarketParameters
 from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.config import Config, keystore_password
 from morphware.node.curve import PROTOCOL as PROGRESS
@@ -44,7 +43,7 @@ from morphware.node.operating import Operating
 from morphware.node.performer import Performer
 from morphware.node.retention import Retention
 from morphware.node.runner.runner import SandboxRunner
-from morphware.node.seats import fetch_stakes, seats_wanted
+from morphware.node.seats import fetch_stakes, seats_wanted, take_seats
 from morphware.node.series import Series
 from morphware.node.speech import Listener, Speaker
 from morphware.node.treasury import Treasury
@@ -82,7 +81,7 @@ async def serve_node(
     with _alone(folder):
         read_account(folder / "keys")  # that there are no keys is said before their password is asked for
         keys = await load(folder / "keys", _password(config) if password is None else password)
-        deployment = _deployment(config)
+        deployment = deployment_of(config.chain)
         transactions = SqliteTransactionLog(open_database(folder / "transactions.sqlite", isolation_level=None))
         journal = Journal(folder / "journal.sqlite")
         network = f"chain {deployment.chain_id}, market 0x{deployment.market.hex()}, 0x{keys.account.hex()}"
@@ -160,7 +159,7 @@ async def serve_node(
             head = max(0, await chain.block_number() - config.chain.finality_blocks)
             await nursery.start(engine.run, deployment.deploy_block, head)
             nursery.start_soon(listener.keep_time, feed)
-            nursery.start_soon(fetch_stakes, engine)
+            nursery.start_soon(fetch_stakes, journal, engine.treasury, lambda: engine.now.timestamp)
             nursery.start_soon(Retention(engine, artifacts, folder / "jobs", config.artifacts.retention_s).serve)
 
             addresses = published_addresses(multiaddresses, artifacts.address)
@@ -168,7 +167,7 @@ async def serve_node(
                 joining.start_soon(_publish, engine.treasury, directory, keys, addresses)
                 if "validator" in config.node.roles and not operating.is_paused:
                     wanted = seats_wanted(journal, config.validator.seats)
-                    joining.start_soon(_take_seats, engine.treasury, chain, wanted, parameters)
+                    joining.start_soon(take_seats, engine.treasury, chain, wanted, parameters.seat_stake_wei)
             roles, every_s = _role_bits(config), config.gossip.announce_s
             nursery.start_soon(speaker.announce_self, keys, roles, artifacts.address, every_s, multiaddresses)
             running = Running(
@@ -194,13 +193,7 @@ async def _serve_old_files(journal: Journal, artifacts: LibtorrentArtifacts) -> 
 
 
 async def _count_seats(chain: MarketChain) -> int:
-    return len(await chain.seats(chain.account))
-
-
-async def _take_seats(treasury: Treasury, chain: MarketChain, wanted: int, parameters: MarketParameters) -> None:
-    """Stake for the validator seats that are missing."""
-    held = await chain.seats(chain.account)
-    await treasury.ensure_seats(len(held), wanted, parameters.seat_stake_wei)
+    return len(await chain.staying_seats(chain.account))
 
 
 async def _publish(treasury: Treasury, directory: Directory, keys: Keys, addresses: tuple[str, ...]) -> None:
@@ -244,20 +237,6 @@ def _password(config: Config) -> str:
     if password is None:
         raise BadInput("The keystore needs its password: set MORPHWARE_PASSWORD, or [keys] password_file.")
     return password
-
-
-def _deployment(config: Config) -> Deployment:
-    """The market that the configuration names; its chain must be the one that the configuration names, if it does."""
-    wanted = config.chain
-    if wanted.deployment is None:
-        raise BadInput("The node must know its market: set [chain] deployment to the network's deployment file.")
-    deployment = load_deployment(wanted.deployment)
-    if wanted.chain_id not in (None, deployment.chain_id):
-        raise BadInput(
-            f"The configuration wants chain {wanted.chain_id}, and the market of {wanted.deployment} is on chain "
-            f"{deployment.chain_id}: correct chain_id or deployment in [chain]."
-        )
-    return deployment
 
 
 def _role_bits(config: Config) -> int:

@@ -11,9 +11,8 @@ up seats.  Everything here is in the journal before it counts, and holds over re
 """
 
 import json
-import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -23,15 +22,14 @@ import trio
 from morphware.node.amounts import format_tokens
 from morphware.node.brake import Brakes
 from morphware.node.config import Config
-from morphware.node.doing import Doing, ValidatorDoing, bond_of, busy_seats, job_doings, worker_doing
+from morphware.node.doing import Doing, ValidatorDoing, bonds_wei, busy_seats, job_doings, worker_doing
 from morphware.node.engine import Engine
 from morphware.node.errors import BadInput, MorphwareError
 from morphware.node.idleness import FREE, UNSEEN, Availability, Rules
 from morphware.node.machines import VALIDATOR, WORKER
 from morphware.node.offers import offer_of
 from morphware.node.policy import Policy, Setting
-from morphware.protocol.settlement import REJECTED_BPS
-from morphware.protocol.units import BPS, JobId, Timestamp, Wei
+from morphware.protocol.units import Wei
 
 log = structlog.get_logger()
 
@@ -51,30 +49,13 @@ FROZEN: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class AtStake:
-    """A job that goes on while the node is paused. ``rejected_wei`` is lost if no good model is handed in.
-
-    All of ``bond_wei`` is lost if none is handed in by ``deadline``, the chain's; ``frozen_until_s`` is when a training
-    that stands still, or may be made to, goes on by itself at the latest (seconds since the epoch).
-    """
-
-    job_id: JobId
-    activity: str
-    bond_wei: Wei
-    rejected_wei: Wei
-    deadline: Timestamp | None
-    is_frozen: bool = False
-    frozen_until_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Pause:
-    """Whether the node is paused, since when, what runs on, and what that means in sentences."""
+    """Whether the node is paused, since when, its bonds in what runs on, and what that means in sentences."""
 
     is_paused: bool
     is_freezing: bool
     since_s: float | None
-    running: tuple[AtStake, ...]
+    bonds_wei: Wei
     notes: tuple[str, ...]
 
     @property
@@ -82,16 +63,8 @@ class Pause:
         """All of it for people."""
         if not self.is_paused:
             return "This node takes jobs again."
-        bonds_wei = sum(at_stake.bond_wei for at_stake in self.running)
-        stakes = f" At stake are {format_tokens(bonds_wei)} tokens in bonds." if bonds_wei else ""
+        stakes = f" At stake are {format_tokens(self.bonds_wei)} tokens in bonds." if self.bonds_wei else ""
         return " ".join(("This node takes no new jobs.", *self.notes)) + stakes
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """The settings in force, each with the configuration's value and the time of its change."""
-
-    settings: tuple[Setting, ...]
 
 
 @dataclass(slots=True)
@@ -132,16 +105,14 @@ class Operating:
         if VALIDATOR in roles:
             validator = ValidatorDoing(await self._seats_held(), busy_seats(engine, engine.identity.account))
         return Doing(
-            block=engine.now.block,
-            timestamp=engine.now.timestamp,
             jobs=job_doings(engine, self.brakes),
-            worker=worker_doing(engine, self._availability) if WORKER in roles else None,
+            worker=worker_doing(engine) if WORKER in roles else None,
             validator=validator,
         )
 
-    def policy(self) -> Owned:
+    def policy(self) -> tuple[Setting, ...]:
         """Every setting that can be changed here, what is in force, and where it comes from."""
-        return Owned(self._policy.settings())
+        return self._policy.settings()
 
     @property
     def rules(self) -> Rules:
@@ -167,17 +138,14 @@ class Operating:
             return f"No new jobs are taken: {self._availability.reason}."
         return "New jobs are taken as they come."
 
-    def pause_state(self) -> Pause:
-        """Whether this node is paused, and what runs on meanwhile."""
-        notes = []
-        if self.is_paused:
-            has_worker, has_seats = (role in self.engine.roles.names for role in (WORKER, VALIDATOR))
-            notes = [KEPT] * has_worker + [FROZEN] * (has_worker and self._is_freezing) + [DUTIES] * has_seats
-        return Pause(self.is_paused, self._is_freezing, self._paused_s, self._at_stake(), tuple(notes))
+    @property
+    def is_freezing(self) -> bool:
+        """Whether trainings, too, stand still while this node is paused."""
+        return self.is_paused and self._is_freezing
 
     # --- what the owner says ----------------------------------------------------------------------------------------
 
-    def change_policy(self, changes: Mapping[str, object]) -> Owned:
+    def change_policy(self, changes: Mapping[str, object]) -> tuple[Setting, ...]:
         """Give settings (``worker.capacity``) new values, typed or as text, for all jobs that are not yet bid on.
 
         None goes back to the configuration's value.
@@ -186,15 +154,6 @@ class Operating:
             BadInput: a name is unknown, or a value is out of its bounds; nothing is changed then.
         """
         return self._keep_policy(self._policy.changed(changes, self.clock()), list(changes))
-
-    def reset_policy(self, names: Iterable[str]) -> Owned:
-        """Go back to the configuration's values of these settings.
-
-        Raises:
-            BadInput: a name is unknown; nothing is changed then.
-        """
-        wanted = tuple(names)
-        return self._keep_policy(self._policy.reset(wanted), list(wanted))
 
     def pause(self, *, freeze: bool = False) -> Pause:
         """Take no new jobs; with ``freeze`` let trainings stand still, too. Pausing again changes only that.
@@ -210,7 +169,7 @@ class Operating:
         self._apply()
         log.info("paused", freeze=freeze)
         self.engine.feed.say("paused", since_s=since_s, freeze=freeze)
-        return self.pause_state()
+        return self._pause()
 
     def resume(self) -> Pause:
         """Take jobs again, those that are open among them; a node that is not paused stays as it is."""
@@ -220,7 +179,7 @@ class Operating:
             self._apply()
             log.info("resumed")
             self.engine.feed.say("resumed")
-        return self.pause_state()
+        return self._pause()
 
     def note_availability(self, availability: Availability) -> None:
         """The machine was looked at."""
@@ -232,7 +191,7 @@ class Operating:
 
     # --- how it is done ---------------------------------------------------------------------------------------------
 
-    def _keep_policy(self, policy: Policy, names: list[str]) -> Owned:
+    def _keep_policy(self, policy: Policy, names: list[str]) -> tuple[Setting, ...]:
         self._keep(POLICY_KEY, policy.to_json())
         self._policy = policy
         self._apply()
@@ -258,27 +217,13 @@ class Operating:
         if roles != self.engine.roles:
             self.engine.change_roles(roles)
 
-    def _at_stake(self) -> tuple[AtStake, ...]:
-        found = []
-        for doing in job_doings(self.engine, self.brakes):
-            if doing.role != WORKER:
-                continue
-            until_s = None
-            if doing.progress is not None and 0 < doing.progress.spare_s < math.inf:
-                until_s = self.clock() + doing.progress.spare_s
-            bond_wei = bond_of(self.engine.machines[doing.job_id, WORKER])
-            found.append(
-                AtStake(
-                    job_id=doing.job_id,
-                    activity=doing.activity,
-                    bond_wei=bond_wei,
-                    rejected_wei=Wei(bond_wei * REJECTED_BPS // BPS),
-                    deadline=doing.deadline,
-                    is_frozen=doing.progress is not None and doing.progress.is_frozen,
-                    frozen_until_s=until_s,
-                )
-            )
-        return tuple(found)
+    def _pause(self) -> Pause:
+        """Whether this node is paused, and what runs on meanwhile."""
+        notes = []
+        if self.is_paused:
+            has_worker, has_seats = (role in self.engine.roles.names for role in (WORKER, VALIDATOR))
+            notes = [KEPT] * has_worker + [FROZEN] * (has_worker and self._is_freezing) + [DUTIES] * has_seats
+        return Pause(self.is_paused, self._is_freezing, self._paused_s, bonds_wei(self.engine), tuple(notes))
 
     async def _seats_held(self) -> int | None:
         if self.read_seats is None:

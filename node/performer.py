@@ -6,7 +6,7 @@ what no trying mends comes back as an event that says so.
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
@@ -73,8 +73,6 @@ LEAST_RUN_S: Final = 1.0
 """A run whose time is up still starts, so that it ends with a reason instead of never having been."""
 LAST_FLUSH_S: Final = 0.5
 """Long enough for the curve's last points to be handed on."""
-MOST: Final = Limits(wall_s=30 * 24 * 3600, memory_bytes=1 << 40, disk_bytes=1 << 40)
-"""What a job may use where nobody said less: a specification is a stranger's, and names any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,9 @@ class Performer:
     treasury: Treasury
     promised: Callable[[Machine], Wei]
     """What the account's other jobs are about to lock of its free balance."""
-    most: Callable[[Machine], Limits] = lambda _: MOST
-    """What a role's job may use of this machine, whatever its specification says."""
-    brakes: Brakes = field(default_factory=Brakes)
+    most: Callable[[Machine], Limits]
+    """What a role's job may use of this machine; its specification is a stranger's, and names any number."""
+    brakes: Brakes
 
     async def perform(
         self, machine: Machine, effect: Effect, view: JobView | None, chain_time: Callable[[], Timestamp]

@@ -4,9 +4,8 @@ The newest word counts.  A change holds over restarts until it is taken back, or
 something else than it did when the change was made: who edits the file after that means the file.
 """
 
-import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
@@ -14,8 +13,8 @@ import msgspec
 import structlog
 
 from morphware.node.config import Config, IdleSection, OnBusy, WorkerSection
-from morphware.node.config_loading import changed_setting
-from morphware.node.config_text import description_of
+from morphware.node.config_loading import changed_setting, require_known
+from morphware.node.config_text import description_of, plain_setting
 from morphware.node.errors import BadInput
 from morphware.node.idleness import Rules, parse_hours
 
@@ -41,7 +40,6 @@ class Setting:
 
     name: str
     value: Any
-    configured: Any
     changed_s: float | None
     description: str
 
@@ -116,25 +114,15 @@ class Policy:
         """
         if not wishes:
             raise BadInput("No change was named: name settings with their new values.")
-        _check_names(wishes)
+        for name in wishes:
+            require_known(name[:100], NAMES, f"{name[:100]} cannot be changed while the node runs")
         changes = dict(self.changes)
         for name, value in wishes.items():
             if value is None:
                 changes.pop(name, None)
                 continue
-            changes[name] = Change(_plain(changed_setting(name, value)), now_s, self._configured(name))
+            changes[name] = Change(plain_setting(changed_setting(name, value)), now_s, self._configured(name))
         return Policy(self.config, changes)
-
-    def reset(self, names: Iterable[str]) -> "Policy":
-        """The policy with the configuration's values of these settings.
-
-        Raises:
-            BadInput: a name is unknown.
-        """
-        given = tuple(names)
-        if not given:
-            raise BadInput("No setting was named: name those that go back to the configuration's value.")
-        return self.changed(dict.fromkeys(given), 0.0)
 
     def to_json(self) -> str:
         """What the journal keeps."""
@@ -151,7 +139,7 @@ class Policy:
         policy = cls(config)
         for name, kept in json.loads(text or "{}").items():
             try:
-                value = _plain(changed_setting(name, kept["value"])) if name in NAMES else None
+                value = plain_setting(changed_setting(name, kept["value"])) if name in NAMES else None
             except BadInput:
                 value = None
             if value is None:
@@ -168,25 +156,13 @@ class Policy:
         return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
     def _setting(self, name: str) -> Setting:
-        configured, change = self._configured(name), self.changes.get(name)
+        change = self.changes.get(name)
         section, _, of = name.partition(".")
         description = description_of(SECTIONS[section], of)
         if change is None:
-            return Setting(name, configured, configured, None, description)
-        return Setting(name, change.value, configured, change.changed_s, description)
+            return Setting(name, self._configured(name), None, description)
+        return Setting(name, change.value, change.changed_s, description)
 
     def _configured(self, name: str) -> Any:
         section, _, of = name.partition(".")
-        return _plain(getattr(getattr(self.config, section), of))
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _check_names(names: Iterable[str]) -> None:
-    for name in names:
-        if name not in NAMES:
-            nearest = difflib.get_close_matches(name[:100], NAMES, n=1)
-            advice = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(NAMES)}."
-            raise BadInput(f"{name[:100]} cannot be changed while the node runs: {advice}")
+        return plain_setting(getattr(getattr(self.config, section), of))

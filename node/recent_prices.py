@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from morphware.protocol.codec import Malformed, decode
-from morphware.protocol.messages import JobSpec
+from morphware.node.describe import read_names
 from morphware.protocol.units import JobId, Timestamp, Wei
 from morphware.protocol.view import JobView
 
@@ -61,18 +60,14 @@ def recent_prices(
         awarded_at: when they were awarded, where that is known.
     """
     when = awarded_at or {}
-    found = [_price(view, when.get(view.job_id)) for view in views.values() if view.award is not None]
-    order = sorted(range(len(found)), key=lambda index: (found[index].when or 0, index), reverse=True)
-    return [found[index] for index in order[:NEWEST_MOST]]
+    awarded = [view for view in views.values() if view.award is not None][::-1]
+    awarded.sort(key=lambda view: when.get(view.job_id) or 0, reverse=True)  # stable: else the job posted last is first
+    return [_price(view, when.get(view.job_id)) for view in awarded[:NEWEST_MOST]]
 
 
-def estimate(prices: Iterable[AuctionPrice], estimated_s: int, *, metric: str | None = None) -> PriceEstimate | None:
-    """What such auctions would have paid for so many seconds; None where there are too few to say.
-
-    Args:
-        metric: only auctions of jobs with this metric; None takes all.
-    """
-    per_hour = [each.per_hour_wei for each in prices if metric is None or each.metric == metric]
+def estimate(prices: Iterable[AuctionPrice], estimated_s: int) -> PriceEstimate | None:
+    """What such auctions would have paid for so many seconds; None where there are too few to say."""
+    per_hour = [each.per_hour_wei for each in prices]
     if len(per_hour) < AUCTIONS_LEAST or estimated_s <= 0:
         return None
     lower, median, upper = (_scaled(quartile, estimated_s) for quartile in _quartiles(per_hour))
@@ -102,14 +97,6 @@ def _price(view: JobView, when: Timestamp | None) -> AuctionPrice:
         price_wei=view.award.price_wei,
         reserve_wei=view.terms.reserve_wei,
         estimated_s=view.terms.estimated_s,
-        metric=_metric(view),
+        metric=read_names(view)[1],
         authentic_bids=sum(opened.is_authentic for opened in view.opened.values()),
     )
-
-
-def _metric(view: JobView) -> str:
-    """The specification is a stranger's: what does not read as one names no metric."""
-    try:
-        return decode(view.spec, JobSpec).metric
-    except Malformed:
-        return ""

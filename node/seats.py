@@ -6,18 +6,18 @@ takes or gives up seats while the node runs, and the configuration's again when 
 """
 
 import json
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
 
 import structlog
 import trio
 
 from morphware.node.account_events import AccountEvent, SeatLeaving, SeatReleased, SeatsStaked
-from morphware.node.engine import Engine
 from morphware.node.errors import MorphwareError
 from morphware.node.journal import Journal
+from morphware.node.treasury import Treasury
 from morphware.protocol.calls import Unstake
-from morphware.protocol.units import Timestamp
+from morphware.protocol.units import Address, Timestamp, Wei
 
 log = structlog.get_logger()
 
@@ -39,6 +39,21 @@ def want_seats(journal: Journal, configured: int, wanted: int) -> None:
         journal.put(WANTED_KEY, json.dumps({"wanted": wanted, "configured": configured}))
 
 
+class SeatReader(Protocol):
+    """What is asked of the chain here."""
+
+    @property
+    def account(self) -> Address: ...
+
+    async def staying_seats(self, account: Address) -> tuple[int, ...]: ...
+
+
+async def take_seats(treasury: Treasury, chain: SeatReader, wanted: int, stake_wei: Wei) -> None:
+    """Stake for the validator seats that are missing; one that leaves is not held any more."""
+    held = await chain.staying_seats(chain.account)
+    await treasury.ensure_seats(len(held), wanted, stake_wei)
+
+
 def leaving_seats(events: Iterable[AccountEvent]) -> dict[int, Timestamp]:
     """Seats that have left, by number, with when their stakes are free."""
     leaving: dict[int, Timestamp] = {}
@@ -54,17 +69,16 @@ def leaving_seats(events: Iterable[AccountEvent]) -> dict[int, Timestamp]:
     return leaving
 
 
-async def fetch_stakes(engine: Engine) -> None:
+async def fetch_stakes(journal: Journal, treasury: Treasury, chain_time: Callable[[], Timestamp]) -> None:
     """Ask for the stakes of seats that have left as soon as they are free, until cancelled."""
     asked_at: dict[int, float] = {}
     while True:
-        events = (event for event, _, _ in engine.journal.account_events())
-        for seat, free_at in leaving_seats(events).items():
+        for seat, free_at in leaving_seats(journal.seat_events()).items():
             is_new = trio.current_time() - asked_at.get(seat, -AGAIN_S) >= AGAIN_S
-            if free_at <= engine.now.timestamp and is_new:
+            if free_at <= chain_time() and is_new:
                 asked_at[seat] = trio.current_time()
                 try:
-                    await engine.treasury.do(Unstake(seat))
+                    await treasury.do(Unstake(seat))
                 except MorphwareError as error:
                     log.info("stake_waits", seat=seat, reason=error.sentence)
                 else:

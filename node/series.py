@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tsdownsample import MinMaxLTTBDownsampler
 
 from morphware.node.journal import Journal
-from morphware.node.journal_points import count_points, read_packed, read_points
+from morphware.node.journal_points import last_values, read_packed, read_points
 from morphware.protocol.units import JobId
 
 Axis = Literal["step", "time"]
@@ -48,15 +48,11 @@ _PACKED: Final = np.dtype([("number", "<i8"), ("step", "<i8"), ("time_s", "<f8")
 
 @dataclass(frozen=True, slots=True)
 class SeriesFacts:
-    """One series as a list shows it: ``last_value`` is the newest; times are seconds since the training began."""
+    """One series as a list shows it: how many points are kept of it, and the newest value that is a number."""
 
     name: str
     count: int
     last_value: float
-    first_step: int
-    last_step: int
-    first_time_s: float
-    last_time_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +71,14 @@ class Series:
     """The series of all jobs of one journal."""
 
     def __init__(self, journal: Journal, *, bytes_most: int = BYTES_MOST) -> None:
-        self._uri = journal.path.resolve().as_uri() + "?mode=ro"
+        self._journal = journal
         self._bytes_most = bytes_most
         self._kept: OrderedDict[tuple[JobId, str], _Growing] = OrderedDict()
         self._lock = trio.Lock()
 
     async def names(self, job_id: JobId) -> list[SeriesFacts]:
         """Every series of a job with what a list shows of it, the oldest series first; an unknown job has none."""
-        return await self._in_thread(partial(self._names, job_id))
+        return await trio.to_thread.run_sync(self._names, job_id)
 
     async def window(
         self,
@@ -133,7 +129,7 @@ class Series:
             return await trio.to_thread.run_sync(work)
 
     def _connect(self) -> closing[sqlite3.Connection]:
-        return closing(sqlite3.connect(self._uri, uri=True))
+        return closing(self._journal.reader().connection)
 
     def _grown(self, connection: sqlite3.Connection, job_id: JobId, names: Iterable[str]) -> dict[str, "_Growing"]:
         """The series as the journal has them now."""
@@ -157,8 +153,7 @@ class Series:
 
     def _names(self, job_id: JobId) -> list[SeriesFacts]:
         with self._connect() as connection:
-            grown = self._grown(connection, job_id, count_points(connection, job_id))
-        return [growing.facts(name) for name, growing in grown.items() if growing.count]
+            return [SeriesFacts(name, *known) for name, known in last_values(connection, job_id).items()]
 
     def _window(
         self,
@@ -235,19 +230,6 @@ class _Growing:
         self._points[self.count : self.count + len(found)] = found
         self.count += len(found)
         self._ordered.clear()
-
-    def facts(self, name: str) -> SeriesFacts:
-        points = self._points[: self.count]
-        steps, times = points["step"], points["time_s"]
-        return SeriesFacts(
-            name=name,
-            count=self.count,
-            last_value=float(points["value"][-1]),
-            first_step=int(steps.min()),
-            last_step=int(steps.max()),
-            first_time_s=float(times.min()),
-            last_time_s=float(times.max()),
-        )
 
     def ordered(self, axis: Axis) -> tuple[NDArray[np.int64] | NDArray[np.float64], NDArray[np.float64]]:
         """x and values, each x once: the point that came last."""

@@ -44,14 +44,18 @@ class Treasury:
     async def ensure_free(self, amount: Wei, purpose: str) -> None:
         """Have at least so much free balance. Raises ``NotEnoughTokens``, which names what is missing."""
         async with self._lock:
-            free, wallet = await self._balances()
-            if free + wallet < amount:
-                msg = (
-                    f"{purpose} needs {format_tokens(amount)} tokens, and this account has "
-                    f"{format_tokens(free + wallet)}: get more tokens, or ask for less."
-                )
-                raise NotEnoughTokens(msg)
-            await self._deposit(Wei(max(0, amount - free)))
+            await self._deposit(await self._missing_wei(amount, purpose))
+
+    async def missing_wei(self, amount: Wei, purpose: str) -> Wei:
+        """What would have to leave the wallet for so much free balance. Raises ``NotEnoughTokens``."""
+        async with self._lock:
+            return await self._missing_wei(amount, purpose)
+
+    async def deposit(self, amount: Wei, request: str) -> Receipt:
+        """Move tokens from the wallet under a request's name: by one name they move once."""
+        async with self._lock:
+            await self._approve(amount, f"{request}/approve")
+            return await self.do(Deposit(amount), f"{request}/Deposit")
 
     async def fund_bonds(self, bond: Wei, *, most: int, besides: int = 0) -> Wei:
         """Have the free balance for up to so many bonds besides what is promised already; return it.
@@ -65,18 +69,31 @@ class Treasury:
             await self._deposit(Wei(max(0, missing)))
             return Wei(free + max(0, missing))
 
+    async def _missing_wei(self, amount: Wei, purpose: str) -> Wei:
+        free, wallet = await self._balances()
+        if free + wallet < amount:
+            msg = (
+                f"{purpose} needs {format_tokens(amount)} tokens, and this account has "
+                f"{format_tokens(free + wallet)}: get more tokens, or ask for less."
+            )
+            raise NotEnoughTokens(msg)
+        return Wei(max(0, amount - free))
+
     async def _balances(self) -> tuple[Wei, Wei]:
         """Free balance and wallet."""
         account = self.bank.account
         return await self.bank.free_balance(account), await self.bank.wallet_balance(account)
 
     async def _deposit(self, amount: Wei) -> None:
-        """Move tokens from the wallet, with an approval only where there is none that covers them."""
-        if amount <= 0:
-            return
+        """Move tokens from the wallet, if any are needed."""
+        if amount > 0:
+            await self._approve(amount)
+            await self.do(Deposit(amount))
+
+    async def _approve(self, amount: Wei, effect_id: str = "") -> None:
+        """Let the market draw tokens from the wallet, where no approval covers so many."""
         if await self.bank.allowance(self.bank.account) < amount:
-            await self.do(Approve(APPROVAL_WEI))
-        await self.do(Deposit(amount))
+            await self.do(Approve(APPROVAL_WEI), effect_id)
 
     async def ensure_seats(self, held: int, wanted: int, stake_wei: Wei) -> None:
         """Hold so many validator seats."""
@@ -89,8 +106,13 @@ class Treasury:
         """Put this node's keys and addresses on chain."""
         await self.do(record)
 
-    async def do(self, call: Call) -> None:
-        """Carry out an account's own call. It is safe to repeat, so it needs no place in a job's journal."""
-        result = await self.bank.send(call, effect_id=f"account/{type(call).__name__}/{time.time_ns()}")
+    async def do(self, call: Call, effect_id: str = "") -> Receipt:
+        """Carry out an account's own call: once under an id, or else anew each time, where it is safe to repeat.
+
+        Raises:
+            BadInput: the contract refuses it.
+        """
+        result = await self.bank.send(call, effect_id=effect_id or f"account/{type(call).__name__}/{time.time_ns()}")
         if isinstance(result, Refused):
             raise BadInput(result.sentence)
+        return result

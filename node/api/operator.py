@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from morphware.node.api.answers.node import Duty, Offer, OffersAsked, Operator, PauseAsked
+from morphware.node.api.answers.node import Duty, Offer, OffersAsked, Operator, PauseAsked, Unwanted
 from morphware.node.api.answers.plain import Done
 from morphware.node.api.ledger import LedgerBook
 from morphware.node.api.routes import Call, Route
 from morphware.node.api.running import Running
-from morphware.node.doing import JobDoing
+from morphware.node.doing import JobDoing, LeftAlone
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +32,20 @@ class OperatorRequests:
     async def operator(self, _: Call) -> Operator:
         """Everything for the operator's page."""
         operating = self.node.operating
-        doing, pause = await operating.doing(), operating.pause_state()
+        doing = await operating.doing()
         worker, validator = doing.worker, doing.validator
         return Operator(
             roles=list(self.node.config.node.roles),
-            is_paused=pause.is_paused,
-            is_frozen=pause.is_paused and pause.is_freezing,
+            is_paused=operating.is_paused,
+            is_frozen=operating.is_freezing,
             availability=operating.standing,
-            is_available=worker.is_taking if worker else not pause.is_paused,
+            is_available=worker.is_taking if worker else not operating.is_paused,
             capacity=worker.capacity if worker else 0,
             occupied=worker.occupied if worker else 0,
             seats=(validator.seats_held or 0) if validator else 0,
             busy_seats=validator.seats_busy if validator else 0,
             duties=[_duty(job) for job in doing.jobs],
+            left_alone=[_left_alone(job) for job in worker.left_alone] if worker else [],
             offers=[
                 Offer(
                     name=setting.name,
@@ -54,7 +55,7 @@ class OperatorRequests:
                     unit=setting.unit,
                     choices=setting.choices,
                 )
-                for setting in operating.policy().settings
+                for setting in operating.policy()
             ],
             earnings=await self.ledger.earnings(),
             slashes=await self.ledger.slashes(),
@@ -84,5 +85,9 @@ def _duty(job: JobDoing) -> Duty:
         doing=f"{job.sentence} ({why})" if why else job.sentence,
         deadline=job.deadline,
         since_s=job.since_s,
-        estimated_s=job.progress.estimated_s if job.progress else None,
+        estimated_s=job.estimated_s,
     )
+
+
+def _left_alone(job: LeftAlone) -> Unwanted:
+    return Unwanted(job_id=job.job_id.hex(), name=job.name, sentence=f"No bid is made: {job.reason}.")

@@ -18,6 +18,7 @@ from morphware.node.api.http import serve_http
 from morphware.node.api.jobs import JobRequests
 from morphware.node.api.ledger import LedgerBook
 from morphware.node.api.links import Keyring, read_token
+from morphware.node.api.once import Named
 from morphware.node.api.operator import OperatorRequests
 from morphware.node.api.routes import Route
 from morphware.node.api.running import Running
@@ -39,7 +40,7 @@ def all_routes(node: Running, keyring: Keyring, origin: str | None) -> list[Rout
         *JobRequests(node, catalogue).routes(),
         *CurveRequests(catalogue, node.engine.journal, node.series).routes(),
         *HistoryRequests(node, catalogue).routes(),
-        *WalletRequests(node, ledger).routes(),
+        *WalletRequests(node, ledger, Named(node.engine.journal)).routes(),
         *OperatorRequests(node, ledger).routes(),
         *submitting.routes(),
         *DraftRequests(node, submitting, Shelf(node.folder / "drafts")).routes(),

@@ -1,25 +1,24 @@
 """Requests about the account's money: what it has, and to move it between wallet, market and seats."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import Final
 
 from morphware.node.amounts import format_tokens
 from morphware.node.api.answers.node import History, HistoryAsked, MoveAsked, StakeAsked, Wallet
 from morphware.node.api.answers.plain import Done
 from morphware.node.api.ledger import LedgerBook
+from morphware.node.api.once import Named, Plan
 from morphware.node.api.problems import BAD_INPUT, Refusal
 from morphware.node.api.routes import Call, Route
 from morphware.node.api.running import Running
 from morphware.node.doing import bond_of, busy_seats
 from morphware.node.machines import USER, WORKER
-from morphware.node.ports import Receipt, Refused
+from morphware.node.ports import Receipt
 from morphware.node.seats import leaving_seats, want_seats
-from morphware.node.treasury import APPROVAL_WEI
 from morphware.node.wording import duration
-from morphware.protocol.calls import Approve, Deposit, RequestUnstake, Stake, Withdraw
-from morphware.protocol.calls import Call as ChainCall
-from morphware.protocol.units import Timestamp, Wei
+from morphware.protocol.calls import RequestUnstake, Stake, Withdraw
+from morphware.protocol.units import Wei
 from morphware.protocol.view import JobView
 
 SEATS_AT_ONCE: Final = 64
@@ -31,6 +30,7 @@ class WalletRequests:
 
     node: Running
     ledger: LedgerBook
+    named: Named
 
     def routes(self) -> list[Route]:
         """What can be asked here."""
@@ -69,7 +69,7 @@ class WalletRequests:
             staked_wei=str(len(seats) * stake_wei),
             seats=len(seats),
             busy_seats=busy_seats(engine, account),
-            leaving_seats=len(self._leaving()),
+            leaving_seats=len(leaving_seats(engine.journal.seat_events())),
             seat_stake_wei=str(int(stake_wei)),
             unbonding_s=node.parameters.timing.unbonding_s,
         )
@@ -81,68 +81,85 @@ class WalletRequests:
     async def deposit(self, call: Call) -> Done:
         """An approval first, where there is none that covers it."""
         amount = _amount(call.body)
-        has = await self.node.chain.wallet_balance(self.node.account)
-        if has < amount:
-            raise Refusal(
-                BAD_INPUT, f"The wallet has {format_tokens(has)} tokens: deposit at most as many.", "amount_wei"
-            )
-        if await self.node.chain.allowance(self.node.account) < amount:
-            await self._do(Approve(APPROVAL_WEI), call.body.request_id, "approve")
-        return await self._done(Deposit(amount), call.body.request_id, f"Deposited {format_tokens(amount)} tokens.")
+
+        async def decide() -> Plan:
+            has = await self.node.chain.wallet_balance(self.node.account)
+            if has < amount:
+                sentence = f"The wallet has {format_tokens(has)} tokens: deposit at most as many."
+                raise Refusal(BAD_INPUT, sentence, "amount_wei")
+            return Plan()
+
+        async def carry_out(_: Plan, name: str) -> Done:
+            receipt = await self.node.engine.treasury.deposit(amount, name)
+            return _done(f"Deposited {format_tokens(amount)} tokens.", receipt)
+
+        return await self.named.once("deposit", call.body, decide, carry_out)
 
     async def withdraw(self, call: Call) -> Done:
         """What jobs are about to lock stays."""
         amount = _amount(call.body)
-        free = await self.node.chain.free_balance(self.node.account)
-        most = max(0, free - self.node.engine.promised_wei())
-        if amount > most:
-            raise Refusal(
-                BAD_INPUT,
-                f"{format_tokens(Wei(most))} tokens are free and promised to no job: withdraw at most as many.",
-                "amount_wei",
-            )
-        return await self._done(Withdraw(amount), call.body.request_id, f"Withdrew {format_tokens(amount)} tokens.")
+
+        async def decide() -> Plan:
+            free = await self.node.chain.free_balance(self.node.account)
+            most = max(0, free - self.node.engine.promised_wei())
+            if amount > most:
+                tokens = format_tokens(Wei(most))
+                sentence = f"{tokens} tokens are free and promised to no job: withdraw at most as many."
+                raise Refusal(BAD_INPUT, sentence, "amount_wei")
+            return Plan()
+
+        async def carry_out(_: Plan, name: str) -> Done:
+            receipt = await self.node.engine.treasury.do(Withdraw(amount), f"{name}/Withdraw")
+            return _done(f"Withdrew {format_tokens(amount)} tokens.", receipt)
+
+        return await self.named.once("withdraw", call.body, decide, carry_out)
 
     async def stake(self, call: Call) -> Done:
         """The tokens come from the free balance, and from the wallet as far as that lacks them."""
         asked: StakeAsked = call.body
-        cost = Wei(asked.seats * self.node.parameters.seat_stake_wei)
-        await self.node.engine.treasury.ensure_free(cost, f"Staking {asked.seats} seats")
-        held = len(await self.node.chain.seats(self.node.account))
-        done = await self._done(Stake(asked.seats), asked.request_id, f"This account has {asked.seats} more seats.")
-        want_seats(self.node.engine.journal, self.node.config.validator.seats, held + asked.seats)
-        return done
+        treasury = self.node.engine.treasury
+
+        async def decide() -> Plan:
+            cost = Wei(asked.seats * self.node.parameters.seat_stake_wei)
+            return Plan(deposit_wei=str(int(await treasury.missing_wei(cost, f"Staking {asked.seats} seats"))))
+
+        async def carry_out(plan: Plan, name: str) -> Done:
+            if missing := int(plan.deposit_wei):
+                await treasury.deposit(Wei(missing), name)
+            receipt = await treasury.do(Stake(asked.seats), f"{name}/Stake")
+            self._want(await self._staying())  # not before: a start in between would stake for them once more
+            return _done(f"This account has {asked.seats} more seats.", receipt)
+
+        return await self.named.once("stake", asked, decide, carry_out)
 
     async def unstake(self, call: Call) -> Done:
         """The highest numbers leave first; each is announced by a transaction of its own."""
         asked: StakeAsked = call.body
-        leaving = self._leaving()
-        seats = [seat for seat in await self.node.chain.seats(self.node.account) if seat not in leaving]
-        if asked.seats > min(len(seats), SEATS_AT_ONCE):
+
+        async def decide() -> Plan:
+            seats = await self._staying()
             most = min(len(seats), SEATS_AT_ONCE)
-            raise Refusal(BAD_INPUT, f"This account has {len(seats)} seats: give up at most {most} at once.", "seats")
-        name = asked.request_id or token_hex(16)
-        receipt: Receipt | None = None
-        for seat in sorted(seats, reverse=True)[: asked.seats]:
-            receipt = await self._do(RequestUnstake(seat), name, f"unstake {seat}")
-        want_seats(self.node.engine.journal, self.node.config.validator.seats, len(seats) - asked.seats)
-        wait = duration(self.node.parameters.timing.unbonding_s)
-        what = "1 seat leaves" if asked.seats == 1 else f"{asked.seats} seats leave"
-        sentence = f"{what}; this node fetches what was staked in {wait}, or after their jobs."
-        return Done(sentence=sentence, transaction=_hash(receipt))
+            if asked.seats > most:
+                sentence = f"This account has {len(seats)} seats: give up at most {most} at once."
+                raise Refusal(BAD_INPUT, sentence, "seats")
+            return Plan(seats=tuple(sorted(seats, reverse=True)[: asked.seats]))
 
-    def _leaving(self) -> dict[int, Timestamp]:
-        return leaving_seats(event for event, _, _ in self.node.engine.journal.account_events())
+        async def carry_out(plan: Plan, name: str) -> Done:
+            # not after: a start in between would stake again for the seats that have left
+            self._want([seat for seat in await self._staying() if seat not in plan.seats])
+            for seat in plan.seats:
+                receipt = await self.node.engine.treasury.do(RequestUnstake(seat), f"{name}/unstake {seat}")
+            wait = duration(self.node.parameters.timing.unbonding_s)
+            what = "1 seat leaves" if asked.seats == 1 else f"{asked.seats} seats leave"
+            return _done(f"{what}; this node fetches what was staked in {wait}, or after their jobs.", receipt)
 
-    async def _done(self, call: ChainCall, request_id: str | None, sentence: str) -> Done:
-        return Done(sentence=sentence, transaction=_hash(await self._do(call, request_id, type(call).__name__)))
+        return await self.named.once("unstake", asked, decide, carry_out)
 
-    async def _do(self, call: ChainCall, request_id: str | None, part: str) -> Receipt:
-        """Carry out a call once under its request's name."""
-        result = await self.node.chain.send(call, effect_id=f"request/{request_id or token_hex(16)}/{part}")
-        if isinstance(result, Refused):
-            raise Refusal(BAD_INPUT, result.sentence)
-        return result
+    async def _staying(self) -> tuple[int, ...]:
+        return await self.node.chain.staying_seats(self.node.account)
+
+    def _want(self, seats: Sequence[int]) -> None:
+        want_seats(self.node.engine.journal, self.node.config.validator.seats, len(seats))
 
 
 def _locked_wei(role: str, view: JobView | None, bond_wei: Wei) -> int:
@@ -162,5 +179,5 @@ def _amount(asked: MoveAsked) -> Wei:
     return amount
 
 
-def _hash(receipt: Receipt | None) -> str | None:
-    return None if receipt is None else "0x" + receipt.transaction_hash.hex()
+def _done(sentence: str, receipt: Receipt) -> Done:
+    return Done(sentence=sentence, transaction="0x" + receipt.transaction_hash.hex())

@@ -9,6 +9,8 @@ import msgspec
 
 from morphware.node.chain.errors import BadDeployment
 from morphware.node.chain.rpc import Data, from_hexadecimal, to_hexadecimal
+from morphware.node.config import ChainSection
+from morphware.node.errors import BadInput
 from morphware.protocol.units import ADDRESS_BYTES, HASH_BYTES, Address
 
 FILE_LIMIT_BYTES: Final = 64 << 10
@@ -77,3 +79,24 @@ def load_deployment(path: Path) -> Deployment:
         raise BadDeployment(f"{path}: {error.strerror}") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise BadDeployment(f"{path}: {error}") from error
+
+
+def deployment_of(section: ChainSection) -> Deployment:
+    """The market that the configuration names; its chain must be the one that the configuration names, if it does.
+
+    Raises:
+        BadDeployment: its file is not there, or not what it should be.
+        BadInput: it names none, or one on another chain.
+    """
+    if section.deployment is None:
+        raise BadInput(
+            "The configuration names no market: set [chain] deployment to the network's deployment file, or begin anew "
+            "with `morphware init`."
+        )
+    deployment = load_deployment(section.deployment)
+    if section.chain_id not in (None, deployment.chain_id):
+        raise BadInput(
+            f"The configuration wants chain {section.chain_id}, and the market of {section.deployment} is on chain "
+            f"{deployment.chain_id}: correct chain_id or deployment in [chain]."
+        )
+    return deployment

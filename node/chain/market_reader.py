@@ -198,7 +198,15 @@ class MarketReader:
         return JobRecord(**chosen)
 
     async def seats(self, account: Address) -> tuple[int, ...]:
-        """Numbers of the seats that the account has now."""
+        """Numbers of the seats that the account has now, with those that it has given up and not yet been paid for."""
+        return tuple(seat for seat, _ in await self._seats(account))
+
+    async def staying_seats(self, account: Address) -> tuple[int, ...]:
+        """Numbers of the seats that the account has now and has not given up."""
+        return tuple(seat for seat, free_at in await self._seats(account) if free_at == 0)
+
+    async def _seats(self, account: Address) -> list[tuple[int, int]]:
+        """The account's seats by number, each with when its stake may be had back (0: it is not leaving)."""
         topics = [Data(self._market.topic("SeatsStaked")), Data(account.rjust(32, b"\0"))]
         where = {"address": self._deployment.market, "topics": topics, "fromBlock": hex(self._deployment.deploy_block)}
         logs = await self._rpc.ask("eth_getLogs", where, answer=list[Log])
@@ -207,12 +215,13 @@ class MarketReader:
             decoded = self._market.decode_log(entry.topics, entry.data)
             assert decoded is not None
             staked.update(decoded[1]["seats"])
+        free_at = self._market.functions["seat"].output_names[0].index("freeAt")
         mine = []
         for seat in sorted(staked):
-            [(owner, *_)] = await self._read_market("seat", seat)
-            if owner == account:
-                mine.append(seat)
-        return tuple(mine)
+            [record] = await self._read_market("seat", seat)
+            if record[0] == account:
+                mine.append((seat, int(record[free_at])))
+        return mine
 
     async def block_number(self) -> int:
         """Number of the newest block."""

@@ -100,11 +100,13 @@ def _print_table(findings: Sequence["Finding"]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from morphware.node.cli.printing import plain_text
+
     if not sys.stdout.isatty():
         for each in findings:
-            sys.stdout.write(f"{each.standing:<8} {each.subject:<14} {_shown(each.found)}\n")
+            sys.stdout.write(f"{each.standing:<8} {each.subject:<14} {plain_text(each.found)}\n")
             if each.advice:
-                indented = _shown(each.advice).replace("\n", "\n" + " " * 24)
+                indented = plain_text(each.advice).replace("\n", "\n" + " " * 24)
                 sys.stdout.write(f"{'':<8} {'':<14} {indented}\n")
         sys.stdout.write(_summary(findings) + "\n")
         return
@@ -114,9 +116,9 @@ def _print_table(findings: Sequence["Finding"]) -> None:
     table.add_column(overflow="fold")
     for each in findings:
         sign, colour = SYMBOLS[each.standing]
-        words = Text(_shown(each.found))
+        words = Text(plain_text(each.found))
         if each.advice:
-            words.append(f"\n→ {_shown(each.advice)}", style=colour)
+            words.append(f"\n→ {plain_text(each.advice)}", style=colour)
         table.add_row(Text(sign, style=f"bold {colour}"), Text(each.subject, style="bold"), words)
     console = Console()
     console.print(table)
@@ -124,20 +126,11 @@ def _print_table(findings: Sequence["Finding"]) -> None:
 
 
 def _summary(findings: Sequence["Finding"]) -> str:
-    counted = [
-        f"{number} {word}{'' if number == 1 else 's'}"
-        for word in ("problem", "warning")
-        if (number := _count(findings, word))
-    ]
-    return f"Found {' and '.join(counted)}." if counted else "All is well."
+    from morphware.node.cli.printing import counted
+
+    told = [counted(number, word) for word in ("problem", "warning") if (number := _count(findings, word))]
+    return f"Found {' and '.join(told)}." if told else "All is well."
 
 
 def _count(findings: Sequence["Finding"], standing: str) -> int:
     return sum(each.standing == standing for each in findings)
-
-
-def _shown(text: str) -> str:
-    """Endpoints, drivers and file names have no say over the terminal; only our own profiles have several lines."""
-    from morphware.node.log import neutral
-
-    return "\n".join(neutral(line) for line in text.split("\n"))

@@ -3,20 +3,24 @@
 Everything comes over one connection and in order, as each thing means nothing without the one before it.
 """
 
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
-from morphware.node.chain.deployment import Deployment, load_deployment
+from morphware.node.chain.deployment import Deployment, deployment_of
 from morphware.node.chain.errors import ChainFailure, RpcRefusal
 from morphware.node.chain.market_reader import LAG_SAMPLE_BLOCKS, MarketReader
 from morphware.node.chain.rpc import Header, Quantity, Rpc, host_of
 from morphware.node.config import Config
-from morphware.node.doctor.amounts import coins, tokens
 from morphware.node.doctor.examination import in_thread
 from morphware.node.doctor.findings import Finding, Tell, doubtful, failure, faulty, fine
 from morphware.node.errors import MorphwareError
+from morphware.node.journal import Journal
 from morphware.node.keys import read_account
+from morphware.node.seats import seats_wanted
+from morphware.node.wording import tokens
 from morphware.protocol.gossip import CLOCK_SKEW_S
 from morphware.protocol.units import Address
 
@@ -40,7 +44,8 @@ class Holdings:
     tokens_wei: int
     seat_stake_wei: int
     seats: int | None
-    """Seats that it holds; None: not asked, or not told."""
+    """Seats that it holds and has not given up; None: not asked, or not told."""
+    seats_wanted: int
 
 
 async def check_chain(config: Config, tell: Tell) -> None:
@@ -65,24 +70,11 @@ async def check_chain(config: Config, tell: Tell) -> None:
 
 
 async def _check_deployment(config: Config, tell: Tell) -> Deployment | None:
-    wanted = config.chain
-    if wanted.deployment is None:
-        advice = "Set [chain] deployment to the network's deployment file, or begin anew with `morphware init`."
-        tell(faulty("market", "The configuration names no market.", advice))
-        return None
-    path = wanted.deployment
     try:
-        deployment = await in_thread(lambda: load_deployment(path))
+        return await in_thread(lambda: deployment_of(config.chain))
     except MorphwareError as error:
         tell(failure("market", error))
         return None
-    if wanted.chain_id not in (None, deployment.chain_id):
-        found = (
-            f"The configuration wants chain {wanted.chain_id}, and the market of {path} is on {deployment.chain_id}."
-        )
-        tell(faulty("market", found, "Correct chain_id or deployment in [chain]."))
-        return None
-    return deployment
 
 
 def latency_finding(host: str, chain_id: int, latency_s: float) -> Finding:
@@ -158,7 +150,7 @@ async def _check_account(config: Config, rpc: Rpc, deployment: Deployment, tell:
     seats = None
     if "validator" in config.node.roles:
         try:
-            seats = len(await reader.seats(account))
+            seats = len(await reader.staying_seats(account))
         except RpcRefusal as error:
             found = f"The endpoint does not tell which seats the account holds ({error.message})."
             tell(doubtful("tokens", found, "Use an endpoint that answers eth_getLogs for the market's whole life."))
@@ -169,10 +161,20 @@ async def _check_account(config: Config, rpc: Rpc, deployment: Deployment, tell:
         tokens_wei=await reader.free_balance(account) + await reader.wallet_balance(account),
         seat_stake_wei=(await reader.parameters()).seat_stake_wei,
         seats=seats,
+        seats_wanted=await in_thread(lambda: _seats_wanted(config)),
     )
     tell(coins_finding(config, holdings))
     for finding in tokens_findings(config, holdings):
         tell(finding)
+
+
+def _seats_wanted(config: Config) -> int:
+    """How many seats the node would hold: its owner's newest word, which a running node may have heard."""
+    try:
+        with closing(Journal.reader_of(config.node.data_folder / "journal.sqlite")) as journal:
+            return seats_wanted(journal, config.validator.seats)
+    except sqlite3.Error:
+        return config.validator.seats  # there is no journal yet, or another check says what is wrong with the folder
 
 
 def coins_finding(config: Config, holdings: Holdings) -> Finding:
@@ -181,8 +183,8 @@ def coins_finding(config: Config, holdings: Holdings) -> Finding:
     job_gas = max(JOB_GAS[role] for role in config.node.roles)
     jobs = holdings.coins_wei // max(1, job_gas * holdings.gas_price_wei)
     if holdings.gas_price_wei == 0:
-        return fine("coins", f"{who} has {coins(holdings.coins_wei)} coins, and gas costs nothing on this chain.")
-    found = f"{who} has {coins(holdings.coins_wei)} coins, which pay the gas of about {jobs:,} jobs"
+        return fine("coins", f"{who} has {tokens(holdings.coins_wei)} coins, and gas costs nothing on this chain.")
+    found = f"{who} has {tokens(holdings.coins_wei)} coins, which pay the gas of about {jobs:,} jobs"
     found += f" ({job_gas:,} gas each, at {holdings.gas_price_wei / 10**9:.3g} gwei)."
     advice = f"Send the chain's native coins to {who}."
     if holdings.coins_wei == 0:
@@ -197,14 +199,14 @@ def tokens_findings(config: Config, holdings: Holdings) -> list[Finding]:
     who, has = f"0x{holdings.account.hex()}", holdings.tokens_wei
     findings = []
     if holdings.seats is not None:
-        missing = max(0, config.validator.seats - holdings.seats)
+        missing = max(0, holdings.seats_wanted - holdings.seats)
         needed_wei = missing * holdings.seat_stake_wei
         if needed_wei > has:
             found = f"Staking {missing} more seats needs {tokens(needed_wei)} tokens, and {who} has {tokens(has)}."
             advice = f"Send tokens to {who}, or lower [validator] seats."
             findings.append(faulty("tokens", found, advice))
         else:
-            held = f"A validator holds {holdings.seats} of {config.validator.seats} seats"
+            held = f"A validator holds {holdings.seats} of {holdings.seats_wanted} seats"
             findings.append(
                 fine("tokens", f"{held}, and {who} has {tokens(has)} tokens for {tokens(needed_wei)} of stake.")
             )

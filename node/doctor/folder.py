@@ -12,14 +12,13 @@ import psutil
 
 from morphware.node.artifacts.disk import MARGIN_BYTES
 from morphware.node.config import Config, KeysSection, keystore_password
+from morphware.node.data_folder import SOCKET_NAME
 from morphware.node.doctor.examination import in_thread
 from morphware.node.doctor.findings import Finding, Tell, doubtful, failure, faulty, fine
 from morphware.node.errors import BadInput
 from morphware.node.keys import KeysFailure, load, read_account
 
 GIB: Final = 1 << 30
-SOCKET_NAME: Final = "node.sock"
-"""Where a running node listens to its owner's programs."""
 
 
 async def check_folder(config: Config, tell: Tell) -> None:

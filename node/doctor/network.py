@@ -16,13 +16,22 @@ from morphware.node.doctor.examination import in_thread
 from morphware.node.doctor.findings import Finding, Tell, doubtful, faulty, fine
 from morphware.node.doctor.folder import holder, is_locked
 
-PURPOSES: Final = {"gossip": "announcements", "artifacts": "data sets and models"}
+PURPOSES: Final = {
+    "gossip": "announcements",
+    "artifacts": "data sets and models",
+    "web": "the page and the API",
+}
+LOCALHOST: Final = "127.0.0.1"
+"""What a node takes the name ``localhost`` for, which only the page's address may be."""
 RESOLVE_LIMIT_S: Final = 5.0
 
 
 async def check_ports(config: Config, tell: Tell) -> None:
-    """Both listening ports, and the address that others are told."""
-    for section, listen in (("gossip", config.gossip.listen), ("artifacts", config.artifacts.listen)):
+    """All listening ports, and the address that others are told."""
+    listens = [("gossip", config.gossip.listen), ("artifacts", config.artifacts.listen)]
+    if config.web.enabled:
+        listens.append(("web", config.web.listen))
+    for section, listen in listens:
         tell(await in_thread(partial(_look_at_port, config, section, listen)))
     tell(await _reachability(config))
 
@@ -31,6 +40,7 @@ def _look_at_port(config: Config, section: str, listen: str) -> Finding:
     subject = f"{section} port"
     try:
         host, port = split_address(listen)
+        host = LOCALHOST if (section, host) == ("web", "localhost") else host
         address = ipaddress.ip_address(host)
     except ValueError:
         advice = f"Write an address of this machine and a port in [{section}] listen; `morphware config` shows how."
@@ -43,7 +53,7 @@ def _look_at_port(config: Config, section: str, listen: str) -> Finding:
             trial.bind((host, port))
         except OSError as error:
             return _unusable_port(config, section, where, port, error)
-    if port == 0 and not address.is_loopback:
+    if port == 0 and not address.is_loopback and section != "web":  # the node prints it
         found = f"Any free port of {where} is taken for {PURPOSES[section]}, another one on each machine."
         return doubtful(subject, found, f"Choose a port in [{section}] listen, which routers and firewalls can let in.")
     free = f"{where} is free" if port else f"A free port of {where} will be taken"

@@ -108,6 +108,7 @@ class Usage:
     peak_memory_bytes: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
+    cpu_s: float = 0.0
     verdict: str = ""
     host_verdict: str = ""
 
@@ -163,11 +164,10 @@ async def watch(
         with_disk = turn % DISK_EVERY == 0
         # A job that stands still takes nothing: what runs short meanwhile was taken by others.
         offered = offers.blameless() if is_held else offers
-        await trio.to_thread.run_sync(_look, process.pid, folders, offered, floors, usage, with_disk)
-        elapsed_s = trio.current_time() - started
-        if sampler is not None and sampler.is_due(elapsed_s):
-            cpu_s = await trio.to_thread.run_sync(_cpu_seconds_of_tree, process.pid)
-            sampler.take(trio.current_time() - started, cpu_s, usage.memory_bytes, usage.disk_bytes)
+        with_cpu = sampler is not None and sampler.is_due(now - started)
+        await trio.to_thread.run_sync(_look, process.pid, folders, offered, floors, usage, with_disk, with_cpu)
+        if sampler is not None and with_cpu:
+            sampler.take(trio.current_time() - started, usage.cpu_s, usage.memory_bytes, usage.disk_bytes)
         if brake.ran_s > limits.wall_s:
             usage.verdict = usage.verdict or f"wall time: over {limits.wall_s:g} s"
         if left_s < 0:
@@ -179,7 +179,15 @@ async def watch(
         await trio.sleep(PERIOD_S)
 
 
-def _look(pid: int, folders: Sequence[Path], offers: Offers, floors: Floors, usage: Usage, with_disk: bool) -> None:
+def _look(
+    pid: int,
+    folders: Sequence[Path],
+    offers: Offers,
+    floors: Floors,
+    usage: Usage,
+    with_disk: bool,
+    with_cpu: bool,
+) -> None:
     pids = process_tree(pid)
     hidden_disk, hidden_memory = hidden_bytes(pids)
     memory = resident_bytes(pids) + hidden_memory
@@ -202,10 +210,8 @@ def _look(pid: int, folders: Sequence[Path], offers: Offers, floors: Floors, usa
         usage.judge_disk(disk, offers.disk, min(shutil.disk_usage(folder).free for folder in folders), floors)
         if count >= floors.files:
             usage.verdict = f"disk: more than {floors.files} files"
-
-
-def _cpu_seconds_of_tree(pid: int) -> float:
-    return cpu_seconds(process_tree(pid))
+    if with_cpu:
+        usage.cpu_s = cpu_seconds(pids)
 
 
 def resident_bytes(pids: Iterable[int]) -> int:

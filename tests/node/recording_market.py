@@ -7,6 +7,7 @@ from morphware.node.account_events import (
     AccountEvent,
     AuditsFunded,
     Deposited,
+    SeatLeaving,
     SeatReleased,
     SeatsStaked,
     Withdrawn,
@@ -55,6 +56,8 @@ class RecordingMarket(Market):
                 told.append((caller, Withdrawn(caller, amount_wei)))
             case calls.FundAudits(amount_wei=amount_wei):
                 told.append((caller, AuditsFunded(caller, amount_wei)))
+            case calls.RequestUnstake(seat=seat):
+                told.append((caller, SeatLeaving(caller, seat, self.registry.seats[seat].free_at)))
         seats = {number: seat.owner for number, seat in self.registry.seats.items()}
         if new := tuple(number for number in seats if number not in before):
             told.append((caller, SeatsStaked(caller, new)))

@@ -3,24 +3,39 @@
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from morphware.node.api.answers.node import Operator
+from morphware.node.api.ledger import LedgerBook
+from morphware.node.api.operator import OperatorRequests
 from morphware.node.brake import LAG_S
+from morphware.node.chain.market_reader import MarketParameters
 from morphware.node.config import Config, IdleSection
 from morphware.node.errors import BadInput
 from morphware.node.idleness import Availability
 from morphware.protocol.states import Outcome, State
 from tests.node.engine_runs import all_ended, assert_paid
 from tests.node.operating_world import bids_of, blocks, lonely_market, start_all, working
-from tests.node.world import Node, World, market_of, no_threads
+from tests.node.world import SEAT_STAKE_WEI, TIMING, Node, World, market_of, no_threads
 
 __all__ = ["no_threads"]
 pytestmark = pytest.mark.usefixtures("no_threads")
 
 BUSY = Availability(is_free=False, reason="busy: the program eldenring.exe runs")
+
+
+async def asked(node: Node) -> Operator:
+    """What ``GET /operator`` answers."""
+    parameters = MarketParameters(SEAT_STAKE_WEI, TIMING)
+    running: Any = SimpleNamespace(
+        operating=node.operating, config=node.config, engine=node.engine, account=node.account, parameters=parameters
+    )
+    return await OperatorRequests(running, LedgerBook(running)).operator(cast(Any, None))
 
 
 # --- pausing --------------------------------------------------------------------------------------------------------
@@ -37,7 +52,10 @@ async def test_a_paused_worker_does_not_bid_and_one_that_goes_on_bids_on_what_is
         await blocks(20)
         assert world.calls_of("worker0") == []
         [left] = (await worker.operating.doing()).worker.left_alone  # type: ignore[union-attr]
-        assert (left.job_id, left.reason) == (job_id, "this worker takes no new jobs now")
+        assert (left.job_id, left.name, left.reason) == (job_id, "digits", "this worker takes no new jobs now")
+        [told] = (await asked(worker)).left_alone
+        assert (told.job_id, told.name) == (job_id.hex(), "digits")
+        assert told.sentence == "No bid is made: this worker takes no new jobs now."
         assert not worker.operating.resume().is_paused
         await world.until(lambda: all_ended(world))
     assert world.outcome(job_id) is Outcome.PAID
@@ -54,9 +72,7 @@ async def test_a_pause_breaks_no_promise(tmp_path: Path, autojump_clock: MockClo
         job_id = await world.nodes["user"].submit()
         await world.until(lambda: (view := worker.engine.views.get(job_id)) is not None and len(view.bids) == 2)
         pause = worker.operating.pause()
-        [at_stake] = pause.running
-        assert (at_stake.job_id, at_stake.activity, at_stake.bond_wei) == (job_id, "bidding", 50)
-        assert at_stake.rejected_wei == 15
+        assert pause.bonds_wei == 50
         assert pause.sentence.endswith("At stake are 0.00000000000000005 tokens in bonds.")
         await world.until(lambda: all_ended(world))
     assert_paid(world, job_id)
@@ -69,8 +85,8 @@ async def test_a_pause_outlives_the_node(tmp_path: Path, autojump_clock: MockClo
         since_s = worker.operating.pause(freeze=True).since_s
         await worker.kill()
         await worker.start(nursery)
-        state = worker.operating.pause_state()
-        assert (state.is_paused, state.is_freezing, state.since_s) == (True, True, since_s)
+        assert (worker.operating.is_paused, worker.operating.is_freezing) == (True, True)
+        assert worker.operating.pause(freeze=True).since_s == since_s
         job_id = await world.nodes["user"].submit()
         await world.until(lambda: world.outcome(job_id) is Outcome.NO_BIDS)
         worker.operating.resume()
@@ -133,16 +149,14 @@ async def test_a_training_stands_still_while_its_owner_wants_it_and_then_goes_on
         await blocks(5)
         worker.operating.pause(freeze=True)
         await blocks(1)
-        [at_stake] = worker.operating.pause_state().running
-        assert (at_stake.activity, at_stake.is_frozen, at_stake.bond_wei) == ("frozen", True, 50)
-        assert at_stake.frozen_until_s is not None
+        assert worker.operating.pause(freeze=True).bonds_wei == 50
         await blocks(100)
         assert worker.runner.running == 1
         [doing] = (await worker.operating.doing()).jobs
-        assert doing.progress is not None
-        assert 4 < doing.progress.ran_s < 8
-        assert doing.progress.frozen_s > 90
-        assert (doing.progress.estimated_s, doing.progress.is_frozen) == (10, True)
+        assert (doing.sentence, doing.estimated_s) == ("stands still, as its owner wishes", 10)
+        brake = worker.operating.brakes.running[job_id]
+        assert 4 < brake.ran_s < 8
+        assert brake.frozen_s > 90
         worker.operating.resume()
         await world.until(lambda: all_ended(world))
     assert world.outcome(job_id) is Outcome.PAID
@@ -195,7 +209,7 @@ async def test_a_busy_machine_takes_no_job_and_a_free_one_takes_what_is_open(
         assert world.calls_of("worker0") == []
         doing = (await worker.operating.doing()).worker
         assert doing is not None
-        assert (doing.is_taking, doing.availability.reason) == (False, BUSY.reason)
+        assert (doing.is_taking, worker.operating.availability.reason) == (False, BUSY.reason)
         worker.operating.note_availability(BUSY)
         worker.operating.note_availability(Availability())
         await world.until(lambda: bids_of(worker, job_id) == 1)
@@ -250,21 +264,20 @@ async def test_every_step_of_a_job_is_seen_while_it_is_done(tmp_path: Path, auto
 
         async def look(condition: Callable[[], bool]) -> None:
             while not condition():
-                for name, activities in seen.items():
+                for name, sentences in seen.items():
                     for job in (await world.nodes[name].operating.doing()).jobs:
-                        assert job.sentence
-                        assert (job.name == "digits") is (job.state is not State.NONE)
-                        activities.add(job.activity)
+                        assert (job.name == "digits") is (job.deadline is not None)
+                        sentences.add(job.sentence.split()[0])
                 await trio.sleep(0.05)
 
         await world.nodes["user"].submit()
         with trio.fail_after(500):
             await look(lambda: all_ended(world))
         last = await worker.operating.doing()
-    assert {"bidding", "fetching", "training", "sending", "waiting"} <= seen["worker0"]
-    assert "training" not in seen["worker1"]
-    assert {"testing", "fetching", "waiting"} <= seen["validator0"]
-    assert {"waiting", "sending"} <= seen["user"]
+    assert {"has", "fetches", "trains", "sends", "waits:"} <= seen["worker0"]
+    assert "trains" not in seen["worker1"]
+    assert {"tests", "fetches", "waits:"} <= seen["validator0"]
+    assert {"waits:", "sends"} <= seen["user"]
     assert last.jobs == ()
     assert last.worker is not None
     assert (last.worker.occupied, last.worker.capacity, last.validator) == (0, 1, None)

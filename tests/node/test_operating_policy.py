@@ -120,7 +120,7 @@ async def _insist(world: World, worker: Node) -> None:
     wishes = {"worker.minimum_price": format_tokens(60), "worker.decoy_probability": 1}
     while True:
         await world.until(lambda: worker.is_live)
-        if any(setting.changed_s is not None for setting in worker.operating.policy().settings):
+        if any(setting.changed_s is not None for setting in worker.operating.policy()):
             return
         try:
             worker.operating.change_policy(wishes)
@@ -190,32 +190,30 @@ async def test_each_value_says_where_it_comes_from_and_can_go_back(tmp_path: Pat
     operating = node.operating
     operating.clock = lambda: 1_800_000_000.5
     operating.change_policy({"worker.capacity": "3", "idle.programs": "Elden.exe, blender", "idle.on_busy": "freeze"})
-    found = {setting.name: setting for setting in operating.policy().settings}
+    found = {setting.name: setting for setting in operating.policy()}
     capacity, hours, programs = (found[name] for name in ("worker.capacity", "idle.work_hours", "idle.programs"))
-    assert (capacity.value, capacity.configured, capacity.changed_s) == (3, 1, 1_800_000_000.5)
+    assert (capacity.value, capacity.changed_s) == (3, 1_800_000_000.5)
     assert capacity.description == "Jobs at the same time."
     assert (hours.value, hours.changed_s) == ([], None)
     assert (programs.value, operating.rules.programs) == (["Elden.exe", "blender"], ("elden.exe", "blender"))
     assert node.engine.roles.capacity == 3
     assert (capacity.origin, hours.origin) == ("a change that was made here", "the configuration")
     assert (found["worker.memory_gib"].unit, found["idle.quiet_s"].unit, capacity.unit) == ("GiB", "s", "")
-    back = operating.reset_policy(["worker.capacity", "idle.programs"])
-    values = {setting.name: (setting.value, setting.changed_s) for setting in back.settings}
+    back = operating.change_policy({"worker.capacity": None, "idle.programs": None})
+    values = {setting.name: (setting.value, setting.changed_s) for setting in back}
     assert values["worker.capacity"] == (1, None)
     assert values["idle.on_busy"] == ("freeze", 1_800_000_000.5)
     assert node.engine.roles.capacity == 1
-    with pytest.raises(BadInput, match="No setting was named"):
-        operating.reset_policy([])
     with pytest.raises(BadInput, match=r"did you mean worker\.capacity"):
-        operating.reset_policy(["worker.capacit"])
+        operating.change_policy({"worker.capacit": None})
     journal.close()
 
 
 async def test_every_value_can_be_given_back_as_the_text_that_is_shown(tmp_path: Path) -> None:
     node = Node(World(tmp_path), "worker", "worker")
     journal = node._open()
-    shown = node.operating.policy().settings
-    again = node.operating.change_policy({setting.name: setting.text for setting in shown}).settings
+    shown = node.operating.policy()
+    again = node.operating.change_policy({setting.name: setting.text for setting in shown})
     assert [(setting.name, setting.value) for setting in again] == [(each.name, each.value) for each in shown]
     assert all(setting.changed_s is not None for setting in again)
     assert {setting.name: setting.choices for setting in again if setting.choices} == {
@@ -225,7 +223,7 @@ async def test_every_value_can_be_given_back_as_the_text_that_is_shown(tmp_path:
     for text, is_lent in (("false", False), ("true", True)):
         node.operating.change_policy({"worker.gpu": text})
         assert node.engine.roles.offer.limits.has_gpu is is_lent
-    back = node.operating.change_policy({"worker.capacity": None, "worker.threads": 2}).settings
+    back = node.operating.change_policy({"worker.capacity": None, "worker.threads": 2})
     found = {setting.name: (setting.value, setting.changed_s is None) for setting in back}
     assert (found["worker.capacity"], found["worker.threads"]) == ((1, True), (2, False))
     journal.close()
@@ -254,5 +252,5 @@ async def test_a_kept_change_that_this_version_does_not_know_is_let_go(tmp_path:
     journal.put("operator policy", kept)
     journal.close()
     node._open()
-    assert all(setting.changed_s is None for setting in node.operating.policy().settings)
+    assert all(setting.changed_s is None for setting in node.operating.policy())
     node.journal.close()

@@ -39,11 +39,11 @@ async def test_a_list_shows_what_each_series_is(journal: Journal) -> None:
     assert await series.names(JOB) == []
     journal.add_points(JOB, [(3, 1.0, "loss", 0.5), (7, 2.0, "accuracy", 0.25), (5, 1.5, "loss", 0.75)])
     journal.add_points(OTHER, [(1, 1.0, "loss", 9.0)])
-    loss = SeriesFacts("loss", 2, 0.75, 3, 5, 1.0, 1.5)
-    accuracy = SeriesFacts("accuracy", 1, 0.25, 7, 7, 2.0, 2.0)
+    loss = SeriesFacts("loss", 2, 0.75)
+    accuracy = SeriesFacts("accuracy", 1, 0.25)
     assert await series.names(JOB) == [loss, accuracy]
     journal.add_points(JOB, [(1, 0.5, "loss", 0.1)])
-    assert await series.names(JOB) == [SeriesFacts("loss", 3, 0.1, 1, 5, 0.5, 1.5), accuracy]
+    assert await series.names(JOB) == [SeriesFacts("loss", 3, 0.1), accuracy]
 
 
 async def test_a_series_grows_with_the_journal(journal: Journal) -> None:
@@ -117,7 +117,16 @@ async def test_what_is_no_number_is_not_drawn(journal: Journal) -> None:
     series = Series(journal)
     assert await drawn(series) == [(0, 1.0), (2, 2.0), (5, 3.0)]
     assert await drawn(series, "empty") == []
-    assert [facts.name for facts in await series.names(JOB)] == ["loss"]
+    assert await series.names(JOB) == [SeriesFacts("loss", 7, 1.0)]
+    journal.add_points(JOB, [(9, 1.0, "loss", math.nan)] * (2 * journal_points.POINTS_A_ROW))
+    assert [facts.last_value for facts in await series.names(JOB)] == [1.0]
+
+
+async def test_a_list_reads_no_more_than_it_shows(journal: Journal) -> None:
+    journal.add_points(JOB, [(step, 1.0, "loss", 1.0) for step in range(1_000)])
+    series = Series(journal)
+    assert await series.names(JOB) == [SeriesFacts("loss", 1_000, 1.0)]
+    assert not series._kept
 
 
 async def test_unknown_jobs_and_series_are_left_out(journal: Journal) -> None:

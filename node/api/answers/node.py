@@ -186,6 +186,14 @@ class Duty(Shape, frozen=True):
     estimated_s: int | None = None
 
 
+class Unwanted(Shape, frozen=True):
+    """A job that takes bids and gets none of this worker's, and why."""
+
+    job_id: JobIdText
+    name: str
+    sentence: str
+
+
 class Offer(Shape, frozen=True):
     """One value of the worker's policy, and where it comes from; ``choices`` are all values where they are a few."""
 
@@ -229,6 +237,7 @@ class Operator(Shape, frozen=True):
     busy_seats: int
     duties: list[Duty]
     offers: list[Offer]
+    left_alone: list[Unwanted] = field(default_factory=list)
     earnings: list[EarningsDay] = field(default_factory=list)
     slashes: list[Slash] = field(default_factory=list)
 

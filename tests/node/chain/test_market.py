@@ -135,6 +135,7 @@ async def test_a_node_hears_of_its_own_money_and_seats_and_of_nobody_elses(place
     await enter(other, 500 * TOKEN, seats=1)
     await enter(market, 300 * TOKEN, seats=2)
     await carry_out(market, calls.RequestUnstake(2), "leave")
+    assert (await market.seats(market.account), await market.staying_seats(market.account)) == ((1, 2), (1,))
     await carry_out(market, calls.FundAudits(Wei(7)), "audits")
     receipt = await carry_out(market, calls.Withdraw(Wei(TOKEN)), "withdraw")
     heard: list[tuple[AccountEvent, bytes | None]] = []

@@ -29,7 +29,7 @@ def free_port() -> int:
 async def test_free_ports_on_loopback_are_fine_with_a_chain_on_loopback(tmp_path: Path) -> None:
     listen = f"127.0.0.1:{free_port()}"
     findings = await looked(partial(check_ports, config(node__data_folder=tmp_path, artifacts__listen=listen)))
-    assert [finding.standing for finding in findings] == [OK, OK, OK]
+    assert [finding.standing for finding in findings] == [OK, OK, OK, OK]
     assert listen.replace(":", " port ") in about(findings, "artifacts port").found
 
 
@@ -39,9 +39,10 @@ async def test_a_port_of_another_program_is_a_problem_and_of_our_node_is_not(tmp
             node__data_folder=tmp_path,
             gossip__listen=f"/ip4/127.0.0.1/tcp/{port}",
             artifacts__listen=f"127.0.0.1:{port}",
+            web__listen=f"localhost:{port}",
         )
         findings = await looked(partial(check_ports, patient))
-        for section in ("gossip", "artifacts"):
+        for section in ("gossip", "artifacts", "web"):
             found = about(findings, f"{section} port")
             assert found.standing is PROBLEM
             assert f"port {port} is taken by another program" in found.found
@@ -49,6 +50,17 @@ async def test_a_port_of_another_program_is_a_problem_and_of_our_node_is_not(tmp
         with _alone(tmp_path):
             ours = about(await looked(partial(check_ports, patient)), "gossip port")
         assert (ours.standing, f"process {os.getpid()}" in ours.found) == (OK, True)
+
+
+async def test_the_pages_port_is_looked_at_only_where_there_is_a_page(tmp_path: Path) -> None:
+    with taken_port() as port:
+        patient = config(node__data_folder=tmp_path, web__enabled=False, web__listen=f"127.0.0.1:{port}")
+        assert [finding.subject for finding in await looked(partial(check_ports, patient))] == [
+            "gossip port", "artifacts port", "reachability",
+        ]  # fmt: skip
+    open_to_others = config(node__data_folder=tmp_path, web__listen="0.0.0.0:0")
+    page = about(await looked(partial(check_ports, open_to_others)), "web port")
+    assert page.standing is OK, "who opens the page gets its address from the node"
 
 
 @pytest.mark.parametrize(
