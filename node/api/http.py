@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
@@ -50,7 +51,7 @@ async def serve_http(
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_hang_up_when_cancelled, stream)
-                await TCPServer(wrapped, config, context, ConnectionState({}), _Impatient(stream))  # type: ignore[arg-type]
+                await _Connection(wrapped, config, context, ConnectionState({}), _Impatient(stream))  # type: ignore[arg-type]
                 nursery.cancel_scope.cancel()
         finally:
             places.release()
@@ -66,6 +67,21 @@ async def _hang_up_when_cancelled(stream: trio.SocketStream) -> None:
         await trio.sleep_forever()
     finally:
         stream.socket.close()
+
+
+class _Connection(TCPServer):
+    """Hypercorn's own waits for the next request until it is idle for too long, even when nobody is there any more."""
+
+    _is_gone = False
+
+    async def protocol_send(self, event: Event) -> None:
+        if not (self._is_gone and isinstance(event, Updated)):  # which would begin to wait, after the last answer
+            await super().protocol_send(event)
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        self._is_gone = True
+        await self.idle_task.stop()
 
 
 class _Impatient:

@@ -239,6 +239,15 @@ async def test_more_connections_than_there_are_places_are_closed_and_the_others_
         await stream.aclose()
 
 
+async def test_whoever_is_gone_holds_no_place(port: Port) -> None:
+    number = int(port.host.rpartition(":")[2])
+    for _ in range(CONNECTIONS_MOST):
+        await (await trio.open_tcp_stream("127.0.0.1", number)).aclose()
+        async with await trio.open_tcp_stream("127.0.0.1", number) as stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: " + port.host.encode() + b"\r\n\r\n")
+            assert await stream.receive_some(8) == b"HTTP/1.1"
+
+
 async def test_a_port_that_is_taken_is_said(port: Port) -> None:
     with pytest.raises(PagePortTaken, match=r"set \[web\] listen"):
         await listen_on(port.host)
