@@ -134,6 +134,7 @@ async def _tokens_move_once_for_each_request(user: Program) -> None:
     for _ in range(2):  # a double click
         body = {"amount_wei": str(7 * TOKEN), "request_id": "one"}
         assert (await user.post("/wallet/deposit", body))["transaction"]
+    assert (await user.post("/wallet/withdraw", body, status=409))["field"] == "request_id", "the name is a deposit's"
     after = await user.get("/wallet")
     assert int(after["free_wei"]) - int(before["free_wei"]) == 7 * TOKEN
     assert int(before["wallet_wei"]) - int(after["wallet_wei"]) == 7 * TOKEN
