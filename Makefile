@@ -19,8 +19,9 @@ setup: $(RUNTIME) ## Install everything that Morphware needs into .venv and cont
 demo: $(RUNTIME) ## Run a real training job through a real network on this machine, from auction to payout
 	@.venv/bin/morphware testnet --job digits
 
+# Three processes for two cores: one of them runs whole networks, which mostly wait (tests/conftest.py).
 test: lint ## Lint, types, import arrows, then all tests (contracts, adapters, whole networks)
-	@$(TOOLS) .venv/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+	@$(TOOLS) .venv/bin/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 lint: $(DEVELOPMENT) ## Only the checks that run nothing: ruff, mypy, import arrows
 	@.venv/bin/ruff check .

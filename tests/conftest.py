@@ -23,6 +23,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 class OneNetworkAtATime(LoadScopeScheduling):  # type: ignore[misc]
     """With several processes, a file is one process's, for its fixtures' sake, and only one runs whole networks.
 
+    It mostly waits, so that there is one process more than there are cores.
     By folders, as xdist 3.8 writes its groups where pytest 9.2 does not read them.
     """
 
