@@ -265,9 +265,10 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
     for address in config.gossip.bootstrap:
         if not address.startswith("/") or "/p2p/" not in address:
             raise refuse("gossip", "bootstrap", f"{address!r} is no multiaddress that ends in /p2p/PEER.")
-    host, _, port = config.artifacts.listen.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or int(port[:6]) > 65_535:
-        raise refuse("artifacts", "listen", "write host:port, like 127.0.0.1:4102.")
+    for section, listen in (("artifacts", config.artifacts.listen), ("web", config.web.listen)):
+        host, _, port = listen.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or int(port[:6]) > 65_535:
+            raise refuse(section, "listen", "write host:port, like 127.0.0.1:4102, with a port up to 65535.")
     for section, listen in (("gossip", config.gossip.listen), ("artifacts", config.artifacts.listen)):
         if is_everywhere(listen) and not config.node.advertise:
             advice = "to listen on every interface, set [node] advertise to the address that others reach you at."

@@ -154,6 +154,7 @@ def test_values_stand_in_the_example_and_load_again(tmp_path: Path) -> None:
         ("[worker]\ncapacity = 99999999999999999999999", "capacity in [worker] is not usable"),
         ("[artifacts]\nlisten = 'localhost'", "write host:port"),
         ("[artifacts]\nlisten = '127.0.0.1:65536'", "write host:port"),
+        ("[web]\nlisten = '127.0.0.1:65536'", "with a port up to 65535"),
         ("[gossip]\nlisten = '0.0.0.0:1'", "write a multiaddress"),
         ("[gossip]\nlisten = '/ip4/1'", "write a multiaddress"),
         ("[gossip]\nlisten = '/ip4/localhost/tcp/1'", "write a multiaddress"),
