@@ -22,6 +22,16 @@ abstract contract Conservation is Proof {
         uint8 doubtedNext;
     }
 
+    /// @dev A job's money, and what its committee reported. Of a kind each: 0 has nothing of this job, 1 has a commitment
+    ///      that was not opened, 2 has reported.
+    struct Reports_ {
+        uint88 reserve;
+        uint72 fee;
+        uint8[3] kinds;
+        int64[3] metrics;
+        uint8 strikes;
+    }
+
     function check_deposit_and_withdraw_move_what_they_say(uint96 amount, uint96 back) external {
         vm.prank(BANK);
         _token.transfer(USER, amount);
@@ -127,26 +137,42 @@ abstract contract Conservation is Proof {
         _proveSettlement(job_, State.TALLIED, Verdict.NO_TEST);
     }
 
-    /// @notice Whatever three validators reported or did not, and whatever the verdict.
-    function check_settlement_of_a_committee(
-        uint88 reserve,
-        uint72 fee,
-        uint8[3] calldata kinds,
-        int64[3] calldata metrics,
-        uint8 strikes_
-    ) external {
-        Record storage record = _put(State.TALLIED, reserve, fee, uint8(COMMITTEE));
+    /// @notice Whatever three validators reported or did not: a proof for each number of reports.
+    function check_settlement_of_a_silent_committee(Reports_ calldata reports) external {
+        _proveCommittee(reports, 0);
+    }
+
+    function check_settlement_of_a_committee_with_one_report(Reports_ calldata reports) external {
+        _proveCommittee(reports, 1);
+    }
+
+    function check_settlement_of_a_committee_with_two_reports(Reports_ calldata reports) external {
+        _proveCommittee(reports, 2);
+    }
+
+    function check_settlement_of_a_committee_with_all_reports(Reports_ calldata reports) external {
+        _proveCommittee(reports, COMMITTEE);
+    }
+
+    /// @dev The number is the same on each path, as each kind is a path of its own.
+    function _proveCommittee(Reports_ calldata given, uint256 reports) private {
+        Record storage record = _put(State.TALLIED, given.reserve, given.fee, uint8(COMMITTEE));
         record.winner = WINNER;
-        record.price = reserve;
+        record.price = given.reserve;
         record.verdict = Verdict.FAIL;
         uint256 marks;
+        uint256 opened;
         for (uint32 i = 0; i < COMMITTEE; ++i) {
+            vm.assume(given.kinds[i] <= 2);
+            uint8 kind = _each(given.kinds[i], 0, 1, 2, 2);
+            if (kind == 2) ++opened;
             _seats[i] = Seat(_validator(i), 1, 0, true);
             // A report that is of another job lies by every seat that has none of this one.
-            _reports[i] = kinds[i] == 1 ? _seal("commitment", _validator(i)) : _pack(metrics[i], 0);
-            if (kinds[i] == 1 || kinds[i] == 2) marks |= _markOf(i);
+            _reports[i] = kind == 1 ? _seal("commitment", _validator(i)) : _pack(given.metrics[i], 0);
+            if (kind != 0) marks |= _markOf(i);
         }
-        _strikes[0] = Strikes(strikes_ % 3, uint40(NOW));
+        vm.assume(opened == reports);
+        _strikes[0] = Strikes(given.strikes % 3, uint40(NOW));
         _rounds[JOB][0].seats[0] = COMMITTEE | marks | (0 << 64) | (1 << 96) | (2 << 128);
         _nextSeat = uint24(COMMITTEE);
         _busySeats = uint16(COMMITTEE);
