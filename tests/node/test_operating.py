@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,6 +12,7 @@ from trio.testing import MockClock
 from morphware.node.api.answers.node import Operator
 from morphware.node.api.ledger import LedgerBook
 from morphware.node.api.operator import OperatorRequests
+from morphware.node.api.running import Running
 from morphware.node.brake import LAG_S
 from morphware.node.chain.market_reader import MarketParameters
 from morphware.node.config import Config, IdleSection
@@ -31,10 +31,12 @@ BUSY = Availability(is_free=False, reason="busy: the program eldenring.exe runs"
 
 async def asked(node: Node) -> Operator:
     """What ``GET /operator`` answers."""
-    parameters = MarketParameters(SEAT_STAKE_WEI, TIMING)
-    running: Any = SimpleNamespace(
-        operating=node.operating, config=node.config, engine=node.engine, account=node.account, parameters=parameters
-    )
+    absent: Any = None
+    running = Running(
+        node.config, node.account, deployment=absent, chain=absent, engine=node.engine, gossip=absent,
+        artifacts=absent, parameters=MarketParameters(SEAT_STAKE_WEI, TIMING), feed=absent, operating=node.operating,
+        series=absent, sign=absent,
+    )  # fmt: skip
     return await OperatorRequests(running, LedgerBook(running)).operator(cast(Any, None))
 
 
