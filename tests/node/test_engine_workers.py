@@ -18,13 +18,19 @@ __all__ = ["no_threads"]
 pytestmark = pytest.mark.usefixtures("no_threads")
 
 
-async def test_of_two_jobs_in_one_block_a_worker_with_room_for_one_takes_one(
-    tmp_path: Path, autojump_clock: MockClock
-) -> None:
-    world = market_of(tmp_path, workers=(30,), validators=5)
+def market_of_two_users(folder: Path) -> World:
+    """With one worker, and committees for both jobs."""
+    world = market_of(folder, workers=(30,), validators=5)
     Node(world, "user2", "user").enrol()
     for index in range(5, 11):
         Node(world, f"validator{index}", "validator").enrol(seats=3)
+    return world
+
+
+async def test_of_two_jobs_in_one_block_a_worker_with_room_for_one_takes_one(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    world = market_of_two_users(tmp_path)
     async with trio.open_nursery() as nursery:
         for node in world.nodes.values():
             await node.start(nursery)
@@ -39,10 +45,7 @@ async def test_of_two_jobs_in_one_block_a_worker_with_room_for_one_takes_one(
 async def test_a_worker_that_gets_free_in_time_takes_the_job_that_waited(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    world = market_of(tmp_path, workers=(30,), validators=5)
-    Node(world, "user2", "user").enrol()
-    for index in range(5, 11):
-        Node(world, f"validator{index}", "validator").enrol(seats=3)
+    world = market_of_two_users(tmp_path)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.tick)
         for node in world.nodes.values():
