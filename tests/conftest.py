@@ -15,6 +15,8 @@ with recursion_limit_kept():
     import eth_account  # noqa: F401 - py_ecc raises the recursion limit of the process that imports it first
 
 NETWORKS = ("tests/browser/", "tests/e2e/")
+FORGES = ("tests/contracts/test_forge.py", "tests/contracts/test_mutants.py")
+"""They share what forge has compiled."""
 
 # A shell leaves it ignored in what it starts in the background, and so it would be in every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,7 +31,9 @@ class OneNetworkAtATime(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "networks" if file.startswith(NETWORKS) else file
+        if file.startswith(NETWORKS):
+            return "networks"
+        return "forge" if file in FORGES else file
 
 
 @pytest.hookimpl(optionalhook=True)

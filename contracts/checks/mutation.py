@@ -79,6 +79,11 @@ def load(path: Path = MUTANTS) -> tuple[Mutant, ...]:
     return tuple(Mutant(**entry) for entry in tomllib.loads(path.read_text("utf-8"))["mutant"])
 
 
+def bench_name(number: int) -> str:
+    """What a laboratory's folder is called; what forge has compiled there stays."""
+    return f"mutation-{number}"
+
+
 def run(mutants: Iterable[Mutant]) -> Iterator[Result]:
     """What becomes of each mutant, one after the other.
 
@@ -108,7 +113,7 @@ class Laboratory:
         mutants = tuple(mutants)
         for mutant in mutants:
             mutant.apply(self.sources)
-        self.bench = workbench.lay(f"mutation-{number}", FOLDERS)
+        self.bench = workbench.lay(bench_name(number), FOLDERS)
         self.sound = _compile_into(self.bench, self.sources, QUICK)
         self.is_all_sound = False
         _expect_sound(self.bench, "|".join(sorted({mutant.tests for mutant in mutants})))

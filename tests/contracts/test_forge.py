@@ -1,29 +1,24 @@
-"""The contracts' own tests, run by forge against the committed artifacts."""
+"""The contracts' own tests, run by forge against the committed artifacts.
 
-import os
-import platform
+In the folder in which mutants are tried, too (test_mutants.py): forge compiles the tests once for both.
+"""
+
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from morphware.contracts import build
-
-MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-PACKAGE = build.FOLDER / "node_modules" / "@foundry-rs" / f"forge-{platform.system().lower()}-{MACHINE}"
-FORGE = PACKAGE / "bin" / "forge"
+from morphware.contracts.checks import mutation, workbench
 
 
 @pytest.mark.contracts
-def test_the_contracts_pass_their_forge_tests(tmp_path: Path) -> None:
-    assert FORGE.exists(), f"no {FORGE}: run `npm ci` in {build.FOLDER}"
+def test_the_contracts_pass_their_forge_tests() -> None:
+    assert workbench.FORGE.exists(), f"no {workbench.FORGE}: run `npm ci` in {build.FOLDER}"
+    bench = workbench.lay(mutation.bench_name(0), mutation.FOLDERS)
     completed = subprocess.run(
-        [str(FORGE), "test", "--root", str(build.FOLDER), "--color", "never"],
-        cwd=build.FOLDER,
-        env={
-            "PATH": os.pathsep.join((str(Path(build.node()).parent), os.environ.get("PATH", os.defpath))),
-            "HOME": str(tmp_path),  # no configuration and no cache of the machine's own
-        },
+        [str(workbench.FORGE), "test", "--root", str(bench), "--color", "never"],
+        cwd=bench,
+        env=workbench.environment(bench),
         capture_output=True,
         text=True,
         check=False,
