@@ -3,7 +3,7 @@ import { UNIT, asNumber, count, plural, tokens } from "/static/format.js";
 import { html } from "/static/html.js";
 import { Amount, Card, Empty, Table, Waiting, partyName, useAsk, useNotices, useWidth } from "/static/parts.js";
 
-const LABEL = 128;
+const LABEL = 176;
 const GAP = 16;
 const LEAST = 5;
 const TALL = 220;
@@ -20,9 +20,9 @@ export function MoneyCard({ job }) {
   const note = answer.moves.length === 0 ? "" : answer.is_final ? "All of it has moved; nothing is locked any more." : "The job is still open: this is what has moved so far, and what is locked.";
   return html`<${Card} id="money" title="Money" note=${note}>
     ${answer.moves.length === 0 ? html`<${Empty}>Nothing has moved yet. The escrow is locked when the job is posted, and every amount is listed here as it moves.</>` : html`
-      <div class="pair"><${Streams} moves=${answer.moves} />
+      <${Streams} moves=${answer.moves} />
       <${Table} label="Who paid whom" columns=${[["From", "nowrap"], ["To", "nowrap"], [`Amount (${UNIT})`, "num"], ["For", "wide"]]}
-        rows=${answer.moves.map((move, i) => ({ key: i, cells: [partyName(move.payer), partyName(move.payee), html`<${Amount} wei=${move.amount_wei} unit=${false} decimals=${6} />`, move.what] }))} /></div>`}
+        rows=${answer.moves.map((move, i) => ({ key: i, cells: [partyName(move.payer), partyName(move.payee), html`<${Amount} wei=${move.amount_wei} unit=${false} decimals=${6} />`, move.what] }))} />`}
     ${answer.costs.length > 0 && html`<details class="values"><summary>What this node’s ${plural(answer.costs.length, "transaction")} cost: ${count(gas)} gas</summary>
       <${Table} label="Transactions of this node" columns=${[["Call"], ["As"], ["Gas", "num"], ["Fee (coin)", "num"]]}
         rows=${answer.costs.map((cost, i) => ({ key: i, cells: [cost.call, cost.role, count(cost.gas), html`<${Amount} wei=${cost.fee_wei} unit=${false} isCoin decimals=${8} />`] }))} />
@@ -44,7 +44,7 @@ function Streams({ moves }) {
   const thick = (value) => Math.max(1.5, value * scale);
   const sides = [columnOf(drawn, "payer", thick), columnOf(drawn, "payee", thick)];
   const height = Math.max(...sides.map((side) => side.height));
-  const label = Math.min(LABEL, width * 0.28);
+  const label = Math.min(LABEL, width * 0.31);
   const [left, right] = [label, width - label];
   const middle = (left + right) / 2;
   const words = drawn.map((move) => `${partyName(move.payer)} to ${partyName(move.payee)}: ${tokens(move.amount_wei)} ${UNIT}`).join("; ");
@@ -57,17 +57,20 @@ function Streams({ moves }) {
     })}
     ${sides.map((side, i) => side.parties.map((party) => html`<g key=${`${i}${party.name}`}>
       <rect class="party" x=${i ? right - 6 : left} y=${party.top} width="6" height=${party.size} rx="2" />
-      <text x=${i ? right + 8 : left - 8} y=${party.top + party.size / 2 + 4} text-anchor=${i ? "start" : "end"}>${partyName(party.name)}</text>
+      <text x=${i ? right + 8 : left - 8} y=${party.top + party.size / 2 + 4} text-anchor=${i ? "start" : "end"}>${partyName(party.name)}<tspan class="sum" dx="7">${tokens(party.wei.toString(), 4)}</tspan></text>
     </g>`))}
   </svg>`}</div>`;
 }
 
 function columnOf(moves, side, thick) {
-  const sizes = new Map();
-  for (const move of moves) sizes.set(move[side], (sizes.get(move[side]) || 0) + thick(move.value));
+  const sums = new Map();
+  for (const move of moves) {
+    const sum = sums.get(move[side]) || { size: 0, wei: 0n };
+    sums.set(move[side], { size: sum.size + thick(move.value), wei: sum.wei + BigInt(move.amount_wei) });
+  }
   let top = 6;
-  const parties = [...sizes].map(([name, size]) => {
-    const party = { name, size: Math.max(LEAST, size), top, next: top };
+  const parties = [...sums].map(([name, { size, wei }]) => {
+    const party = { name, wei, size: Math.max(LEAST, size), top, next: top };
     top += Math.max(LEAST, size) + GAP;
     return party;
   });
