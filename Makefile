@@ -14,7 +14,7 @@ help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-25s %s\n", $$1, $$2}'
 
 setup: $(RUNTIME) ## Install everything that Morphware needs into .venv and contracts/node_modules
-	@echo "Everything is installed. Next: make demo"
+	@echo "Everything is installed. Next: make demo. For the command morphware: . .venv/bin/activate"
 
 demo: $(RUNTIME) ## Run a real training job through a real network on this machine, from auction to payout
 	@.venv/bin/morphware testnet --job digits

@@ -9,6 +9,7 @@ import typer
 
 from morphware.node.cli.fence import fenced
 from morphware.node.cli.flags import AsJson, DataFolder, PasswordFile, RoleName
+from morphware.node.cli.program import program
 from morphware.node.errors import BadInput, ExitStatus
 
 
@@ -101,7 +102,7 @@ def _print(
     where = "" if is_usual else f" --data-folder {shlex.quote(str(folder))}"
     if os.environ.get("MORPHWARE_CONFIG"):  # which would go before the one that has just been written
         where += f" --config {shlex.quote(str(config))}"
-    steps = [f"morphware doctor{where}", f"morphware run{where}"]
+    steps = [f"{program()} doctor{where}", f"{program()} run{where}"]
     if as_json:
         said = {
             "account": f"0x{account.hex()}",

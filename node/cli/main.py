@@ -93,14 +93,21 @@ def run(
 @app.command("testnet", epilog="Example: morphware testnet --job digits --json > receipt.json", rich_help_panel=BEGIN)
 @fenced
 def local_market(
-    job: Annotated[str, typer.Option(help="digits, tabular, or the path of a job.")] = "digits",
-    workers: Annotated[int, typer.Option(min=0, max=32, help="How many workers bid.")] = 3,
-    validators: Annotated[int, typer.Option(min=1, max=64, help="How many validators hold seats.")] = 7,
-    seed: Annotated[int, typer.Option(min=0, help="For the workers' costs and all other chance of the set-up.")] = 1,
+    job: Annotated[
+        str, typer.Option(help="digits, tabular, the path of a job, or none: a market kept open.")
+    ] = "digits",
+    workers: Annotated[int | None, typer.Option(min=0, max=32, help="How many workers bid (usually 3).")] = None,
+    validators: Annotated[
+        int | None, typer.Option(min=1, max=64, help="How many validators hold seats (usually 7).")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="For the workers' costs and all other chance of the set-up (usually 1).")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the network running, for `morphware submit`.")] = False,
     as_json: AsJson = False,
     folder: Annotated[
-        Path | None, typer.Option("--folder", help="Where everything is kept (default: a new one).")
+        Path | None,
+        typer.Option("--folder", help="Where everything is kept (default: a new one); the same one goes on."),
     ] = None,
     relay: Annotated[
         bool, typer.Option("--relay/--no-relay", help="Whether nodes share transactions, or each sends its own.")
@@ -122,7 +129,9 @@ def local_market(
             raise BadInput("A scenario ends with its job, and its market with it: leave out --keep.")
         from morphware.node.testnet.playhouse import run_scenarios
 
-        return run_scenarios(ScenarioOptions(scenario=scenario, seed=seed, json=as_json, folder=folder))
+        return run_scenarios(
+            ScenarioOptions(scenario=scenario, seed=1 if seed is None else seed, json=as_json, folder=folder)
+        )
     from morphware.node.testnet.command import run_testnet
 
     return run_testnet(

@@ -16,14 +16,15 @@ class TestnetOptions:
     __test__ = False  # pytest must not take it for a test
 
     job: str
-    """``digits``, ``tabular``, or the path of a job."""
-    workers: int
-    validators: int
-    seed: int
+    """``digits``, ``tabular``, the path of a job, or ``none``: the market alone, kept open."""
+    workers: int | None
+    """None, here and below: as the folder's testnet was made, or as is usual."""
+    validators: int | None
+    seed: int | None
     keep: bool
     """Leave the network running after the job, for further ``morphware submit``s."""
     json: bool
-    """Print the receipt as JSON on stdout, and nothing else there."""
+    """Print the receipt, or without a job where everything is, as JSON on stdout, and nothing else there."""
     folder: Path | None
     """Where everything is kept; None: a new temporary folder."""
     relay: bool = True

@@ -4,6 +4,7 @@ What can be found wrong without a node is said before one is asked.  The job bel
 changes nothing about it.
 """
 
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from morphware.node.api.answers.node import Status
 from morphware.node.chunks import count_rows
 from morphware.node.cli.fence import print_failure
 from morphware.node.cli.options import SubmitOptions
+from morphware.node.cli.program import program
 from morphware.node.client.client import AsyncClient
 from morphware.node.config_loading import load_config
 from morphware.node.errors import ExitStatus
@@ -179,5 +181,5 @@ def say_goodbye(job_id: str, data_folder: Path | None) -> None:
 
 
 def _see_again(job_id: str, data_folder: Path | None) -> str:
-    where = f" --data-folder {data_folder}" if data_folder else ""
-    return f"See it with: morphware job {job_id}{where} (or `watch` it)"
+    where = f" --data-folder {shlex.quote(str(data_folder))}" if data_folder else ""
+    return f"See it with: {program()} job {job_id}{where} (or `watch` it)"

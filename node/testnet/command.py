@@ -4,6 +4,8 @@ The receipt is checked before it is believed: the trained model is opened again 
 sum of all balances must not have changed by a wei.  Only then does the command end with status 0.
 """
 
+import json
+import shlex
 import signal
 import tempfile
 import time
@@ -17,6 +19,7 @@ from rich.console import Console
 
 from morphware.node.amounts import parse_tokens
 from morphware.node.cli.options import TestnetOptions
+from morphware.node.cli.program import program
 from morphware.node.client.wire import NodeRefused
 from morphware.node.errors import BadInput, ExitStatus
 from morphware.node.log import configure_logging
@@ -28,8 +31,9 @@ from morphware.node.runner.job_config import JobConfig
 from morphware.node.runner.runner import SandboxRunner
 from morphware.node.testnet.accounting import balances, gas_by_role
 from morphware.node.testnet.display import JobDisplay, follow
-from morphware.node.testnet.network import SEAT_STAKE_WEI, Network, Shape, running_network
+from morphware.node.testnet.network import SEAT_STAKE_WEI, Network, running_network
 from morphware.node.testnet.receipt import build_receipt, receipt_text, render_receipt
+from morphware.node.testnet.shape import Shape, shape_of
 from morphware.node.wishes import JobWish
 from morphware.protocol.units import TOKEN, Address, Wei
 
@@ -41,6 +45,7 @@ RESERVE_WEI: Final = Wei(100 * TOKEN)
 ESTIMATED_S: Final = 20
 SEATS: Final = 5
 """Validators that are drawn for the job, if there are as many."""
+NO_JOB: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +61,35 @@ class Job:
 def run_testnet(options: TestnetOptions) -> int:
     """Run the testnet and its job; the exit status is 0 iff the job was paid and the model keeps its word."""
     configure_logging(level="error", style="auto", node="testnet")
-    folder = options.folder or Path(tempfile.mkdtemp(prefix="morphware-testnet-"))
-    job = _find_job(options.job, folder.absolute(), options.seed)
-    wish = _wish(job, options.validators)  # what is wrong with the job is said before a dozen processes start
-    return trio.run(_run, options, folder.absolute(), job, wish)
+    folder = _folder(options.folder)
+    shape = shape_of(folder, workers=options.workers, validators=options.validators, seed=options.seed)
+    asked = None
+    if options.job != NO_JOB:
+        job = _find_job(options.job, folder, shape.seed)
+        asked = job, _wish(job, shape.validators)  # what is wrong with it is said before a dozen processes start
+    return trio.run(_run, options, folder, shape, asked)
 
 
-async def _run(options: TestnetOptions, folder: Path, job: Job, wish: JobWish) -> int:
+async def _run(options: TestnetOptions, folder: Path, shape: Shape, asked: tuple[Job, JobWish] | None) -> int:
     console = Console(stderr=options.json)
     console.print(f"A market of your own, in {folder}", soft_wrap=True, highlight=False)
     started = time.monotonic()
     starting = console.status(
-        f"Starting a chain, an end user, {options.workers} workers, {options.validators} validators …"
+        f"Starting a chain, an end user, {shape.workers} workers, {shape.validators} validators …"
     )
     starting.start()
     try:
-        shape = Shape(options.workers, options.validators, options.seed)
         settings = {} if options.relay else {"chain.relay": "false"}
         async with running_network(folder, shape, settings=settings) as network:
             starting.stop()
             console.print(f"All nodes take part after {time.monotonic() - started:.1f} s.", highlight=False)
+            if asked is None:
+                if options.json:
+                    print(json.dumps(_places(network), indent=2), flush=True)
+                await _keep(network, console)
+                return ExitStatus.SUCCESS
             await _show_page(network, console)
-            receipt = await _submit_and_follow(network, job, wish, console)
+            receipt = await _submit_and_follow(network, *asked, console)
             if options.json:
                 print(receipt_text(receipt), flush=True)  # whoever reads a pipe must not wait for the market's end
             else:
@@ -86,8 +98,40 @@ async def _run(options: TestnetOptions, folder: Path, job: Job, wish: JobWish) -
                 await _keep(network, console)
     finally:
         starting.stop()
+    console.print(
+        "\nThe market is closed. This opens it again, with its page and all of its jobs:\n"
+        f"  {program()} testnet --job {NO_JOB} --folder {shlex.quote(str(folder))}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
     is_good = receipt["outcome"] == "PAID" and receipt["model_metric"] == receipt["metric_value"]
     return ExitStatus.SUCCESS if is_good else ExitStatus.NOT_PAID
+
+
+def _folder(asked: Path | None) -> Path:
+    """The market's folder, which is there then."""
+    if asked is None:
+        return Path(tempfile.mkdtemp(prefix="morphware-testnet-"))
+    folder = asked.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be made ({error.strerror}): name another --folder.") from error
+    return folder
+
+
+def _places(network: Network) -> dict[str, Any]:
+    """Where a market's chain, contracts and nodes are."""
+    return {
+        "folder": str(network.folder),
+        "rpc_url": network.anvil.url,
+        "deployment": str(network.folder / "deployment.json"),
+        "nodes": {
+            name: {"data_folder": str(node.folder), "account": f"0x{node.account.hex()}", "role": node.role}
+            for name, node in network.nodes.items()
+        },
+    }
 
 
 async def _submit_and_follow(network: Network, job: Job, wish: JobWish, console: Console) -> dict[str, Any]:
@@ -152,8 +196,8 @@ async def _keep(network: Network, console: Console) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         console.print(
             "\nThe market stays open until Ctrl-C. Submit to it from another terminal:\n"
-            "  morphware submit SCRIPT --train DIR --test DIR --metric accuracy --threshold 0.9 --reserve 100 "
-            f"--data-folder {user.folder}",
+            f"  {program()} submit SCRIPT --train DIR --test DIR --metric accuracy --threshold 0.9 --reserve 100 "
+            f"--data-folder {shlex.quote(str(user.folder))}",
             soft_wrap=True,
             highlight=False,
         )
@@ -172,7 +216,7 @@ async def _show_page(network: Network, console: Console) -> None:
     console.print(
         "Watch it in a browser (the address works once, within a minute; for another one run the command below it):\n"
         f"  {link}\n"
-        f"  morphware dashboard --data-folder {user.folder}",
+        f"  {program()} dashboard --data-folder {shlex.quote(str(user.folder))}",
         soft_wrap=True,
         highlight=False,
         markup=False,
@@ -218,7 +262,7 @@ def _find_job(name: str, folder: Path, seed: int) -> Job:
         return Job(example.code / example.entry, example.train, example.test, example.config)
     path = Path(name)
     if not path.exists():
-        raise BadInput(f"There is no job {name}: name a path, or an example ({', '.join(example_names())}).")
+        raise BadInput(f"There is no job {name}: name a path, an example ({', '.join(example_names())}), or {NO_JOB}.")
     beside = path if path.is_dir() else path.parent
     for part in ("train", "test"):
         if not (beside / part).is_dir():

@@ -1,11 +1,9 @@
 """A local market: a chain with the contracts, and node processes, all below one folder.
 
-``network.json`` keeps what was chosen, so that a stopped testnet can be started again on the same folder: same chain,
-same accounts, same ports.
+A stopped testnet can be started again on the same folder: same chain, same accounts, same ports, and the same shape.
 """
 
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -31,8 +29,9 @@ from morphware.node.chain.transaction_log import SqliteTransactionLog
 from morphware.node.chain.transactions import SenderSettings
 from morphware.node.client import AsyncClient
 from morphware.node.data_folder import NodeNotRunning
-from morphware.node.errors import MorphwareError
-from morphware.node.testnet.anvil import CHAIN_ID, DEPLOYER_KEY, Anvil, serve_anvil
+from morphware.node.errors import BadInput, MorphwareError
+from morphware.node.testnet.anvil import CHAIN_ID, DEPLOYER_KEY, Anvil, PortInUse, serve_anvil
+from morphware.node.testnet.shape import Shape
 from morphware.protocol.parameters import Timing
 from morphware.protocol.units import TOKEN, Address, Wei
 
@@ -41,8 +40,6 @@ SUPPLY_WEI: Final = Wei(1_000_000_000 * TOKEN)
 TOKENS_EACH_WEI: Final = Wei(10_000 * TOKEN)
 COINS_EACH_WEI: Final = 100 * 10**18
 SEAT_STAKE_WEI: Final = Wei(100 * TOKEN)
-SEATS_LEAST: Final = 48
-"""Three jobs at once, with committees of five: each wants 3 * 5 + 1 free seats when it is posted."""
 PASSWORD: Final = "testnet"  # noqa: S105 - guards nothing: a testnet's tokens are worth nothing
 KEYSTORE_WORK: Final = 2**12
 START_PATIENCE_S: Final = 90.0
@@ -102,28 +99,6 @@ class NodeProcess:
     def log_tail(self, size: int = 1500) -> str:
         """The end of its log."""
         return self.log.read_text(encoding="utf-8", errors="replace")[-size:] if self.log.exists() else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How large a testnet is, and what its workers ask for."""
-
-    workers: int
-    validators: int
-    seed: int
-
-    @property
-    def seats_each(self) -> int:
-        """Seats that each validator holds: a posting wants more free ones than its committee, and jobs overlap."""
-        return -(-SEATS_LEAST // self.validators)
-
-    def costs(self) -> list[Wei]:
-        """What each worker asks for an hour: different, from the seed, so that the auction has something to find.
-
-        From 60 to 300 tokens, so that the usual estimate of ten minutes stays within a reserve of 100.
-        """
-        chance = random.Random(self.seed)  # noqa: S311 - a testnet's prices
-        return [Wei(tokens * TOKEN) for tokens in chance.sample(range(60, 300), self.workers)]
 
 
 class Network:
@@ -232,6 +207,7 @@ async def running_network(
         audits_wei: what a new market's audit pool begins with.
     """
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - one call, before anything runs
+    shape.keep(folder)
     zygote = subprocess.Popen(  # noqa: ASYNC220 - on this thread: a death signal would follow another
         [sys.executable, "-m", "morphware.node.testnet.zygote"],
         stdin=subprocess.PIPE,
@@ -284,7 +260,13 @@ async def _serve_chain(folder: Path, *, task_status: trio.TaskStatus[Anvil]) -> 
         is_new = not (folder / "deployment.json").exists()
         past = ("--timestamp", str(int(time.time()) - SETUP_MOST_S)) if is_new else ()
         start = partial(serve_anvil, folder / "chain", port=port, is_mining=False, extra_arguments=past)
-        anvil: Anvil = await nursery.start(start)
+        try:
+            anvil: Anvil = await nursery.start(start)
+        except PortInUse as error:
+            raise BadInput(
+                f"A testnet runs in {folder} already, or another program has its chain's port {port}: "
+                "stop that, or name another --folder."
+            ) from error
         port_file.write_text(str(anvil.port), encoding="ascii")
         task_status.started(anvil)
 

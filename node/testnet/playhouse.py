@@ -22,9 +22,10 @@ from morphware.node.log import configure_logging
 from morphware.node.testnet.accounting import balances, check_conserved
 from morphware.node.testnet.comparison import Comparison, Played, compare, render, render_all
 from morphware.node.testnet.deviations import Deviation
-from morphware.node.testnet.network import SEAT_STAKE_WEI, Network, Shape, running_network
+from morphware.node.testnet.network import SEAT_STAKE_WEI, Network, running_network
 from morphware.node.testnet.rehearsal import Inputs, audits_wei, rehearse
 from morphware.node.testnet.scenarios import WORKERS, Scenario, all_names, find
+from morphware.node.testnet.shape import Shape
 from morphware.node.testnet.stage import ScenarioStuck, Stage
 from morphware.node.wishes import JobWish
 from morphware.protocol.parameters import Timing
@@ -97,7 +98,7 @@ async def play(scenario: Scenario, folder: Path, seed: int = 1, console: Console
     """
     if (folder / "deployment.json").exists():
         raise BadInput(f"{folder} holds a market already, and a scenario wants a new one: name another --folder.")
-    shape = Shape(WORKERS, scenario.validators, seed)
+    shape = Shape(workers=WORKERS, validators=scenario.validators, seed=seed)
     inputs = _inputs(scenario, shape)
     specified = rehearse(scenario, inputs)
     deviation = Deviation.of(scenario)

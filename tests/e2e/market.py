@@ -11,7 +11,8 @@ import numpy as np
 import trio
 from msgspec import to_builtins
 
-from morphware.node.testnet.network import Network, Shape, running_network
+from morphware.node.testnet.network import Network, running_network
+from morphware.node.testnet.shape import Shape
 from morphware.node.wishes import JobWish
 from morphware.protocol.units import TOKEN, Wei
 
@@ -102,5 +103,6 @@ class Market:
 async def open_market(folder: Path, *, workers: int = 2, validators: int = 5, **settings: str) -> AsyncIterator[Market]:
     """A market for one test."""
     named = {key.replace("__", "."): value for key, value in settings.items()}
-    async with running_network(folder, Shape(workers, validators, 1), settings=named) as network:
+    shape = Shape(workers=workers, validators=validators)
+    async with running_network(folder, shape, settings=named) as network:
         yield Market(network)

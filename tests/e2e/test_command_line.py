@@ -74,6 +74,26 @@ def test_a_strangers_job_is_paid_and_a_kept_market_takes_another_one(tmp_path: P
     assert (ended.returncode, ended.stdout) == (ExitStatus.WORLD_FAILED, "")
     assert ended.stderr.count("\n") == 1
     assert f"morphware run --data-folder {user}" in ended.stderr
+    _open_again(tmp_path / "net", [second["job_id"], receipt["job_id"]])
+
+
+def _open_again(net: Path, job_ids: list[str]) -> None:
+    """A market that was closed: as many nodes as it had without being told, its jobs, and no new one."""
+    with started(net.parent / "again", "testnet", "--job", "none", "--json", "--folder", net) as again:
+        places = again.until(lambda: _json_in(again.out))
+        again.until(lambda: _line_with(again.err, "open until Ctrl-C"))
+        roles = [node["role"] for node in places["nodes"].values()]
+        assert [roles.count(role) for role in ("user", "worker", "validator")] == [1, 2, 5]
+        user = Path(places["nodes"]["user-1"]["data_folder"])
+        listed = json.loads(finish("jobs", "--data-folder", user, "--json").stdout)["jobs"]
+        assert [job["job_id"] for job in listed] == job_ids
+        twice = finish("testnet", "--job", "none", "--folder", net)
+        assert twice.returncode == ExitStatus.BAD_INPUT
+        assert f"A testnet runs in {net} already" in twice.stderr
+        again.family()
+        again.interrupt()
+        assert again.wait(ENDING_S) == ExitStatus.SUCCESS
+        again.until_alone(ENDING_S)
 
 
 def _submit_and_list(folder: Path, job: Path, user: Path) -> dict[str, Any]:
