@@ -118,7 +118,7 @@ class ArtifactsSection(_Section, frozen=True, kw_only=True):
 class WorkerSection(_Section, frozen=True, kw_only=True):
     """What a worker asks for its time, and how much of the machine a job may use."""
 
-    price_per_hour: Annotated[str, Meta(description="Tokens for one hour of training, as a decimal string.")] = "10"
+    price_per_hour: Annotated[str, Meta(description="Tokens for one hour of training.")] = "10"
     minimum_price: Annotated[str, Meta(description="Tokens below which no job is worth taking.")] = "1"
     decoy_probability: Annotated[
         float,

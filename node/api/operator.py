@@ -8,6 +8,8 @@ from morphware.node.api.ledger import LedgerBook
 from morphware.node.api.routes import Call, Route
 from morphware.node.api.running import Running
 from morphware.node.doing import JobDoing, LeftAlone
+from morphware.node.errors import BadInput
+from morphware.node.machines import WORKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class OperatorRequests:
                     unit=setting.unit,
                     choices=setting.choices,
                 )
-                for setting in operating.policy()
+                for setting in (operating.policy() if worker else ())
             ],
             earnings=await self.ledger.earnings(),
             slashes=await self.ledger.slashes(),
@@ -71,6 +73,8 @@ class OperatorRequests:
 
     async def change(self, call: Call) -> Done:
         """All of the changes, or none."""
+        if WORKER not in self.node.config.node.roles:
+            raise BadInput('This node has nothing to offer: only the role "worker" bids for jobs.')
         asked: OffersAsked = call.body
         self.node.operating.change_policy(asked.offers)
         return Done(sentence="It holds for all jobs that are not yet bid on.")

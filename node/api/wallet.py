@@ -13,7 +13,7 @@ from morphware.node.api.problems import BAD_INPUT, Refusal
 from morphware.node.api.routes import Call, Route
 from morphware.node.api.running import Running
 from morphware.node.doing import bond_of, busy_seats
-from morphware.node.machines import USER, WORKER
+from morphware.node.machines import USER, VALIDATOR, WORKER
 from morphware.node.ports import Receipt
 from morphware.node.seats import leaving_seats, want_seats
 from morphware.node.wording import duration
@@ -72,6 +72,7 @@ class WalletRequests:
             leaving_seats=len(leaving_seats(engine.journal.seat_events())),
             seat_stake_wei=str(int(stake_wei)),
             unbonding_s=node.parameters.timing.unbonding_s,
+            is_validator=VALIDATOR in node.config.node.roles,
         )
 
     async def history(self, call: Call) -> History:
@@ -118,6 +119,11 @@ class WalletRequests:
         """The tokens come from the free balance, and from the wallet as far as that lacks them."""
         asked: StakeAsked = call.body
         treasury = self.node.engine.treasury
+        if VALIDATOR not in self.node.config.node.roles:
+            sentence = (
+                'This node lacks the role "validator": it would not work for its seats, which costs their stakes.'
+            )
+            raise Refusal(BAD_INPUT, sentence, "seats")
 
         async def decide() -> Plan:
             cost = Wei(asked.seats * self.node.parameters.seat_stake_wei)
@@ -128,7 +134,8 @@ class WalletRequests:
                 await treasury.deposit(Wei(missing), name)
             receipt = await treasury.do(Stake(asked.seats), f"{name}/Stake")
             self._want(await self._staying())  # not before: a start in between would stake for them once more
-            return _done(f"This account has {asked.seats} more seats.", receipt)
+            what = "1 more seat" if asked.seats == 1 else f"{asked.seats} more seats"
+            return _done(f"This account has {what}.", receipt)
 
         return await self.named.once("stake", asked, decide, carry_out)
 

@@ -1,5 +1,6 @@
 """``morphware status``, ``pause``, ``resume`` and ``offers``: what the running node does, and on which terms."""
 
+import sys
 from pathlib import Path
 
 from morphware.node.api.answers.node import NetworkView, Operator
@@ -101,6 +102,9 @@ def print_offers(data_folder: Path | None, *, changes: list[str], reset: list[st
     offers = client.operator().offers
     if as_json:
         print_json(offers)
+        return ExitStatus.SUCCESS
+    if not offers:
+        sys.stdout.write("This node is no worker: it bids for no jobs.\n")
         return ExitStatus.SUCCESS
     from rich.console import Console
 

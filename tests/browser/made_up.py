@@ -136,7 +136,7 @@ def wallet() -> Wallet:
     return Wallet(
         account=ACCOUNT, coin_wei="0", wallet_wei=str(1000 * 10**18), free_wei="0", promised_wei="0", escrow_wei="0",
         staked_wei=str(30 * 10**18), seats=3, busy_seats=1, leaving_seats=1, seat_stake_wei=str(10 * 10**18),
-        unbonding_s=60,
+        unbonding_s=60, is_validator=True,
     )  # fmt: skip
 
 

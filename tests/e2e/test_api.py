@@ -166,7 +166,10 @@ async def _seats_are_taken_and_given_up(validator: Program) -> None:
     refused = await validator.post("/seats/unstake", {"seats": 1000}, status=400)
     assert refused["field"] == "seats"
     operator = await validator.get("/operator")
-    assert operator["roles"] == ["validator"]
+    assert (operator["roles"], operator["offers"]) == (["validator"], [])
+    change = await validator.http.patch("/operator/offers", json={"offers": {"worker.capacity": "2"}})
+    assert change.status_code == 400
+    assert 'only the role "worker"' in change.json()["sentence"]
     paused = await validator.post("/operator/pause", {})
     assert "give up seats" in paused["sentence"]
 

@@ -259,7 +259,7 @@ NETWORK = n.NetworkView(
 )  # fmt: skip
 WALLET = n.Wallet(
     account=ACCOUNT, coin_wei=str(TOKEN), wallet_wei=str(949 * TOKEN), free_wei=str(12 * TOKEN), promised_wei="0",
-    escrow_wei=str(160 * TOKEN), staked_wei=str(600 * TOKEN), seats=2, busy_seats=1, leaving_seats=0,
+    escrow_wei=str(160 * TOKEN), staked_wei=str(600 * TOKEN), seats=2, busy_seats=1, leaving_seats=0, is_validator=True,
     seat_stake_wei=str(300 * TOKEN), unbonding_s=604_800,
 )  # fmt: skip
 OPERATOR = n.Operator(

@@ -65,6 +65,8 @@ class Wallet(Shape, frozen=True):
     """Given up: their stakes come back after the unbonding time, and after their jobs."""
     seat_stake_wei: WeiText
     unbonding_s: int
+    is_validator: bool
+    """Whether this node works for its seats; one that does not takes no more of them."""
 
 
 class HistoryAsked(Asked, frozen=True):
@@ -237,6 +239,7 @@ class Operator(Shape, frozen=True):
     busy_seats: int
     duties: list[Duty]
     offers: list[Offer]
+    """What a worker asks for and when it works; nothing of a node that is none."""
     left_alone: list[Unwanted] = field(default_factory=list)
     earnings: list[EarningsDay] = field(default_factory=list)
     slashes: list[Slash] = field(default_factory=list)

@@ -8,6 +8,7 @@ import { Icon } from "/static/icons.js";
 import { Amount, Card, Choice, Countdown, Empty, PageHead, Said, Table, Waiting, useAsk, useDeed, useEvery, useNotices, useTitle } from "/static/parts.js";
 
 const ROLE = { user: "end user", worker: "worker", validator: "validator" };
+const WORKED = { worker: "Jobs that it bid on", validator: "Jobs that it tested" };
 const AGAIN_MS = 10000;
 const DAY_S = 86400;
 const WANTED = new Set(["chain", "account", "training", "trained", "frozen", "thawed", "evaluating", "ended", "paused", "resumed", "availability", "policy"]);
@@ -26,7 +27,7 @@ export function OperatorPage() {
   return html`<${PageHead} title="Operator"><p>This node is a ${works.map((role) => ROLE[role]).join(" and a ")}.</p></>
     <div class="stack">
       <${Availability} operator=${answer} onDone=${operator.reload} />
-      <${Duties} duties=${answer.duties} />
+      <${Duties} duties=${answer.duties} works=${works} />
       ${answer.offers.length > 0 && html`<${Offers} offers=${answer.offers} onDone=${operator.reload} />`}
       <${Earnings} days=${answer.earnings} />
       <${Slashes} slashes=${answer.slashes} />
@@ -57,11 +58,11 @@ function Availability({ operator, onDone }) {
       </div>
     </div>
     <${Said} sentence=${deed.problem ? deed.problem.sentence : deed.said} kind=${deed.problem ? "bad" : "good"} />
-    <p class="hint">A pause takes no new jobs; what this node has promised is still done, as silence costs a bond or a stake. Training that stands still keeps its memory, and goes on by itself when only the time is left that it needs.</p>
+    <p class="hint">A pause takes no new jobs; what this node has promised is still done, as silence costs a bond or a stake. ${isWorker && " Training that stands still keeps its memory, and goes on by itself when only the time is left that it needs."}</p>
   </section>`;
 }
 
-function Duties({ duties }) {
+function Duties({ duties, works }) {
   const now = nodeNow();
   return html`<${Card} title="What it does now" id="duties">
     ${duties.length === 0 ? html`<${Empty}>It has nothing to do. As soon as it wins a job or is drawn into a committee, its work is listed here with its deadline.</>` : html`<${Table} label="What it does now" columns=${[["Job", "wide"], ["As", "nowrap"], ["Does", "wide"], ["For", "nowrap"], ["Deadline in", "nowrap"]]}
@@ -70,7 +71,7 @@ function Duties({ duties }) {
         duty.since_s === null || now === null ? "" : html`${duration(now - duty.since_s)}${duty.estimated_s ? html` <small>of about ${duration(duty.estimated_s)}</small>` : ""}`,
         html`<${Countdown} deadline=${duty.deadline} />`,
       ] }))} />`}
-    <p><a href="/jobs?role=worker">Jobs that it bid on</a> · <a href="/jobs?role=validator">Jobs that it tested</a></p>
+    <p>${works.map((role, i) => html`${i > 0 && " · "}<a href=${`/jobs?role=${role}`}>${WORKED[role]}</a>`)}</p>
   </>`;
 }
 
@@ -113,7 +114,7 @@ function Offer({ offer, onDone }) {
     <div><label for=${id}>${title}</label><p class="hint" id=${`${id}-hint`}>${clean(offer.sentence)}</p></div>
     <div><div class="offer-edit">${offer.unit ? html`<div class="with-unit">${input}<span aria-hidden="true">${clean(offer.unit)}</span></div>` : input}
       <button type="submit" disabled=${!isChanged || deed.isRunning}>Save</button></div>
-      ${deed.problem ? html`<p class="field-problem" role="alert">${clean(deed.problem.sentence)}</p>` : html`<p class="hint">From ${clean(offer.origin)}.${isOwn ? html` <button type="button" class="quiet small" onClick=${() => save(null)}>Go back to the configuration’s</button>` : ""} ${deed.said}</p>`}
+      ${deed.problem ? html`<p class="field-problem" role="alert">${clean(deed.problem.sentence)}</p>` : (isOwn || deed.said) && html`<p class="hint">${isOwn ? html`From ${clean(offer.origin)}. <button type="button" class="quiet small" onClick=${() => save(null)}>Go back to the configuration’s</button>` : ""} ${deed.said}</p>`}
     </div>
   </form>`;
 }

@@ -58,8 +58,8 @@ function Deeds({ wallet, onDone }) {
     <div class="deeds">
       <${Move} id="deposit" label="Deposit into the market" path="/wallet/deposit" most=${BigInt(wallet.wallet_wei)} hint="Jobs, bids and stakes take their tokens from there. The node also does it by itself when it needs some." onDone=${onDone} />
       <${Move} id="withdraw" label="Withdraw to the wallet" path="/wallet/withdraw" most=${free > 0n ? free : 0n} hint="What is free and promised to nothing can leave the market at once." onDone=${onDone} />
-      <${Stake} id="stake" label="Take seats" path="/seats/stake" most=${null} wallet=${wallet} hint=${`A seat binds ${tokens(wallet.seat_stake_wei)} ${UNIT}. Chance draws validators by their seats, and pays for each report.`} onDone=${onDone} />
-      <${Stake} id="unstake" label="Give seats up" path="/seats/unstake" most=${Math.max(0, wallet.seats - wallet.leaving_seats)} wallet=${wallet} hint=${`The stake comes back ${duration(wallet.unbonding_s)} later, and a busy seat’s not before its job ends.`} onDone=${onDone} />
+      ${wallet.is_validator && html`<${Stake} id="stake" label="Take seats" path="/seats/stake" most=${null} wallet=${wallet} hint=${`A seat binds ${tokens(wallet.seat_stake_wei)} ${UNIT}. Chance draws validators by their seats, and pays for each report.`} onDone=${onDone} />`}
+      ${(wallet.is_validator || wallet.seats > 0) && html`<${Stake} id="unstake" label="Give seats up" path="/seats/unstake" most=${Math.max(0, wallet.seats - wallet.leaving_seats)} wallet=${wallet} hint=${`The stake comes back ${duration(wallet.unbonding_s)} later, and a busy seat’s not before its job ends.`} onDone=${onDone} />`}
     </div>
   </>`;
 }

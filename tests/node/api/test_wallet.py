@@ -18,7 +18,7 @@ from morphware.node.api.problems import BAD_INPUT, CONFLICT, Refusal
 from morphware.node.api.routes import Call
 from morphware.node.api.wallet import WalletRequests
 from morphware.node.chain.market_reader import MarketParameters
-from morphware.node.config import Config, ValidatorSection
+from morphware.node.config import Config, NodeSection, Role, ValidatorSection
 from morphware.node.journal import Journal
 from morphware.node.seats import leaving_seats, seats_wanted, take_seats
 from morphware.node.treasury import NotEnoughTokens, Treasury
@@ -60,6 +60,7 @@ class Holder:
         )  # fmt: skip
         self.chain = _SeatedChain(self.world, self.node.account, self.node.fuse)
         self.journal: Journal | None = None
+        self.roles: tuple[Role, ...] = ("validator",)
 
     async def start(self) -> None:
         """Start (again): every validator takes the seats that it lacks first."""
@@ -74,7 +75,7 @@ class Holder:
             chain=self.chain,
             account=self.node.account,
             parameters=MarketParameters(SEAT_STAKE_WEI, TIMING),
-            config=Config(validator=ValidatorSection(seats=CONFIGURED)),
+            config=Config(node=NodeSection(roles=self.roles), validator=ValidatorSection(seats=CONFIGURED)),
         )
         self.requests = WalletRequests(cast(Any, running), cast(Any, None), Named(self.journal))
 
@@ -124,6 +125,20 @@ async def test_a_request_that_comes_again_is_answered_alike_and_moves_nothing(
         await holder.start()
         assert await holder.ask(what, number) == first, "also after a restart"
         assert holder.carried_out == expected
+
+
+async def test_a_node_that_does_not_validate_takes_no_seats_and_can_still_give_its_old_ones_up(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """As when the role was taken out of the configuration; a seat that nobody works for loses its stake."""
+    async with holding(tmp_path) as holder:
+        holder.roles = ("worker",)
+        await holder.start()
+        with pytest.raises(Refusal, match='lacks the role "validator"') as refused:
+            await holder.ask("stake", 1)
+        assert (refused.value.kind, refused.value.field) == (BAD_INPUT, "seats")
+        await holder.ask("unstake", 1, "tuesday")
+        assert holder.carried_out == [calls.RequestUnstake(2)]
 
 
 @pytest.mark.parametrize("what", ONCE)
