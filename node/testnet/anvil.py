@@ -1,6 +1,8 @@
 """Run anvil, the local chain, as a service: ours to start, to wait for, and to stop without a trace.
 
-anvil keeps its state in a file and writes it every second, so a testnet that was killed comes back with its chain.
+anvil keeps its state in a file and writes it every second, so a testnet that was killed comes back with its chain.  It
+makes a first block anew at each start, though, keeps those of earlier starts, and takes any of them for the first one:
+so each start is given the first one's time, which makes them one block.
 """
 
 import contextlib
@@ -9,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,6 +91,7 @@ async def serve_anvil(
     chain_id: int = CHAIN_ID,
     accounts: int = 10,
     is_mining: bool = True,
+    began_at: int | None = None,
     extra_arguments: tuple[str, ...] = (),
     task_status: trio.TaskStatus[Anvil] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -98,6 +102,7 @@ async def serve_anvil(
         block_time_s: seconds between blocks; None mines a block per transaction.
         accounts: how many of its well-known accounts are rich.
         is_mining: False mines only when asked by ``evm_mine``.
+        began_at: a new chain's first block's time; None: now.
 
     Raises:
         AnvilMissing: there is no anvil.
@@ -111,6 +116,7 @@ async def serve_anvil(
     _check_free(port)
     arguments = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id)]
     arguments += ["--accounts", str(accounts), "--hardfork", HARDFORK, "--silent"]
+    arguments += ["--timestamp", str(_first_time(folder, began_at))]
     arguments += ["--state", str(folder / "anvil.json"), "--state-interval", "1", "--cache-path", str(folder / "cache")]
     if not is_mining:
         arguments += ["--no-mining"]
@@ -136,6 +142,14 @@ async def serve_anvil(
     finally:
         with trio.CancelScope(shield=True):
             await _stop(process)
+
+
+def _first_time(folder: Path, began_at: int | None) -> int:
+    """The time of the chain's first block, which is written down when it is new."""
+    file = folder / "began"
+    if not file.exists():
+        file.write_text(str(int(time.time()) if began_at is None else began_at), encoding="ascii")
+    return int(file.read_text(encoding="ascii"))
 
 
 def _dying_with_us() -> list[str]:

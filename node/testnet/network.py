@@ -257,9 +257,8 @@ async def _serve_chain(folder: Path, *, task_status: trio.TaskStatus[Anvil]) -> 
     port = int(port_file.read_text(encoding="ascii")) if port_file.exists() else 0
 
     async with trio.open_nursery() as nursery:
-        is_new = not (folder / "deployment.json").exists()
-        past = ("--timestamp", str(int(time.time()) - SETUP_MOST_S)) if is_new else ()
-        start = partial(serve_anvil, folder / "chain", port=port, is_mining=False, extra_arguments=past)
+        began_at = int(time.time()) - SETUP_MOST_S
+        start = partial(serve_anvil, folder / "chain", port=port, is_mining=False, began_at=began_at)
         try:
             anvil: Anvil = await nursery.start(start)
         except PortInUse as error:

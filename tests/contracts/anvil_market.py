@@ -181,9 +181,10 @@ class Chain:
 
 async def with_anvil(folder: Path, use: Callable[[Chain], None]) -> None:
     """Run something blocking beside an anvil of its own."""
-    extra = ("--timestamp", str(FIRST_SECOND), "--gas-limit", "30000000", "--base-fee", "0")
+    extra = ("--gas-limit", "30000000", "--base-fee", "0")
+    serve = partial(serve_anvil, folder, block_time_s=None, began_at=FIRST_SECOND, extra_arguments=extra)
     async with trio.open_nursery() as nursery:
-        anvil: Anvil = await nursery.start(partial(serve_anvil, folder, block_time_s=None, extra_arguments=extra))
+        anvil: Anvil = await nursery.start(serve)
         with httpx.Client(base_url=anvil.url, timeout=60) as client:
             await trio.to_thread.run_sync(use, Chain(client))
         nursery.cancel_scope.cancel()

@@ -141,7 +141,8 @@ async def bench_chain(folder: Path) -> AsyncIterator[BenchChain]:
         serve_anvil,
         folder,
         block_time_s=None,
-        extra_arguments=("--timestamp", str(BEGINNING_S), "--gas-limit", str(GAS_LIMIT), "--base-fee", "0"),
+        began_at=BEGINNING_S,
+        extra_arguments=("--gas-limit", str(GAS_LIMIT), "--base-fee", "0"),
     )
     async with trio.open_nursery() as nursery:
         anvil = await nursery.start(serve)

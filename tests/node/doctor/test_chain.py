@@ -143,8 +143,7 @@ async def test_another_chain_or_market_is_a_problem(tmp_path: Path) -> None:
 
 @pytest.mark.adapter
 async def test_a_chain_of_another_time_is_told_by_its_newest_block(tmp_path: Path) -> None:
-    past = ("--timestamp", str(int(time.time()) - 3 * 86_400))
-    async with open_town(tmp_path, extra_arguments=past) as town:
+    async with open_town(tmp_path, began_at=int(time.time()) - 3 * 86_400) as town:
         old = await town.look()
         assert (about(old, "clock").standing, about(old, "head").standing) == (WARNING, WARNING)
         assert "3 days ahead" in about(old, "clock").found

@@ -73,6 +73,23 @@ async def test_the_chain_comes_back_with_its_state(tmp_path: Path) -> None:
     assert heads[0][1].number == 5
 
 
+async def test_a_chain_that_came_back_often_still_begins_with_its_first_block(tmp_path: Path) -> None:
+    """Whoever knows a chain by its first block's hash, as nodes do, would not know it again."""
+    firsts = []
+    with trio.fail_after(180):
+        for start in range(5):
+            async with trio.open_nursery() as nursery:
+                serve = partial(serve_anvil, tmp_path, is_mining=False, began_at=1_700_000_000 + start)
+                anvil = await nursery.start(serve)
+                async with Rpc(anvil.url) as rpc:
+                    firsts.append(await rpc.header(0))
+                    await rpc.ask("anvil_mine", hex(3), answer=type(None))
+                nursery.cancel_scope.cancel()
+    assert firsts == firsts[:1] * 5
+    assert firsts[0] is not None
+    assert firsts[0].timestamp == 1_700_000_000
+
+
 async def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
