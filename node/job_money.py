@@ -68,6 +68,8 @@ class Entry:
     block: int
     transaction_hash: bytes | None
     job_id: JobId | None = None
+    part: Part | None = None
+    """Of a fee: whether it came from the fees, or from the pool of appeals' bonds and slashes."""
 
     @property
     def net_wei(self) -> int:
@@ -215,7 +217,9 @@ class _Replay:
         self._held[Part.FEES] -= from_fees
         self._held[Part.POOL] += event.slash_wei - (event.fee_wei - from_fees)
         self._job.slashed_wei += event.slash_wei
-        self._gain(event.validator, Kind.FEE_EARNED, VALIDATOR, event.fee_wei, "the report was coherent")
+        of_pool = "the report was coherent; appeals and slashes pay for it"
+        self._gain(event.validator, Kind.FEE_EARNED, VALIDATOR, from_fees, "the report was coherent", Part.FEES)
+        self._gain(event.validator, Kind.FEE_EARNED, VALIDATOR, event.fee_wei - from_fees, of_pool, Part.POOL)
         if event.slash_wei and event.validator == self._account:
             metric = self._reports.get(event.validator)
             reason = SILENT if metric is None else STRUCK if is_code(metric) else REFUTED
@@ -290,12 +294,17 @@ class _Replay:
             self._locked[role, part] -= amount_wei
             self._note(kind, role, 0, -amount_wei, reason)
 
-    def _gain(self, owner: Address, kind: Kind, role: str, amount_wei: int, reason: str) -> None:
+    def _gain(
+        self, owner: Address, kind: Kind, role: str, amount_wei: int, reason: str, part: Part | None = None
+    ) -> None:
         if owner == self._account and amount_wei:
-            self._note(kind, role, amount_wei, 0, reason)
+            self._note(kind, role, amount_wei, 0, reason, part)
 
-    def _note(self, kind: Kind, role: str, free_wei: int, locked_wei: int, reason: str) -> None:
+    def _note(
+        self, kind: Kind, role: str, free_wei: int, locked_wei: int, reason: str, part: Part | None = None
+    ) -> None:
         assert self._now is not None
         now, known = self._now.now, self._now.transaction_hash
-        entry = Entry(kind, role, free_wei, locked_wei, reason, now.timestamp, now.block, known, self._job.job_id)
+        job_id = self._job.job_id
+        entry = Entry(kind, role, free_wei, locked_wei, reason, now.timestamp, now.block, known, job_id, part)
         self.entries.append(entry)

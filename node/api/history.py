@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from morphware.node.api.answers.jobs import Moment, MoneyMove, MoveKind, Past, Receipt, SignedRecord, Timeline
+from morphware.node.api.answers.jobs import Moment, MoneyMove, Past, Receipt, SignedRecord, Timeline
 from morphware.node.api.catalogue import Catalogue
 from morphware.node.api.jobs import cost_of, job_id_of
 from morphware.node.api.problems import NOT_FOUND, Refusal
@@ -13,7 +13,7 @@ from morphware.node.api.running import Running
 from morphware.node.api.streams import Streamed
 from morphware.node.api.zips import zipped
 from morphware.node.describe import address_text
-from morphware.node.job_money import Entry, Kind, job_entries
+from morphware.node.job_moves import Party, job_moves
 from morphware.node.journal import StoredEvent
 from morphware.node.narration import sentence
 from morphware.node.plain import to_plain
@@ -23,7 +23,7 @@ from morphware.protocol.documents import read_spec
 from morphware.protocol.units import Address, JobId
 from morphware.protocol.view import JobView, view_of
 
-MARKET: Final = "the market"
+OTHERS: Final = {"market": "the market", "audits": "audits", "nobody": "nobody"}
 NAMES: Final = {"user": "the end user", "worker": "the winner"}
 
 
@@ -103,10 +103,24 @@ class HistoryRequests:
         view = self.catalogue.view(job_id)
         is_final = view.is_over  # asked first, so that the end is among the events
         events = await self._events(job_id)
+        name_of = self._names(job_id)
+
+        def name(party: Party) -> str:
+            return name_of(party) if isinstance(party, bytes) else OTHERS[party]
+
         return Receipt(
             job_id=job_id.hex(),
             is_final=is_final,
-            moves=_moves(view, events, self._names(job_id)),
+            moves=[
+                MoneyMove(
+                    kind=move.kind,
+                    payer=name(move.payer),
+                    payee=name(move.payee),
+                    amount_wei=str(int(move.amount_wei)),
+                    what=move.reason,
+                )
+                for move in job_moves(events)
+            ],
             costs=[cost_of(cost) for cost in self.node.engine.journal.costs(job_id)],
         )
 
@@ -147,42 +161,3 @@ class HistoryRequests:
             return f"{text[:6]}…{text[-4:]}"
 
         return name
-
-
-def _moves(view: JobView, events: list[StoredEvent], name: Callable[[Address], str]) -> list[MoneyMove]:
-    """Every movement, in the order of its blocks, by the books that the account's own history is kept with."""
-    winner = [] if view.award is None else [view.award.winner]
-    others = [*view.everybody_drawn, *(bid.bidder for bid in view.bids), *(each.appellant for each in view.appeals)]
-    parties = dict.fromkeys([view.user, *winner, *others])
-    found = [(entry.block, party, entry) for party in parties for entry in job_entries(events, party)]
-    moves = [
-        move for _, party, entry in sorted(found, key=lambda each: each[0]) if (move := _move(entry, party, view, name))
-    ]
-    if view.closed is not None and view.closed.burned_wei:
-        burned_wei = str(view.closed.burned_wei)
-        moves.append(MoneyMove(kind="burned", payer=MARKET, payee="nobody", amount_wei=burned_wei, what="burned"))
-    return moves
-
-
-def _move(entry: Entry, party: Address, view: JobView, name: Callable[[Address], str]) -> MoneyMove | None:
-    """A movement as seen from whom it is good for; what is paid is told by who receives it."""
-    kind: MoveKind
-    own, user = name(party), name(view.user)
-    match entry.kind:
-        case Kind.ESCROWED | Kind.BOND_LOCKED:
-            kind, payer, payee, amount_wei = "locked", own, MARKET, -entry.free_wei
-        case Kind.REFUNDED | Kind.BOND_RETURNED:
-            kind, payer, payee, amount_wei = "returned", MARKET, own, entry.free_wei
-        case Kind.PRICE_RECEIVED | Kind.FEE_EARNED:
-            kind, payer, payee, amount_wei = "paid", user, own, entry.net_wei
-        case Kind.AUDIT_FEE_PAID:
-            kind, payer, payee, amount_wei = "paid", user, "audits", -entry.net_wei
-        case Kind.COMPENSATED | Kind.REWARDED:
-            kind, payer, payee, amount_wei = "paid", MARKET, own, entry.net_wei
-        case Kind.SLASHED | Kind.BOND_LOST:
-            kind, payer, payee, amount_wei = "lost", own, MARKET, -entry.net_wei
-        case _:
-            return None
-    if amount_wei <= 0:
-        return None
-    return MoneyMove(kind=kind, payer=payer, payee=payee, amount_wei=str(int(amount_wei)), what=entry.reason)

@@ -13,8 +13,9 @@ from morphware.node.chain.calldata import market_interface
 from morphware.node.chain.market_events import decode_account_event, decode_event, transaction_of
 from morphware.node.chain.rpc import Log, from_hexadecimal
 from morphware.node.job_money import REFUTED, SILENT, Entry, Kind
+from morphware.node.job_moves import balance, job_moves
 from morphware.node.journal import Journal
-from morphware.node.testnet.rehearsal import account_of, rehearse
+from morphware.node.testnet.rehearsal import account_of, audits_wei, rehearse
 from morphware.node.testnet.scenarios import Scenario, find
 from morphware.protocol.chain_events import NodePublished
 from morphware.protocol.events import Moment
@@ -57,10 +58,15 @@ def _told(chain: Chain, folder: Path) -> Iterator[tuple[tuple[str, str], list[En
             path = folder / f"{name.replace(':', '-')}-{who}.sqlite"
             with closing(_journal(path, entries, times, account)) as journal, closing(journal.reader()) as reader:
                 history = account_history(reader, account, INPUTS.seat_stake_wei)
+                moves = job_moves(journal.timeline(*journal.jobs()))
             free_wei = sum(entry.free_wei for entry in history)
             assert free_wei == market._ask("freeBalance", account)[0], (name, who)
             assert free_wei + sum(entry.locked_wei for entry in history) == market.worth(account), (name, who)
             assert all(entry.transaction_hash is not None for entry in history)
+            of_job = sum(entry.net_wei for entry in history if entry.job_id is not None)
+            assert balance(moves, account) == of_job, (name, who)
+            assert balance(moves, "market") == 0, name
+            assert balance(moves, "audits") == market.audit_pool() - audits_wei(scenario, INPUTS), name
             yield (name, who), history
 
 
