@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,8 +39,8 @@ class AsyncClient:
     Every method may raise ``NodeNotRunning``, ``BadInput`` (mend the request) or ``NodeRefused`` (the node met it).
     """
 
-    def __init__(self, data_folder: Path) -> None:
-        self.data_folder = data_folder
+    def __init__(self, data_folder: str | PathLike[str]) -> None:
+        self.data_folder = Path(data_folder).expanduser()
 
     async def status(self) -> Status:
         """Account, addresses, balances, chain head, peers."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,8 +35,8 @@ A = TypeVar("A")
 class Client:
     """Talks to the node whose data folder this is."""
 
-    def __init__(self, data_folder: Path) -> None:
-        self.data_folder = data_folder
+    def __init__(self, data_folder: str | PathLike[str]) -> None:
+        self.data_folder = Path(data_folder).expanduser()
 
     def status(self) -> Status:
         """Account, addresses, balances, chain head, peers."""

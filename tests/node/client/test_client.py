@@ -67,6 +67,15 @@ def test_both_clients_ask_and_are_answered_the_same(tmp_path: Path) -> None:
             Client(tmp_path).stake(1000)
 
 
+def test_a_folder_may_be_text_and_lie_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with serving(tmp_path / "user", RecordedNode()):
+        assert Client("~/user").status() == Client(str(tmp_path / "user")).status()
+    for client in (Client("~/nobody"), Client(str(tmp_path / "nobody"))):
+        with pytest.raises(NodeNotRunning, match=f"--data-folder {tmp_path}/nobody"):
+            client.status()
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_programs_of_the_readme_run(tmp_path: Path, number: int) -> None:
     program = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[number]
