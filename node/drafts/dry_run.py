@@ -100,7 +100,7 @@ class DryRun:
             model=model,
             limits=trial.limits,
             on_metric=self._note,
-            on_log=lambda text: self.tell(DryRunLine(kind="output", text=text)),
+            on_log=lambda line: self.tell(DryRunLine(kind="output", text=f"{line}\n")),
         )
         if result.reason and not result.reason.startswith(TIME_OVER):
             return self._line(result, f"The training fails: {result.reason}.", is_working=False, tail=_tail(result))

@@ -76,8 +76,8 @@ def _inspected(path: Path) -> JobInspection:
         entry=entry,
         kind=kind,
         files=files,
-        functions=_names(_parsed(folder / entry, "predict")[1]),
-        has_train_function="train" in _names(tree),
+        functions=_functions(_parsed(folder / entry, "predict")[1]),
+        has_train_function="train" in _functions(tree),
         logged=_logged(tree),
         words=frozenset(n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)),
         requirements=config.requirements or _requirements(source, entry),
@@ -187,7 +187,7 @@ def _labels_problem(test: Path) -> JobRefused | None:
 def defined_functions(path: Path) -> frozenset[str]:
     """Names that an entry defines for evaluation; none if it does not parse (the sandbox will say why)."""
     try:
-        return _names(_parsed(path, "predict")[1])
+        return _functions(_parsed(path, "predict")[1])
     except JobRefused:
         return frozenset()
 
@@ -261,16 +261,22 @@ def _bounded(path: Path, source: str) -> str:
     return source
 
 
-def _names(tree: ast.Module) -> frozenset[str]:
-    names = set()
+def _functions(tree: ast.Module) -> frozenset[str]:
+    """Names at the top level that can be called, as far as that can be seen.
+
+    ``train = read_csv(…)`` and ``test = …`` are data in most notebooks; ``predict = partial(…)`` is hardly any.
+    """
+    names: set[str] = set()
     for node in tree.body:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 names.add(name)
             case ast.ImportFrom(names=aliases) | ast.Import(names=aliases):
                 names |= {alias.asname or alias.name for alias in aliases}
-            case ast.Assign(targets=targets):
-                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+            case ast.Assign(targets=targets, value=value):
+                is_function = isinstance(value, ast.Lambda) or (isinstance(value, ast.Name) and value.id in names)
+                given = {target.id for target in targets if isinstance(target, ast.Name)}
+                names |= given if is_function else given & {"predict"}
             case _:
                 pass
     return frozenset(names)

@@ -83,7 +83,7 @@ async def test_a_job_that_ends_in_time_is_tested_too(tmp_path: Path, runner: San
     async with drafting(world_of(tmp_path), runner) as asked:
         draft_id = await asked.draft()
         *told, result = await told_of(asked, draft_id, seconds=60)
-        assert next(event["text"] for event in told if event["kind"] == "output") == "step 0 loss 1.000"
+        assert next(event["text"] for event in told if event["kind"] == "output") == "step 0 loss 1.000\n"
         points = [event for event in told if event["kind"] == "point"]
         assert [event["step"] for event in points] == [0, 1, 2, 3, 4]
         assert points[1]["values"] == {"loss": 0.5}
@@ -102,7 +102,7 @@ async def test_that_the_time_is_over_is_a_success(tmp_path: Path, runner: Sandbo
     async with drafting(world_of(tmp_path), runner) as asked:
         draft_id = await asked.draft(job_files(FOR_EVER))
         *told, result = await told_of(asked, draft_id, seconds=6)
-        assert told[0]["text"] == "<b>begun</b> red"
+        assert told[0]["text"] == "<b>begun</b> red\n"
         assert (result["is_working"], result["has_ended"], result["estimated_s"]) == (True, False, None), result
         assert result["step_s"] > 0.04
         assert "a step takes" in result["text"]

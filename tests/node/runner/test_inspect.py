@@ -44,6 +44,26 @@ def test_functions_of_training_cells_do_not_exist_when_evaluating(tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    ("source", "functions"),
+    [
+        ("train = read('train.csv')\ntest = read('test.csv')\n", set()),
+        ("test = train = model = 3\n", set()),
+        ("predict = partial(run, k=1)\n", {"predict"}),
+        ("def run(m, t): ...\nevaluate = run\ntest = lambda m, t: {}\n", {"run", "evaluate", "test"}),
+        ("from lib import run as predict\n", {"predict"}),
+    ],
+)
+def test_data_by_the_name_of_a_function_is_none(tmp_path: Path, source: str, functions: set[str]) -> None:
+    """Most notebooks call their data so; nobody could test a model with a table."""
+    job = inspect_job(script(tmp_path, source))
+    assert job.functions == functions
+    assert not job.has_train_function
+    if not functions:
+        with pytest.raises(JobRefused, match="defines neither predict"):
+            check_metric(job, "accuracy", 0.9)
+
+
+@pytest.mark.parametrize(
     ("source", "sentence"),
     [("def f(:\n", "line 1"), ("x = 1\n" * 3 + "y = (\n", "line 4"), ("\0", "cannot be read|does not parse")],
 )
