@@ -10,7 +10,7 @@ from morphware.node.api.answers.submitting import Draft, FieldProblem, Suggested
 from morphware.node.chunks import count_rows
 from morphware.node.drafts.receiving import FIELDS, data_folders
 from morphware.node.errors import BadInput
-from morphware.node.runner.inspect import JobInspection, data_problems, inspect_job
+from morphware.node.runner.inspect import JobInspection, check_testable, data_problems, inspect_job
 from morphware.node.wishing import MIB, USUAL_ESTIMATE_S, USUAL_MEMORY_MIB, config_problems, reserve_of
 from morphware.protocol.metrics import KNOWN_METRICS
 from morphware.protocol.split import CHUNKS_LEAST
@@ -36,6 +36,7 @@ def describe_draft(folder: Path, draft_id: str, created_s: float) -> Draft:
     try:
         job = inspect_job(folder / "program")
         problems += config_problems(job.config)
+        check_testable(job)
     except BadInput as problem:
         problems.append(problem)
     problems += _data_problems(job, folder)

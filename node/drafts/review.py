@@ -7,35 +7,31 @@ validator may earn its fee.
 from dataclasses import dataclass
 from typing import Final
 
-from morphware.node.amounts import format_tokens
 from morphware.node.api.answers.submitting import Escrowed, Window
+from morphware.node.wording import with_symbol
 from morphware.protocol.appeals import APPEALS_MOST, COMMITTEE_MOST
 from morphware.protocol.drawing import MOST_WAITS
 from morphware.protocol.parameters import Timing
 from morphware.protocol.settlement import AUDITED_PRICE, MUTUAL_ABORT_BPS
 from morphware.protocol.testing import REDRAWS_MOST
-from morphware.protocol.units import BPS
+from morphware.protocol.units import BPS, TOKEN
 from morphware.protocol.user import Submission
 
 APPEALS_BY_USER: Final = APPEALS_MOST + 1
 """One more than anybody's while the model may be inspected."""
 
 LOSSES: Final = {
-    "paid": "A model passes: its price, a hundredth of it for random audits, and the validators' fees. It is yours.",
-    "rejected": (
-        "No model passes, or the worker fails: the fees of validators who tested. Everything else comes back."
-    ),
-    "no_bids": "Nobody bids, or you cancel before anybody has: nothing.",
-    "keys_late": "This node is away when it has to hand the data's keys to the worker: your bond.",
-    "tests_late": (
-        "This node is away when it has to hand the testing data's keys to the validators: the worker is paid without a "
-        "test, and your bond burns. Keep it running until the job ends."
-    ),
-    "aborted": "Nobody can tell whose fault it was that the job stopped: both sides burn a quarter of a bond.",
-    "appeals": (
-        "A model passes although this node's own test finds it far worse, and every appeal that the node makes of it, "
-        "if you have the tokens, is lost."
-    ),
+    "paid": "The price, at most the whole reserve, a hundredth of it for random audits, and the validators' fees. The "
+    "model is yours.",
+    "rejected": "The fees of validators who tested, also where the worker fails. Everything else comes back.",
+    "no_bids": "Everything comes back, also if you cancel before anybody has bid.",
+    "keys_late": "If this node does not hand the data's keys to the worker, half of your bond is the worker's, half "
+    "burns.",
+    "tests_late": "If this node does not hand the testing data's keys to the validators, the worker is paid without a "
+    "test, and your bond burns. Keep it running until the job ends.",
+    "aborted": "Where nobody can tell whose fault that is, both sides burn a quarter of a bond.",
+    "appeals": "If a model passes that this node's own test finds far worse, it appeals, as far as you have the "
+    "tokens. Appeals that are lost cost their bonds, on top of the price.",
 }
 """Each way for a job to go that costs its end user something, or might seem to."""
 
@@ -81,7 +77,7 @@ class Stakes:
 def parts_of(submission: Submission) -> list[Escrowed]:
     """What posting locks, part by part."""
     stakes = Stakes.of(submission)
-    fee = format_tokens(submission.fee_wei)
+    fee = with_symbol(submission.fee_wei)
     return [
         Escrowed(
             what="reserve",
@@ -92,14 +88,14 @@ def parts_of(submission: Submission) -> list[Escrowed]:
         Escrowed(
             what="fees",
             amount_wei=str(stakes.fees_wei),
-            sentence=f"{submission.seats} validators get {fee} tokens each for an honest test. What is not earned "
+            sentence=f"{submission.seats} validators get {fee} each for an honest test. What is not earned "
             "comes back when the job ends.",
         ),
         Escrowed(
             what="bond",
             amount_wei=str(stakes.bond_wei),
-            sentence="Your bond. It comes back when the job ends, if this node hands out its keys in time; a paid job "
-            f"leaves a hundredth of the price, at most {format_tokens(stakes.audit_wei)} tokens, for random audits.",
+            sentence="Comes back when the job ends, if this node hands out its keys in time; a paid job leaves a "
+            f"hundredth of the price, at most {with_symbol(stakes.audit_wei)}, for random audits.",
         ),
     ]
 
@@ -131,7 +127,8 @@ def gas_sentence(job_fees_wei: list[int]) -> str:
     """What transactions cost, by what this node's jobs have cost in the chain's coin."""
     known = ""
     if job_fees_wei:
-        known = f": {format_tokens(sum(job_fees_wei) // len(job_fees_wei))} of it for each of this node's last jobs"
+        coins = sum(job_fees_wei) / len(job_fees_wei) / TOKEN
+        known = f": about {coins:.2g} of it for each of this node's last jobs"
     return f"Transactions cost gas, which is paid in the chain's coin and never comes back{known}."
 
 

@@ -85,6 +85,20 @@ def _inspected(path: Path) -> JobInspection:
     )
 
 
+def check_testable(job: JobInspection) -> None:
+    """There is something that validators can call.
+
+    Raises:
+        JobRefused: nobody could test the job's model.
+    """
+    if not job.functions & {"predict", "test", "evaluate"}:
+        raise JobRefused(
+            f"{job.entry} defines neither predict(model_dir, test_dir) nor test(model_dir, test_dir) at its top level, "
+            "so nobody could test its model.",
+            field="program",
+        )
+
+
 def check_metric(job: JobInspection, metric: str | None, threshold: float | None, field: str = "threshold") -> int:
     """The threshold in millionths, if validators can find this metric of this job.
 
@@ -98,13 +112,8 @@ def check_metric(job: JobInspection, metric: str | None, threshold: float | None
         raise JobRefused(
             f"Name a metric for {job.entry} with --metric or in {FILE_NAME}: one of {known}.", field="metric"
         )
+    check_testable(job)
     has_test = bool(job.functions & {"test", "evaluate"})
-    if "predict" not in job.functions and not has_test:
-        raise JobRefused(
-            f"{job.entry} defines neither predict(model_dir, test_dir) nor test(model_dir, test_dir) at its top level, "
-            "so nobody could test its model.",
-            field="program",
-        )
     is_computed = metric in KNOWN_METRICS and "predict" in job.functions
     if not is_computed and not (has_test and metric in job.words):
         raise JobRefused(
@@ -146,7 +155,8 @@ def data_problems(job: JobInspection | None, train: Path | None, test: Path | No
     ]
     yield from problems
     has_test = test is not None and all(problem.field != "test" for problem in problems)
-    if has_test and job is not None and "predict" in job.functions:
+    # what defines neither is going to define predict()
+    if has_test and job is not None and ("predict" in job.functions or not job.functions & {"test", "evaluate"}):
         assert test is not None
         if (problem := _labels_problem(test)) is not None:
             yield problem

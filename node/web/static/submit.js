@@ -3,6 +3,7 @@ import { Problem, get, post, remove, requestId } from "/static/api.js";
 import { DryRunCard } from "/static/dry_run.js";
 import { FilePicker } from "/static/files.js";
 import { bytes, clean, count, moment, plural } from "/static/format.js";
+import { How } from "/static/how.js";
 import { html, useEffect, useRef, useState } from "/static/html.js";
 import { Card, Choice, Empty, PageHead, Trouble, Waiting, self, useAsk, useTitle } from "/static/parts.js";
 import { ReviewCard } from "/static/review.js";
@@ -95,12 +96,13 @@ function Files({ draft, mode, onMode, chosen, onChosen, isChanged, onKeep, onDra
   };
   const picker = (field, label, hint, rest = {}) => html`<${FilePicker} id=${field} label=${label} hint=${hint} problem=${problemOf(field)} chosen=${chosen[field]} known=${isChanged ? null : draft?.uploads[field]} onChoose=${choose(field)} ...${rest} />`;
   return html`<${Card} title="Program and data" id="files">
+    <${How} isOpen=${!isChanged && draft?.problems.some((each) => each.field === "program")} />
     <div class="fields pickers">
       ${picker("program", "Program", "A script (.py) or a notebook (.ipynb). A folder, if it is made of several files.", { accept: ".py,.ipynb,.toml,.txt" })}
       <div class="field"><p class="legend">Who chooses what tests the model</p>
         <${Choice} label="Who chooses what tests the model" options=${[["user", "I do"], ["protocol", "Chance does"]]} value=${mode} onChoose=${(value) => { onMode(value); setProblem(null); }} />
         <p class="hint">${mode === "user" ? "You give a testing set of your own. Its files named labels* never reach a model." : "The rows are cut into chunks, and after the award chance draws those that test: a bidder can trust that the test is fair."}</p></div>
-      ${mode === "user" ? html`${picker("train", "Training data", "A folder, or files. The job reads it from $MORPHWARE_TRAIN_DIR.")}${picker("test", "Testing data", "With the labels in files named labels*.")}` : picker("data", "Data", "A folder with arrays whose rows are the examples.")}
+      ${mode === "user" ? html`${picker("train", "Training data", "A folder, or files. The job reads it from $MORPHWARE_TRAIN_DIR.")}${picker("test", "Testing data", "The inputs, and the right answers in a file named labels*, like labels.csv.")}` : picker("data", "Data", "A folder with arrays whose rows are the examples.")}
     </div>
     ${problem && !FILE_FIELDS.has(problem.field) && html`<${Trouble} problem=${problem} />`}
     ${progress !== null ? html`<div role="status"><p class="waiting">${progress < 1 ? `Is handed to your node: ${Math.floor(progress * 100)} %` : "Your node reads the job."}</p><progress class="progress wide" aria-label="Upload" max="1" value=${progress}></progress><button type="button" onClick=${() => stop.current.abort()}>Stop</button></div>`

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import trio
+from sklearn.datasets import load_wine
 
 from morphware.node.ports import Limits
 from morphware.node.runner.examples import example_names, find_example, prepare_example
@@ -11,6 +13,7 @@ from morphware.node.runner.inspect import check_data, check_metric, inspect_job
 from morphware.protocol.units import Address
 from tests.node.runner.stranger import Stranger
 
+HOW = Path(__file__).resolve().parents[3] / "node" / "web" / "static" / "how.js"
 LIMITS = Limits(wall_s=300, memory_bytes=4 << 30, threads=1)
 
 
@@ -57,3 +60,43 @@ async def test_an_example_meets_its_threshold_on_labels_that_it_never_saw(
     assert score.reason == ""
     assert score.metric_e6 >= threshold_e6
     assert 0 < score.fingerprint_e9 < 500_000_000
+
+
+@pytest.mark.adapter
+async def test_the_example_that_the_page_shows_is_a_job(stranger: Stranger, tmp_path: Path) -> None:
+    code, train, test = (tmp_path / name for name in ("code", "train", "test"))
+    for folder in (code, train, test):
+        folder.mkdir()
+    (code / "job.py").write_text(HOW.read_text().split("const EXAMPLE = `")[1].split("`;")[0])
+    wine = load_wine(as_frame=True)
+    inputs = (wine.data - wine.data.mean()) / wine.data.std()
+    is_test = pd.Series(range(len(inputs))) % 4 == 0
+    inputs[~is_test].assign(label=wine.target).to_csv(train / "train.csv", index=False)
+    inputs[is_test].to_csv(test / "inputs.csv", index=False)
+    wine.target[is_test].to_csv(test / "labels.csv", index=False)
+    job = inspect_job(code)
+    assert check_metric(job, "accuracy", 0.9) == 900_000
+    check_data(job, train, test)
+    with trio.fail_after(120):
+        result = await stranger.runner.train(
+            code=code,
+            entry=job.entry,
+            train=train,
+            model=tmp_path / "trained",
+            limits=LIMITS,
+            on_metric=stranger.told.points.append,
+            on_log=stranger.told.lines.append,
+        )
+        assert result.reason == "", result.log_tail
+        score = await stranger.runner.evaluate(
+            code=code,
+            entry=job.entry,
+            model=tmp_path / "trained",
+            test=test,
+            metric="accuracy",
+            validator=Address(b"v" * 20),
+            limits=LIMITS,
+        )
+    assert score.reason == ""
+    assert score.metric_e6 >= 900_000
+    assert [set(point.values) for point in stranger.told.points] == [{"loss"}]
