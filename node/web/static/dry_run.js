@@ -55,7 +55,12 @@ export function DryRunCard({ draftId, metric, onEstimate }) {
 
 function fold(made, line) {
   if (line.kind === "output") made.text = (made.text + line.text).slice(-CHARACTERS_MOST);
-  else if (line.kind === "result") made.result = line;
+  else if (line.kind === "result") {
+    made.result = line;
+    // What predict() wrote before it failed comes with the result; what the training wrote is here already.
+    const tail = (line.tail || "").trimEnd();
+    if (tail && !made.text.trimEnd().endsWith(tail)) made.text += `${made.text && "\n"}${tail}\n`;
+  }
   else {
     for (const [name, value] of Object.entries(line.values)) {
       if (!made.series.has(name)) made.series.set(name, { name, xs: [], ys: [] });

@@ -25,7 +25,7 @@ def predict(model_dir, test_dir):
 export function How({ isOpen }) {
   return html`<details class="how" open=${isOpen}><summary>How to turn a notebook or a script into a job</summary>
     <ul>
-      <li>It reads its training data from a folder: <code>train(train_dir, model_dir)</code> gets it, and <code>$MORPHWARE_TRAIN_DIR</code> names it elsewhere. The files lie there by the names that they have here; the testing data does not, and there is no internet.</li>
+      <li>It reads its training data from a folder: <code>train(train_dir, model_dir)</code> gets it, and <code>$MORPHWARE_TRAIN_DIR</code> names it elsewhere. The files lie there by the names that they have here; the testing data does not, and there is no internet. Installed are numpy, pandas, scikit-learn, torch, safetensors and matplotlib.</li>
       <li>It leaves its model, as files, in <code>model_dir</code>, which is <code>$MORPHWARE_MODEL_DIR</code>.</li>
       <li>It defines <code>predict(model_dir, test_dir)</code>. Validators call it, without training again: it gets the testing data but for the labels, and returns one class, one row of class scores, or one number for each example.</li>
       <li>The testing data is two files: the inputs, by any name, and <code>labels.csv</code> (or <code>.npy</code>) with one column, the right answer for each example.</li>

@@ -1,5 +1,6 @@
 """The jobs that ship: they pass their own inspection, train in the sandbox, and meet their own threshold."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -100,3 +101,28 @@ async def test_the_example_that_the_page_shows_is_a_job(stranger: Stranger, tmp_
     assert score.reason == ""
     assert score.metric_e6 >= 900_000
     assert [set(point.values) for point in stranger.told.points] == [{"loss"}]
+
+
+@pytest.mark.adapter
+async def test_a_notebook_that_plots_trains_as_it_is(stranger: Stranger, tmp_path: Path) -> None:
+    cells = (
+        "%matplotlib inline\nimport matplotlib.pyplot as plt",
+        "plt.plot([3, 2, 1])\nplt.title('loss')\nplt.show()",
+        "import os, pathlib\n(pathlib.Path(os.environ['MORPHWARE_MODEL_DIR']) / 'model').write_text('trained')",
+    )
+    sources = [{"cell_type": "code", "source": source, "metadata": {}} for source in cells]
+    for name in ("code", "train"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "code" / "job.ipynb").write_text(json.dumps({"nbformat": 4, "cells": sources}))
+    with trio.fail_after(120):
+        result = await stranger.runner.train(
+            code=tmp_path / "code",
+            entry="job.ipynb",
+            train=tmp_path / "train",
+            model=tmp_path / "trained",
+            limits=LIMITS,
+            on_metric=stranger.told.points.append,
+            on_log=stranger.told.lines.append,
+        )
+    assert result.reason == "", result.log_tail
+    assert (tmp_path / "trained" / "model").read_text() == "trained"
