@@ -1,6 +1,8 @@
 """Requests about uploaded jobs: taken in, shown, let go, tried out, reviewed, and posted once."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,6 +21,7 @@ from morphware.node.api.answers.submitting import (
     Posted,
     Review,
     Terms,
+    UploadAsked,
 )
 from morphware.node.api.dry_runs import DryRunAnswer
 from morphware.node.api.problems import BAD_INPUT, CONFLICT, NOT_FOUND, UNAVAILABLE, WRONG_TYPE, Refusal
@@ -70,7 +73,7 @@ class DraftRequests:
         one = "/drafts/{draft_id}"
         return [
             Route("POST", "/drafts", "upload_draft", "Upload a job's program and data, to look at before posting.",
-                  self.upload, Draft, body=UPLOAD),
+                  self.upload, Draft, query=UploadAsked, body=UPLOAD),
             Route("GET", "/drafts", "list_drafts", "Uploaded jobs that are not posted, newest first.",
                   self.drafts, Drafts),
             Route("GET", one, "get_draft", "What the node read in an uploaded job.", self.draft, Draft),
@@ -87,7 +90,7 @@ class DraftRequests:
 
     async def upload(self, call: Call) -> Draft:
         """File what comes in, read it, and keep it; what is refused leaves nothing."""
-        request = call.request
+        request, asked = call.request, call.query
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != UPLOAD:
             raise Refusal(WRONG_TYPE, f"An upload has the type {UPLOAD}.")
         try:
@@ -95,19 +98,35 @@ class DraftRequests:
         except trio.WouldBlock:
             raise Refusal(UNAVAILABLE, "Other uploads are going on: wait until they have ended.") from None
         try:
-            async with self.shelf.workshop() as folder:
-                said = request.headers.get("content-length", "0")
-                require_space(folder, int(said) if said.isdigit() else 0)
-                budget = Budget(UNPACKED_SHARE * self.node.config.web.upload_mib * MIB)
-                receiver = Receiver(request.headers["content-type"], folder, budget)
-                try:
-                    await _take(request, receiver)
-                    await trio.to_thread.run_sync(receiver.finish, trio.from_thread.check_cancelled)
-                finally:
-                    receiver.close()
-                return await trio.to_thread.run_sync(self.shelf.add, folder, describe_draft)
+            with self._based_on(asked.base) as base:
+                async with self.shelf.workshop() as folder:
+                    said = request.headers.get("content-length", "0")
+                    require_space(folder, int(said) if said.isdigit() else 0)
+                    budget = Budget(UNPACKED_SHARE * self.node.config.web.upload_mib * MIB)
+                    receiver = Receiver(request.headers["content-type"], folder, budget)
+                    try:
+                        await _take(request, receiver)
+                        if base is not None:
+                            kept = [name for name in asked.keep.split(",") if name]
+                            await trio.to_thread.run_sync(receiver.keep, base, kept)
+                        await trio.to_thread.run_sync(receiver.finish, trio.from_thread.check_cancelled)
+                    finally:
+                        receiver.close()
+                    return await trio.to_thread.run_sync(self.shelf.add, folder, describe_draft)
         finally:
             self._uploading.release()
+
+    @contextmanager
+    def _based_on(self, draft_id: str | None) -> Iterator[Path | None]:
+        """The folder of an earlier draft, which stays meanwhile."""
+        base = None if draft_id is None else self.shelf.find(draft_id)
+        if draft_id is None:
+            yield None
+        elif base is None:
+            raise _gone()
+        else:
+            with self.shelf.hold(draft_id):
+                yield base
 
     # --- looking ----------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,9 @@ Starlette's own form keeps each file open, the first megabyte of it in memory, a
 a part is refused at its header, before its first byte is written.
 """
 
+import os
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -35,6 +38,7 @@ class Receiver:
         self._folder = folder
         self._budget = budget
         self._filings: dict[str, Filing] = {}
+        self._kept: set[str] = set()
         self._file: BinaryIO | None = None
         self._filing: Filing | None = None
         self._has_name = False
@@ -67,11 +71,29 @@ class Receiver:
             except FormParserError as error:
                 raise UploadRefused("The upload is no multipart form: its parts do not begin and end.") from error
 
+    def keep(self, base: Path, fields: Iterable[str]) -> None:
+        """Leave fields as they are in an earlier upload, where nothing came for them: its files are in both then.
+
+        Raises:
+            UploadRefused: it is too much with them.
+        """
+        for field in fields:
+            source = base / field
+            if field in self._filings or not source.is_dir() or (self._folder / field).exists():
+                continue
+            for path in source.rglob("*"):
+                self._budget.take_file()
+                if path.is_file():
+                    self._budget.take_bytes(path.stat().st_size, self._folder)
+            with disk_full_named(self._folder):
+                shutil.copytree(source, self._folder / field, copy_function=os.link)
+            self._kept.add(field)
+
     def finish(self, check: Check = never_stop) -> None:
         """The upload is whole: unpack what was packed. Raises ``UploadRefused``, ``DiskFull``."""
         if not self._is_whole:
             raise UploadRefused("The upload broke off before its end.")
-        if "program" not in self._filings:
+        if "program" not in self._filings.keys() | self._kept:
             raise UploadRefused("The job's program is missing: upload a script or a notebook.", field="program")
         with disk_full_named(self._folder):
             for field, filing in self._filings.items():

@@ -70,9 +70,9 @@ def test_other_files_than_those_that_were_read_cannot_be_posted(made_up: MadeUp,
     page = made_up.page
     page.locator("#reserve_wei").fill("60")
     page.set_input_files("#program", files / "train.py")
-    expect(page.get_by_role("button", name="Read the job")).to_be_disabled()
+    expect(page.get_by_role("button", name="Read the job")).to_be_enabled()
     expect(page.locator("#terms, #dry-run, #review")).to_have_count(0)
-    page.get_by_role("button", name="Keep the old files").click()
+    page.get_by_role("button", name="Leave all files as they were").click()
     expect(page.locator("#reserve_wei")).to_have_value("60")
     page.get_by_role("button", name="Chance does").click()
     expect(page.locator("#terms, #dry-run, #review")).to_have_count(0)

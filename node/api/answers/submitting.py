@@ -13,6 +13,19 @@ _Window = Annotated[int, Meta(ge=1, le=WINDOW_MOST_S)]
 _Size = Annotated[int, Meta(ge=1 << 20, le=1 << 50)]
 
 
+class UploadAsked(Asked, frozen=True):
+    """What an upload leaves as it is in an earlier draft, so that a mended program comes alone."""
+
+    base: DraftId | None = None
+    keep: Annotated[
+        str,
+        Meta(
+            pattern=r"^((program|train|test|data)(,(program|train|test|data)){0,3})?$",
+            description="Fields of the earlier draft that stay, with commas; what comes for them goes before.",
+        ),
+    ] = ""
+
+
 class Terms(Asked, frozen=True):
     """What a job offers; null leaves the choice to the job's own file, or to what is usual."""
 

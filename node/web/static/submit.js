@@ -69,7 +69,8 @@ function Files({ draft, mode, onMode, chosen, onChosen, isChanged, onKeep, onDra
   const [problem, setProblem] = useState(null);
   const stop = useRef(null);
   const needed = NEEDED[mode];
-  const missing = needed.filter((field) => !chosen[field]);
+  const isKept = (field) => !chosen[field] && Boolean(draft?.uploads[field]);
+  const missing = needed.filter((field) => !chosen[field] && !isKept(field));
   const crowd = crowdOf(needed, chosen);
   const choose = (field) => (files) => {
     onChosen((old) => ({ ...old, [field]: files }));
@@ -81,7 +82,8 @@ function Files({ draft, mode, onMode, chosen, onChosen, isChanged, onKeep, onDra
     stop.current = new AbortController();
     try {
       const parts = Object.fromEntries(needed.filter((field) => chosen[field]).map((field) => [field, chosen[field].files]));
-      const made = await upload(parts, setProgress, stop.current.signal);
+      const kept = draft ? { base: draft.draft_id, keep: needed.filter(isKept).join(",") } : {};
+      const made = await upload(parts, kept, setProgress, stop.current.signal);
       if (draft) remove(`/drafts/${draft.draft_id}`).catch(() => {});
       onDraft(made);
     } catch (error) {
@@ -92,9 +94,9 @@ function Files({ draft, mode, onMode, chosen, onChosen, isChanged, onKeep, onDra
   const problemOf = (field) => {
     if (problem?.field === field) return problem.sentence;
     if (crowd?.field === field) return crowd.sentence;
-    return isChanged ? "" : draft?.problems.find((each) => each.field === field)?.sentence ?? "";
+    return chosen[field] ? "" : draft?.problems.find((each) => each.field === field)?.sentence ?? "";
   };
-  const picker = (field, label, hint, rest = {}) => html`<${FilePicker} id=${field} label=${label} hint=${hint} problem=${problemOf(field)} chosen=${chosen[field]} known=${isChanged ? null : draft?.uploads[field]} onChoose=${choose(field)} ...${rest} />`;
+  const picker = (field, label, hint, rest = {}) => html`<${FilePicker} id=${field} label=${label} hint=${hint} problem=${problemOf(field)} chosen=${chosen[field]} known=${draft?.uploads[field]} onChoose=${choose(field)} ...${rest} />`;
   return html`<${Card} title="Program and data" id="files">
     <${How} isOpen=${!isChanged && draft?.problems.some((each) => each.field === "program")} />
     <div class="fields pickers">
@@ -107,7 +109,7 @@ function Files({ draft, mode, onMode, chosen, onChosen, isChanged, onKeep, onDra
     ${problem && !FILE_FIELDS.has(problem.field) && html`<${Trouble} problem=${problem} />`}
     ${progress !== null ? html`<div role="status"><p class="waiting">${progress < 1 ? `Is handed to your node: ${Math.floor(progress * 100)} %` : "Your node reads the job."}</p><progress class="progress wide" aria-label="Upload" max="1" value=${progress}></progress><button type="button" onClick=${() => stop.current.abort()}>Stop</button></div>`
       : (isChanged || !draft) && html`<div class="acts"><button type="button" class="primary" disabled=${missing.length > 0 || crowd !== null} onClick=${readJob}>Read the job</button>
-        ${draft && html`<button type="button" onClick=${() => { onKeep(); setProblem(null); }}>Keep the old files</button>`}
+        ${draft && html`<button type="button" onClick=${() => { onKeep(); setProblem(null); }}>Leave all files as they were</button>`}
         <p class="hint" role="status">${missing.length ? `Still missing: ${missing.map((field) => NAMES[field]).join(", ")}.` : `It goes to your own node only; nothing is sent to others yet.${draft ? " What you filled in stays." : ""}`}</p></div>`}
     ${draft && !isChanged && html`<${Found} draft=${draft} />`}
   </>`;

@@ -1,5 +1,6 @@
 """An uploaded job is read, kept, reviewed and posted once; whatever is broken in it is a sentence beside its field."""
 
+import io
 import json
 import tarfile
 import time
@@ -55,6 +56,47 @@ async def test_an_upload_is_read_and_kept_without_the_folder_that_was_picked(tmp
         assert asked.left() == [draft["draft_id"]]
         assert (await asked.client.get(f"/drafts/{draft['draft_id']}")).json() == draft
         assert (await asked.client.get("/drafts")).json() == {"drafts": [draft]}
+
+
+async def test_a_mended_program_comes_alone_and_the_rest_stays(tmp_path: Path) -> None:
+    async with drafting(world_of(tmp_path)) as asked:
+        first = (await asked.upload()).json()
+        mended = [("program", ("mended.py", b"def predict(model_dir, test_dir): ...\n"))]
+        query = {"base": first["draft_id"], "keep": "train,test,data"}
+        response = await asked.client.post("/drafts", params=query, files=mended)
+        second = response.json()
+        assert (response.status_code, second["entry"], second["files"]) == (200, "mended.py", ["mended.py"])
+        assert {name: second["uploads"][name] for name in ("train", "test")} == {
+            name: first["uploads"][name] for name in ("train", "test")
+        }
+        assert (await asked.client.delete(f"/drafts/{first['draft_id']}")).status_code == 200
+        kept = asked.folder / second["draft_id"] / "test" / "labels.csv"
+        assert kept.read_bytes() == b"1\n1\n1\n0\n", "the first draft's end is not theirs"
+        gone = await asked.client.post("/drafts", params=query, files=mended)
+        assert (gone.status_code, gone.json()["sentence"].startswith("There is no such draft")) == (404, True)
+        for keep in ("labels", "../x", "train,,test"):
+            junk = {"base": second["draft_id"], "keep": keep}
+            assert (await asked.client.post("/drafts", params=junk, files=mended)).status_code == 400
+        other = [("test", ("labels.csv", b"1\n")), ("test", ("inputs.csv", b"1\n"))]
+        query = {"base": second["draft_id"], "keep": "program,train,test"}
+        third = (await asked.client.post("/drafts", params=query, files=other)).json()
+        assert (third["entry"], third["uploads"]["test"]["size_bytes"]) == ("mended.py", 4), "what came is not kept"
+
+
+async def test_what_stays_counts_for_what_an_upload_may_be(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(3 << 20))
+    async with drafting(world_of(tmp_path), upload_mib=1) as asked:
+        program = ("program", ("a.py", b"x = 1\n"))
+        base = await asked.draft([program, ("train", ("train.zip", packed.getvalue()))])
+        refused = await asked.client.post(
+            "/drafts",
+            params={"base": base, "keep": "train"},
+            files=[program, ("test", ("test.zip", packed.getvalue()))],
+        )
+        assert (refused.status_code, "upload_mib" in refused.json()["sentence"]) == (400, True)
+        assert asked.left() == [base]
 
 
 async def test_a_lone_notebook_is_enough_to_begin_with(tmp_path: Path) -> None:
