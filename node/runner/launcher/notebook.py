@@ -109,8 +109,46 @@ def has_main_guard(source: str) -> bool:
 
 
 def definitions(tree: ast.Module) -> ast.Module:
-    """Imports, functions, classes and assignments without effects: what ``predict`` needs, and nothing that trains."""
-    return ast.Module(body=[node for node in tree.body if _defines(node)], type_ignores=[])
+    """Imports, functions, classes and assignments without effects: what ``predict`` needs, and nothing that trains.
+
+    What reads a name that is left out is left out, too: ``labels = table["label"]`` has no effects, but without the
+    table it would fail.
+    """
+    body: list[ast.stmt] = []
+    lost: set[str] = set()
+    for node in tree.body:
+        is_kept = _defines(node) and (isinstance(node, _BLOCKS) or not lost & _reads(node))
+        if is_kept:
+            body.append(node)
+            lost -= _gives(node)
+        else:
+            lost |= _gives(node)
+    return ast.Module(body=body, type_ignores=[])
+
+
+_BLOCKS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _gives(node: ast.AST) -> set[str]:
+    """The names that a statement gives values to."""
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+
+
+def _reads(node: ast.AST) -> set[str]:
+    """The names that a statement reads, but for those of its own loops and lambdas."""
+    own: set[str] = set()
+    read: set[str] = set()
+    for part in ast.walk(node):
+        match part:
+            case ast.comprehension(target=target):
+                own |= _gives(target)
+            case ast.arg(arg=name):
+                own.add(name)
+            case ast.Name(id=name, ctx=ast.Load()):
+                read.add(name)
+            case _:
+                pass
+    return read - own
 
 
 def _defines(node: ast.stmt) -> bool:

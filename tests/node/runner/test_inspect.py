@@ -199,12 +199,22 @@ def predict(m, t):
 class Net: pass
 net.fit()
 d["x"] = 1
+table = read("train.csv")
+labels = table["label"]
+kinds = {label: len(labels) for label in labels}
+table = 3
+rows = table
+THREE = [x for x in range(3)]
+double = lambda net: net * 2
+for i in range(3):
+    rows = i
 """
     kept = notebook.definitions(notebook.module(source, "x"))
     namespace: dict[str, object] = {}
     exec(compile(kept, "x", "exec"), namespace)
-    assert {"ROOT", "SIZES", "a", "b", "predict", "Net", "fast"} <= set(namespace)
-    assert not {"net", "x", "d"} & set(namespace)
+    assert {"ROOT", "SIZES", "a", "b", "predict", "Net", "fast", "THREE", "double"} <= set(namespace)
+    assert not {"net", "x", "d", "labels", "kinds", "i"} & set(namespace), "nor what is made of what was left out"
+    assert namespace["rows"] == 3
 
 
 def test_parameters_are_injected_after_their_cell(tmp_path: Path) -> None:
