@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from morphware.node.amounts import format_tokens
 from morphware.node.api.answers.submitting import PriceEstimate, PriceQuery, RecentPrice
 from morphware.node.api.routes import Call, Route
 from morphware.node.api.running import Running
 from morphware.node.journal import Journal
+from morphware.node.pricing import least_reserve_wei, most_reserve_wei
 from morphware.node.recent_prices import AuctionPrice, recent_prices
 from morphware.node.recent_prices import estimate as estimate_of
 
@@ -31,7 +34,12 @@ class EstimateRequests:
     async def estimate(self, call: Call) -> PriceEstimate:
         """The journal is asked for every award that it knows."""
         awarded_at = await self.node.read(Journal.awards)
-        return told(recent_prices(self.node.engine.views, awarded_at), call.query.estimated_s)
+        stake_wei, seats = self.node.parameters.seat_stake_wei, call.query.seats
+        return msgspec.structs.replace(
+            told(recent_prices(self.node.engine.views, awarded_at), call.query.estimated_s),
+            least_reserve_wei=str(int(least_reserve_wei(stake_wei, seats))),
+            most_reserve_wei=str(int(most_reserve_wei(stake_wei, seats))),
+        )
 
 
 def told(prices: list[AuctionPrice], estimated_s: int) -> PriceEstimate:

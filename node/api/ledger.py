@@ -74,6 +74,7 @@ class LedgerBook:
             kind=entry.kind,
             sentence=_sentence(entry.reason),
             amount_wei=str(int(entry.free_wei)),
+            net_wei=str(int(entry.net_wei)),
             role=entry.role,
             job_id=entry.job_id.hex() if entry.job_id else None,
             transaction=transaction,

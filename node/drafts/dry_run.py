@@ -6,7 +6,7 @@ failure: most jobs take longer.  One that ends in time is tested as a validator 
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,21 @@ from morphware.protocol.units import BAD_MODEL, Address
 TAIL_LINES: Final = 20
 TIME_OVER: Final = "wall time"
 """How the watchdog's reason begins when the time is over."""
+UNTRIED: Final = " Whether its model can be tested was not tried: let the training be short for once to see it."
+INSTALLED: Final = (
+    "Jobs find numpy, pandas, scikit-learn, torch, safetensors and matplotlib, and the program's own folder."
+)
+TRAINING: Final = {
+    "FileNotFoundError": "The training data lies in the folder $MORPHWARE_TRAIN_DIR; the testing data is not there.",
+    "ModuleNotFoundError": INSTALLED,
+}
+TESTING: Final = {
+    "FileNotFoundError": "predict() finds the testing data, without labels, in test_dir, and the model in model_dir.",
+    "ModuleNotFoundError": INSTALLED,
+    "NameError": "Validators do not train: let predict() read what it needs from model_dir, or give the cells that "
+    "only training needs the tag train.",
+}
+"""What to do about errors that newcomers' jobs end with, by where they do."""
 
 
 @dataclass(slots=True)
@@ -103,9 +118,14 @@ class DryRun:
             on_log=lambda line: self.tell(DryRunLine(kind="output", text=f"{line}\n")),
         )
         if result.reason and not result.reason.startswith(TIME_OVER):
-            return self._line(result, f"The training fails: {result.reason}.", is_working=False, tail=_tail(result))
+            return self._line(
+                result,
+                f"The training fails: {result.reason}.{_advice(result.reason, TRAINING)}",
+                is_working=False,
+                tail=_tail(result),
+            )
         if result.reason:
-            return self._line(result, self._said(f"It starts, and is not done after {result.seconds:.0f} s"))
+            return self._line(result, self._said(f"It starts, and is not done after {result.seconds:.0f} s") + UNTRIED)
         said = self._said(f"It trains to its end in {result.seconds:.1f} s")
         if test is None or trial.metric is None:
             missing = "testing data" if test is None else "metric"
@@ -139,7 +159,9 @@ class DryRun:
         if score.reason or score.metric_e6 <= BAD_MODEL:
             tail = _tail(score.run) if score.run is not None and score.run.reason else ""
             why = score.reason or "the model could not be tested"
-            return self._line(result, f"{said} Its model fails the test: {why}.", is_working=False, tail=tail)
+            return self._line(
+                result, f"{said} Its model fails the test: {why}.{_advice(why, TESTING)}", is_working=False, tail=tail
+            )
         value = metric_from_e6(metric, score.metric_e6)
         line = self._line(result, f"{said} Its model reaches {metric} {value:.4g} on the testing data.")
         return msgspec.structs.replace(line, values={metric: value})
@@ -179,6 +201,11 @@ def _copy_code(job: JobInspection, code: Path) -> None:
         target = code / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(job.folder / name, target)
+
+
+def _advice(reason: str, advices: Mapping[str, str]) -> str:
+    """What to do about an error that newcomers' jobs end with."""
+    return next((f" {advice}" for error, advice in advices.items() if error in reason), "")
 
 
 def _tail(result: RunResult) -> str:

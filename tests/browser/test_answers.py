@@ -96,6 +96,21 @@ def test_what_was_filled_in_stays_when_the_job_is_read_again(made_up: MadeUp, fi
     assert f"DELETE /drafts/{DRAFT_ID}" in made_up.asked, "what was replaced is let go"
 
 
+def test_a_mended_program_is_sent_alone_and_what_was_typed_outlives_a_reload(made_up: MadeUp, files: Path) -> None:
+    made_up.answers |= {f"GET /drafts/{DRAFT_ID}": draft(), "POST /drafts": draft(OTHER_ID)}
+    made_up.open(f"/submit/{DRAFT_ID}")
+    page = made_up.page
+    page.locator("#reserve_wei").fill("60")
+    page.reload()
+    expect(page.locator("#reserve_wei")).to_have_value("60")
+    page.set_input_files("#program", files / "train.py")
+    page.get_by_role("button", name="Read the job").click()
+    page.wait_for_url(f"**/submit/{OTHER_ID}")
+    [sent] = made_up.asked["POST /drafts"]
+    assert sent.query == {"base": [DRAFT_ID], "keep": ["train,test"]}
+    expect(page.locator("#reserve_wei")).to_have_value("60")
+
+
 def test_a_draft_that_is_gone_is_not_spoken_of_any_longer_than_it_is_asked_for(made_up: MadeUp) -> None:
     made_up.answers[f"GET /drafts/{DRAFT_ID}"] = Refused(404, "There is no such draft.")
     made_up.open(f"/submit/{DRAFT_ID}")

@@ -84,6 +84,8 @@ class HistoryEntry(Shape, frozen=True):
     kind: str
     sentence: str
     amount_wei: WeiText
+    net_wei: WeiText = "0"
+    """What the account gained or lost by it: what it only locks, or has back, is neither."""
     role: str | None = None
     """What the account did it as: a role, appellant, poker, or account where it is no job's."""
     job_id: JobIdText | None = None

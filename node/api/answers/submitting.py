@@ -142,6 +142,7 @@ class PriceQuery(Asked, frozen=True):
     """For which job to estimate the price."""
 
     estimated_s: _Window = 600
+    seats: Annotated[int, Meta(ge=1, le=1000)] = 5
 
 
 class RecentPrice(Shape, frozen=True):
@@ -165,6 +166,10 @@ class PriceEstimate(Shape, frozen=True):
     high_wei: WeiText | None
     recent: list[RecentPrice]
     sentence: str
+    least_reserve_wei: WeiText | None = None
+    """The smallest reserve that the market takes with so many validators, whatever auctions paid."""
+    most_reserve_wei: WeiText | None = None
+    """The largest one that their stakes vouch for."""
 
 
 class Escrowed(Shape, frozen=True):

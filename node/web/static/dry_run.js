@@ -44,13 +44,19 @@ export function DryRunCard({ draftId, metric, onEstimate }) {
     acts=${isRunning ? html`<button type="button" onClick=${() => stop.current.abort()}>Stop</button>` : html`<button type="button" onClick=${start}><${Icon} name="play" size=${18} />${run ? "Try again" : "Try it"}</button>`}>
     ${problem && html`<${Trouble} problem=${problem} />`}
     ${isRunning && html`<p class="waiting" role="status">The job runs. What it prints comes here.</p>`}
-    ${result && html`<div class=${`result ${result.is_working ? "good" : "bad"}`} role="status"><${Icon} name=${result.is_working ? "check" : "warning"} /><p>${clean(result.text)}</p></div>
+    ${result && html`<div class=${`result ${verdictOf(result)}`} role="status"><${Icon} name=${verdictOf(result) === "good" ? "check" : "warning"} /><p>${clean(result.text)}</p></div>
       <${Facts} of=${[["It ran for", duration(result.seconds ?? 0)], result.step_s !== null && result.step_s !== undefined && ["A step takes", `${number(result.step_s, 3)} s`], result.peak_memory_bytes && ["Memory at most", bytes(result.peak_memory_bytes)], ...Object.entries(result.values).map(([name, value]) => [`${clean(name)} of its model`, number(value)])]} />
       ${result.estimated_s && html`<button type="button" class="quiet small" onClick=${() => onEstimate(result.estimated_s)}>Use ${duration(result.estimated_s)} as the estimated training time</button>`}`}
     ${series.length > 0 && html`<${Chart} label="What the dry run logged" height=${160} lines=${series.map((line, i) => ({ label: line.name, colour: `s${i + 1}`, xs: line.xs.slice(), ys: line.ys.slice() }))} formatX=${(x) => number(x, 6)} formatY=${(y) => number(y, 4)} />
       <ul class="legend">${series.map((line, i) => html`<li key=${line.name}><span class=${`swatch s${i + 1}`}></span>${clean(line.name)} <span class="legend-value">${number(line.ys.at(-1))}</span></li>`)}</ul>`}
     ${run?.text && html`<pre class="output short" tabindex="0" role="region" aria-label="What the dry run printed" ref=${box}>${cleanOutput(run.text)}</pre>`}
   </>`;
+}
+
+/** Green is only what went to its end. */
+function verdictOf(result) {
+  if (!result.is_working) return "bad";
+  return result.has_ended === false ? "half" : "good";
 }
 
 function fold(made, line) {

@@ -24,7 +24,7 @@ export function ReviewCard({ review, isPosting, problem, onPost, onBack }) {
     <${Card} title=${`Review: ${clean(review.name) || "your job"}`} id="review" kind="review">
       <p>A model with ${clean(review.metric)} ${number(review.threshold)} is paid. ${plural(review.seats, "validator")} test it.</p>
       <div class="locked"><div><p class="legend">Locked when you post</p><p class="big-number"><${Amount} wei=${review.escrow_wei} /></p></div>
-        <div><p class="legend">Lost at most</p><p class="big-number"><${Amount} wei=${review.most_lost_wei} /></p>${BigInt(review.most_lost_wei) > BigInt(review.escrow_wei) && html`<small>with the bonds of appeals that your node may make</small>`}</div>
+        <div><p class="legend">Lost at most</p><p class="big-number"><${Amount} wei=${review.escrow_wei} /></p>${BigInt(review.most_lost_wei) > BigInt(review.escrow_wei) && html`<small>or ${tokens(review.most_lost_wei, 2)} ${UNIT}, if your node appeals against a verdict, with tokens that you have left, and loses each time</small>`}</div>
         <div><p class="legend">All the rest is back by</p><p class="big-number">${dayAndTime(review.back_by)}</p><small>if nobody appeals; usually much sooner</small></div></div>
       <h3>What is locked, and when it comes back</h3>
       <${Parts} parts=${review.parts} />

@@ -30,10 +30,13 @@ export function SubmitPage({ part }) {
     setProblem(null);
     if (!part || draft?.draft_id === part) return undefined;
     let isWanted = true;
-    get(`/drafts/${part}`).then((found) => isWanted && take(found, {}), (error) => isWanted && setProblem(error));
+    get(`/drafts/${part}`).then((found) => isWanted && take(found, keptValues(found)), (error) => isWanted && setProblem(error));
     return () => (isWanted = false);
   }, [part]);
   const shown = part && draft?.draft_id === part ? draft : null;
+  useEffect(() => {
+    if (shown) keepValues(shown, values);
+  }, [shown, values]);
   const read = (found) => {
     take(found, shown ? typedValues(shown, found, values) : {});
     go(`/submit/${found.draft_id}`, { replace: Boolean(part) });
@@ -98,7 +101,7 @@ function Files({ draft, mode, onMode, chosen, onChosen, isChanged, onKeep, onDra
   };
   const picker = (field, label, hint, rest = {}) => html`<${FilePicker} id=${field} label=${label} hint=${hint} problem=${problemOf(field)} chosen=${chosen[field]} known=${draft?.uploads[field]} onChoose=${choose(field)} ...${rest} />`;
   return html`<${Card} title="Program and data" id="files">
-    <${How} isOpen=${!isChanged && draft?.problems.some((each) => each.field === "program")} />
+    <${How} isNeeded=${Boolean(draft?.problems.some((each) => each.field === "program"))} />
     <div class="fields pickers">
       ${picker("program", "Program", "A script (.py) or a notebook (.ipynb). A folder, if it is made of several files.", { accept: ".py,.ipynb,.toml,.txt" })}
       <div class="field"><p class="legend">Who chooses what tests the model</p>
@@ -135,6 +138,24 @@ function crowdOf(fields, chosen) {
   if (sum <= FILES_MOST) return null;
   const [{ field }] = sizes.sort((a, b) => b.count - a.count);
   return { field, sentence: `These are ${count(sum)} files in all, and a job takes ${count(FILES_MOST)}: put them into fewer, larger ones.` };
+}
+
+/** What was typed outlives a reload, in this tab. */
+function keepValues(draft, values) {
+  try {
+    sessionStorage.setItem(`terms ${draft.draft_id}`, JSON.stringify(values));
+  } catch {
+    // A browser that keeps nothing: then it is typed again.
+  }
+}
+
+function keptValues(draft) {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(`terms ${draft.draft_id}`)) ?? {};
+    return Object.fromEntries(Object.keys(firstValues(draft)).filter((field) => typeof kept[field] === "string").map((field) => [field, kept[field]]));
+  } catch {
+    return {};
+  }
 }
 
 /** What a person typed for a job, for the next reading of it: what the job itself now says counts for the rest. */

@@ -98,7 +98,7 @@ export function TermsForm({ draft, values, problems, onChange }) {
     </div>
     <div class="fields">
       ${text("reserve_wei", "Reserve", { unit: UNIT, hint: "The most that you pay for training. What the auction does not need comes back." })}
-      <${Estimate} minutes=${values.estimated_s} />
+      <${Estimate} minutes=${values.estimated_s} seats=${values.seats} />
       ${text("seats", "Validators", { mode: "numeric", hint: "How many test the model. An odd number; more are harder to fool, and cost more." })}
       ${draft.uploads.data && html`${text("chunks", "Chunks of the data", { mode: "numeric", hint: "Into how many the rows are cut." })}${text("test_chunks", "Chunks for the test", { mode: "numeric", hint: "How many of them chance draws for testing, after the award." })}`}
     </div>
@@ -119,8 +119,9 @@ export function TermsForm({ draft, values, problems, onChange }) {
 }
 
 /** What recent auctions paid for so long a training. */
-function Estimate({ minutes }) {
+function Estimate({ minutes, seats }) {
   const [seconds, setSeconds] = useState(null);
+  const asked = /^[1-9][0-9]{0,2}$/.test(seats.trim()) ? Number(seats) : null;
   useEffect(() => {
     const timer = setTimeout(() => {
       const value = Math.round(number(minutes) * 60);
@@ -128,11 +129,12 @@ function Estimate({ minutes }) {
     }, ASK_PAUSE_MS);
     return () => clearTimeout(timer);
   }, [minutes]);
-  const { answer, problem } = useAsk(seconds === null ? null : "/estimate", { estimated_s: seconds });
+  const { answer, problem } = useAsk(seconds === null ? null : "/estimate", { estimated_s: seconds, seats: asked });
   if (problem || !answer) return html`<div class="estimate"><p class="legend">What recent auctions paid</p><p class="hint">${problem ? (problem.isMissingPart ? "This node cannot say yet." : clean(problem.sentence)) : "Give an estimated training time."}</p></div>`;
   return html`<div class="estimate" role="status"><p class="legend">What recent auctions paid</p>
     ${answer.middle_wei !== null && html`<p class="estimate-range"><span>${tokens(answer.low_wei, 2)}</span><strong>${tokens(answer.middle_wei, 2)}</strong><span>${tokens(answer.high_wei, 2)} ${UNIT}</span></p>`}
     <p class="hint">${clean(answer.sentence)}</p>
+    ${asked !== null && answer.least_reserve_wei !== null && html`<p class="hint">With ${plural(asked, "validator")} the market takes a reserve of ${tokens(answer.least_reserve_wei)} to ${tokens(answer.most_reserve_wei)} ${UNIT}: so much do their stakes vouch for.</p>`}
     ${answer.recent.length > 0 && html`<details class="values"><summary>${plural(answer.recent.length, "auction")}</summary><ul class="recent">${answer.recent.slice(0, 8).map((each) => html`<li key=${each.job_id}><a href=${`/jobs/${each.job_id}`} target="_blank" rel="noopener">${tokens(each.price_wei, 2)} ${UNIT}</a> for ${duration(each.estimated_s)}, ${plural(each.bids, "bid")}</li>`)}</ul></details>`}
   </div>`;
 }

@@ -130,6 +130,11 @@ function Stake({ id, label, path, most, wallet, hint, onDone }) {
   </form>`;
 }
 
+/** What is paid from an escrow left the free balance earlier, when it was locked. */
+function isOfLocked(entry) {
+  return BigInt(entry.amount_wei) === 0n && BigInt(entry.net_wei) !== 0n;
+}
+
 function History({ history, page, onPage }) {
   const { answer } = history;
   if (!answer) return html`<${Card} title="History" id="history"><${Waiting} of=${history} what="The node looks the history up." again=${history.reload} /></>`;
@@ -141,7 +146,7 @@ function History({ history, page, onPage }) {
         html`<span class="kind">${clean(entry.kind).replace(/_/g, " ")}</span>`,
         html`${clean(entry.sentence)} ${entry.link && html`<a href=${entry.link} target="_blank" rel="noopener noreferrer">transaction</a>`}`,
         entry.job_id ? html`<a href=${`/jobs/${entry.job_id}`}><code>${shortId(entry.job_id)}</code></a>` : "",
-        html`<span class=${BigInt(entry.amount_wei) === 0n ? "none" : BigInt(entry.amount_wei) < 0n ? "minus" : "plus"}><${Amount} wei=${entry.amount_wei} sign unit=${false} /></span>`,
+        isOfLocked(entry) ? html`<span class="none"><${Amount} wei=${entry.net_wei} sign unit=${false} /> <small>of what was locked</small></span>` : html`<span class=${BigInt(entry.amount_wei) === 0n ? "none" : BigInt(entry.amount_wei) < 0n ? "minus" : "plus"}><${Amount} wei=${entry.amount_wei} sign unit=${false} /></span>`,
       ] }))} />
     <${Pager} page=${answer.page} size=${answer.size} total=${answer.total} onPage=${onPage} />
   </>`;

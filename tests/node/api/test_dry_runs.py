@@ -126,6 +126,32 @@ async def test_a_second_half_that_breaks_is_told(tmp_path: Path, runner: Sandbox
         assert "KeyError: 'question'" in result["tail"]
 
 
+NEEDS_TRAINING = b"""
+import os, pathlib
+net = pathlib.Path(os.environ["MORPHWARE_MODEL_DIR"], "net").write_text("trained")
+def predict(model_dir, test_dir):
+    return net
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "advice"),
+    [
+        (b"open('train.csv')\ndef predict(m, t): ...\n", "$MORPHWARE_TRAIN_DIR"),
+        (b"import fastai\ndef predict(m, t): ...\n", "scikit-learn"),
+        (NEEDS_TRAINING, "read what it needs from model_dir"),
+    ],
+)
+async def test_what_newcomers_jobs_end_with_is_answered_with_what_to_do(
+    tmp_path: Path, runner: SandboxRunner, program: bytes, advice: str
+) -> None:
+    async with drafting(world_of(tmp_path), runner) as asked:
+        files = [("program", ("train.py", program)), *(each for each in job_files(BROKEN) if each[0] != "program")]
+        *_, result = await told_of(asked, await asked.draft(files), seconds=60, metric="accuracy")
+        assert not result["is_working"]
+        assert advice in result["text"]
+
+
 async def test_a_job_that_logs_nothing_has_no_pace(tmp_path: Path, runner: SandboxRunner) -> None:
     async with drafting(world_of(tmp_path), runner) as asked:
         files = [each for each in job_files(SILENT) if each[0] != "test"]
