@@ -25,6 +25,7 @@ _OPTIONS: Final = (
     (re.compile(r"name its folders, --train and --test, or --data for a split"), "upload it"),
     (re.compile(r"give --[a-z-]+,"), "give one,"),
     (re.compile(r"--privacy sealed"), "a sealed job"),
+    (re.compile(r"The (training|testing) data folder (?:train|test) "), r"The \1 data "),
 )
 """What a sentence says to somebody at a terminal, and what it says beside a field."""
 

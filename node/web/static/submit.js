@@ -107,7 +107,7 @@ function Files({ draft, mode, onMode, chosen, onChosen, isChanged, onKeep, onDra
       <div class="field"><p class="legend">Who chooses what tests the model</p>
         <${Choice} label="Who chooses what tests the model" options=${[["user", "I do"], ["protocol", "Chance does"]]} value=${mode} onChoose=${(value) => { onMode(value); setProblem(null); }} />
         <p class="hint">${mode === "user" ? "You give a testing set of your own. Its files named labels* never reach a model." : "The rows are cut into chunks, and after the award chance draws those that test: a bidder can trust that the test is fair."}</p></div>
-      ${mode === "user" ? html`${picker("train", "Training data", "A folder, or files. The job reads it from $MORPHWARE_TRAIN_DIR.")}${picker("test", "Testing data", "The inputs, and the right answers in a file named labels*, like labels.csv.")}` : picker("data", "Data", "A folder with arrays whose rows are the examples.")}
+      ${mode === "user" ? html`${picker("train", "Training data", "A folder, or files. The job reads it from $MORPHWARE_TRAIN_DIR.")}${picker("test", "Testing data", "The inputs, and the right answers in a file named labels*, like labels.csv.")}` : picker("data", "Data", "A folder of .npy or .csv files whose rows are the examples, one of them named labels*.")}
     </div>
     ${problem && !FILE_FIELDS.has(problem.field) && html`<${Trouble} problem=${problem} />`}
     ${progress !== null ? html`<div role="status"><p class="waiting">${progress < 1 ? `Is handed to your node: ${Math.floor(progress * 100)} %` : "Your node reads the job."}</p><progress class="progress wide" aria-label="Upload" max="1" value=${progress}></progress><button type="button" onClick=${() => stop.current.abort()}>Stop</button></div>`

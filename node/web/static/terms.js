@@ -109,7 +109,7 @@ export function TermsForm({ draft, values, problems, onChange }) {
         ${text("bidding_s", "Time for bids", { unit: "minutes", hint: "Empty: as long as the market gives bidders to open their bids." })}
         ${text("training_s", "Longest training", { unit: "minutes", hint: "What a bid may ask for at most. Empty: three times the estimate, and at least a minute." })}
         ${text("testing_s", "Longest test", { unit: "minutes", hint: "Empty: as long as the estimate, and at least a minute and what the market gives for opening reports." })}
-        ${text("memory_bytes", "Memory", { unit: "MiB", mode: "numeric", hint: `What a worker’s machine must have. ${draft.suggested ? `The job says ${count(Math.ceil(draft.suggested.memory_bytes / MIB))} MiB.` : ""}` })}
+        ${text("memory_bytes", "Memory", { unit: "MiB", mode: "numeric", hint: `What a worker’s machine must have. ${draft.suggested ? `What the job says, or is usual: ${count(Math.ceil(draft.suggested.memory_bytes / MIB))} MiB.` : ""}` })}
         ${text("disk_bytes", "Disk", { unit: "MiB", mode: "numeric", hint: "Empty: 4096." })}
         <div class="field"><p class="legend" id="privacy-label">Who can read the data</p><${Choice} label="Who can read the data" options=${[["sealed", "Only the parties"], ["public", "Everybody"]]} value=${values.privacy} onChoose=${(value) => onChange({ ...values, privacy: value })} />
           <p class="hint">Code and data travel sealed; only the winner and the drawn validators get keys.</p></div>

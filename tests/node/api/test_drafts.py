@@ -156,7 +156,7 @@ def test_all_three_ways_to_write_a_long_name_in_a_tar_are_read(tmp_path: Path) -
         ({"program": ("morphware.toml", b"= broken")}, "program", "program/morphware.toml cannot be used"),
         ({"program": ("morphware.toml", b'entry = "/etc/passwd"')}, "program", "which is not in the folder"),
         ({"train": ("empty/.DS_Store", b"")}, "train", "is empty"),
-        ({"test": ("inputs.csv", b"1\n")}, "test", "The testing data folder test has no labels file"),
+        ({"test": ("inputs.csv", b"1\n")}, "test", "The testing data has no labels file"),
         ({"test": ("labels.npy", b"\x93NUMPY junk")}, "test", "test"),
         ({"data": ("photo.png", b"png")}, "data", "photo.png, which cannot be cut by rows"),
         ({"data": ("a.npy", b"\x93NUMPY\x01\x00\xff\xff")}, "data", "cannot be cut by rows"),
