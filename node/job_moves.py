@@ -72,7 +72,8 @@ def _view_of(events: Sequence[StoredEvent]) -> JobView | None:
 def _parties(view: JobView, events: Sequence[StoredEvent]) -> dict[Address, None]:
     """Everybody whose money the job may have moved, each once."""
     winner = [] if view.award is None else [view.award.winner]
-    appellants = [each.appellant for each in view.appeals if any(each.appellant)]
+    doubting = [*(each.appellant for each in view.appeals), *(each.appellant for each in view.unheard)]
+    appellants = [each for each in doubting if any(each)]  # the market's own doubt, an audit, has none
     pokers = [stored.event.poker for stored in events if isinstance(stored.event, ce.PokeRewarded)]
     bidders = [bid.bidder for bid in view.bids]
     return dict.fromkeys([view.user, *winner, *view.everybody_drawn, *bidders, *appellants, *pokers])

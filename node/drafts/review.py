@@ -7,6 +7,7 @@ validator may earn its fee.
 from dataclasses import dataclass
 from typing import Final
 
+from morphware.node.amounts import format_tokens
 from morphware.node.api.answers.submitting import Escrowed, Window
 from morphware.node.wording import with_symbol
 from morphware.protocol.appeals import APPEALS_MOST, COMMITTEE_MOST
@@ -14,7 +15,7 @@ from morphware.protocol.drawing import MOST_WAITS
 from morphware.protocol.parameters import Timing
 from morphware.protocol.settlement import AUDITED_PRICE, MUTUAL_ABORT_BPS
 from morphware.protocol.testing import REDRAWS_MOST
-from morphware.protocol.units import BPS, TOKEN
+from morphware.protocol.units import BPS, Wei
 from morphware.protocol.user import Submission
 
 APPEALS_BY_USER: Final = APPEALS_MOST + 1
@@ -127,8 +128,9 @@ def gas_sentence(job_fees_wei: list[int]) -> str:
     """What transactions cost, by what this node's jobs have cost in the chain's coin."""
     known = ""
     if job_fees_wei:
-        coins = sum(job_fees_wei) / len(job_fees_wei) / TOKEN
-        known = f": about {coins:.2g} of it for each of this node's last jobs"
+        mean_wei = sum(job_fees_wei) // len(job_fees_wei)
+        coins = format_tokens(Wei(round(mean_wei, 2 - len(str(mean_wei)))))
+        known = f": about {coins} of it for each of this node's last jobs"
     return f"Transactions cost gas, which is paid in the chain's coin and never comes back{known}."
 
 

@@ -148,7 +148,9 @@ def _first_time(folder: Path, began_at: int | None) -> int:
     """The time of the chain's first block, which is written down when it is new."""
     file = folder / "began"
     if not file.exists():
-        file.write_text(str(int(time.time()) if began_at is None else began_at), encoding="ascii")
+        fresh = folder / "began.new"
+        fresh.write_text(str(int(time.time()) if began_at is None else began_at), encoding="ascii")
+        fresh.replace(file)
     return int(file.read_text(encoding="ascii"))
 
 

@@ -98,8 +98,9 @@ class _Phase:
             self._train()
             return
         namespace = self._definitions(phase)
-        function = namespace.get(phase) or (namespace.get("evaluate") if phase == "test" else None)
-        if not callable(function):
+        named = [namespace.get(phase), namespace.get("evaluate") if phase == "test" else None]
+        function = next((each for each in named if callable(each)), None)
+        if function is None:
             raise SystemExit(f"{self.path.name} defines no {phase}(model_dir, test_dir)")
         answer = function(os.environ["MORPHWARE_MODEL_DIR"], os.environ["MORPHWARE_TEST_DIR"])
         folder = Path(os.environ["MORPHWARE_OUTPUT_DIR"])

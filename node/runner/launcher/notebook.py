@@ -115,40 +115,65 @@ def definitions(tree: ast.Module) -> ast.Module:
     table it would fail.
     """
     body: list[ast.stmt] = []
+    given: set[str] = set()
     lost: set[str] = set()
     for node in tree.body:
-        is_kept = _defines(node) and (isinstance(node, _BLOCKS) or not lost & _reads(node))
-        if is_kept:
+        names = _gives(node)
+        if _defines(node) and not lost & _reads(node):
             body.append(node)
-            lost -= _gives(node)
-        else:
-            lost |= _gives(node)
+            given |= names
+            lost -= names
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            lost |= names
+        else:  # which may do nothing here: what a definition gave stays
+            lost |= names - given
     return ast.Module(body=body, type_ignores=[])
 
 
-_BLOCKS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-
-def _gives(node: ast.AST) -> set[str]:
+def _gives(node: ast.stmt) -> set[str]:
     """The names that a statement gives values to."""
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
-
-
-def _reads(node: ast.AST) -> set[str]:
-    """The names that a statement reads, but for those of its own loops and lambdas."""
-    own: set[str] = set()
-    read: set[str] = set()
-    for part in ast.walk(node):
+    if isinstance(node, ast.ClassDef):
+        return {node.name}
+    names: set[str] = set()
+    for part in _at_once(node):
         match part:
-            case ast.comprehension(target=target):
-                own |= _gives(target)
-            case ast.arg(arg=name):
-                own.add(name)
-            case ast.Name(id=name, ctx=ast.Load()):
-                read.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                names |= {alias.asname or alias.name.partition(".")[0] for alias in aliases}
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
             case _:
                 pass
-    return read - own
+    return names - _loop_names(node)
+
+
+def _reads(node: ast.stmt) -> set[str]:
+    """The names that have to be there when a statement runs."""
+    read = {part.id for part in _at_once(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+    own = {part.id for part in _at_once(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    return read - (own if isinstance(node, ast.ClassDef) else _loop_names(node))
+
+
+def _loop_names(node: ast.AST) -> set[str]:
+    """The names of comprehensions, which are theirs alone."""
+    targets = [part.target for part in _at_once(node) if isinstance(part, ast.comprehension)]
+    return {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+
+
+def _at_once(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a statement that are worked out when it runs: of functions their defaults, and not their bodies."""
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        match part:
+            case ast.FunctionDef(args=args) | ast.AsyncFunctionDef(args=args):
+                waiting += [args, *part.decorator_list]
+            case ast.Lambda(args=args):
+                waiting.append(args)
+            case _:
+                waiting += ast.iter_child_nodes(part)
 
 
 def _defines(node: ast.stmt) -> bool:

@@ -12,7 +12,7 @@ def train(train_dir, model_dir):
     inputs, labels = table.drop(columns="label"), table["label"]
     model = NearestCentroid().fit(inputs, labels)
     print("loss:", 1 - model.score(inputs, labels))  # every such line is a point of the curve
-    np.savez(Path(model_dir) / "model.npz", centres=model.centroids_, labels=model.classes_)
+    np.savez(Path(model_dir) / "model.npz", centres=model.centroids_, labels=np.array(model.classes_.tolist()))
 
 def predict(model_dir, test_dir):
     model = np.load(Path(model_dir) / "model.npz")
@@ -32,8 +32,8 @@ export function How({ isNeeded }) {
       <li>It reads its training data from a folder: <code>train(train_dir, model_dir)</code> gets it, and <code>$MORPHWARE_TRAIN_DIR</code> names it elsewhere. The files lie there by the names that they have here; the testing data does not, and there is no internet. Installed are numpy, pandas, scikit-learn, torch, safetensors and matplotlib.</li>
       <li>It leaves its model, as files, in <code>model_dir</code>, which is <code>$MORPHWARE_MODEL_DIR</code>.</li>
       <li>It defines <code>predict(model_dir, test_dir)</code>. Validators call it, without training again: it gets the testing data but for the labels, and returns one class, one row of class scores, or one number for each example.</li>
-      <li>The testing data is two files: the inputs, by any name, and <code>labels.csv</code> (or <code>.npy</code>) with one column (and its name above it), the right answer for each example, in the same order.</li>
-      <li>In a notebook, all cells run for the training, but for those with the tag <code>skip</code>. Of the rest, validators run the imports, functions and classes alone; or, where some cells have the tag <code>train</code>, all others.</li>
+      <li>The testing data is two files: the inputs, by any name, and <code>labels.csv</code> (or <code>.npy</code>) with one column <code>label</code>, the right answer for each example, in the same order.</li>
+      <li>In a notebook, all cells run for the training, but for those with the tag <code>skip</code> or <code>test</code>. Of the rest, validators run the imports, functions and classes alone; or, where some cells have the tag <code>train</code>, all others.</li>
     </ul>
     <p class="how-head">A whole job, as a script or in the cells of a notebook <${Copy} text=${EXAMPLE} what="the example" /></p>
     <pre class="output" tabindex="0" role="region" aria-label="An example of a job">${EXAMPLE}</pre>

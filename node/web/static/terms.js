@@ -121,14 +121,15 @@ export function TermsForm({ draft, values, problems, onChange }) {
 /** What recent auctions paid for so long a training. */
 function Estimate({ minutes, seats }) {
   const [seconds, setSeconds] = useState(null);
-  const asked = /^[1-9][0-9]{0,2}$/.test(seats.trim()) ? Number(seats) : null;
+  const [asked, setAsked] = useState(null);
   useEffect(() => {
     const timer = setTimeout(() => {
       const value = Math.round(number(minutes) * 60);
       setSeconds(value >= 1 ? value : null);
+      setAsked(/^(1|3|5|7|9|11)$/.test(seats.trim()) ? Number(seats) : null);
     }, ASK_PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [minutes]);
+  }, [minutes, seats]);
   const { answer, problem } = useAsk(seconds === null ? null : "/estimate", { estimated_s: seconds, seats: asked });
   if (problem || !answer) return html`<div class="estimate"><p class="legend">What recent auctions paid</p><p class="hint">${problem ? (problem.isMissingPart ? "This node cannot say yet." : clean(problem.sentence)) : "Give an estimated training time."}</p></div>`;
   return html`<div class="estimate" role="status"><p class="legend">What recent auctions paid</p>

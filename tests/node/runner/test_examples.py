@@ -64,7 +64,10 @@ async def test_an_example_meets_its_threshold_on_labels_that_it_never_saw(
 
 
 @pytest.mark.adapter
-async def test_the_example_that_the_page_shows_is_a_job(stranger: Stranger, tmp_path: Path) -> None:
+@pytest.mark.parametrize("classes", [[0, 1, 2], ["barolo", "grignolino", "barbera"]])
+async def test_the_example_that_the_page_shows_is_a_job(
+    stranger: Stranger, tmp_path: Path, classes: list[object]
+) -> None:
     code, train, test = (tmp_path / name for name in ("code", "train", "test"))
     for folder in (code, train, test):
         folder.mkdir()
@@ -72,9 +75,10 @@ async def test_the_example_that_the_page_shows_is_a_job(stranger: Stranger, tmp_
     wine = load_wine(as_frame=True)
     inputs = (wine.data - wine.data.mean()) / wine.data.std()
     is_test = pd.Series(range(len(inputs))) % 4 == 0
-    inputs[~is_test].assign(label=wine.target).to_csv(train / "train.csv", index=False)
+    labels = wine.target.map(dict(enumerate(classes))).rename("label")
+    inputs[~is_test].assign(label=labels).to_csv(train / "train.csv", index=False)
     inputs[is_test].to_csv(test / "inputs.csv", index=False)
-    wine.target[is_test].to_csv(test / "labels.csv", index=False)
+    labels[is_test].to_csv(test / "labels.csv", index=False)
     job = inspect_job(code)
     assert check_metric(job, "accuracy", 0.9) == 900_000
     check_data(job, train, test)

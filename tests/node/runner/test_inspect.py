@@ -208,13 +208,40 @@ THREE = [x for x in range(3)]
 double = lambda net: net * 2
 for i in range(3):
     rows = i
+device = "cpu"
+if fits(device):
+    device = "gpu"
+DEVICE = str(device)
+def clean(path):
+    table = read(path)
+    return table
+table = read("again.csv")
+more = table["label"]
+class Sized:
+    size = 3
+    twice = size * 2
+class Broken:
+    size = len(more)
+def late(rows=more):
+    return rows
+try:
+    import os.path
+    def load(m):
+        net = m
+        return net
+except ImportError:
+    pass
+for os in (1, 2):
+    pass
 """
     kept = notebook.definitions(notebook.module(source, "x"))
     namespace: dict[str, object] = {}
     exec(compile(kept, "x", "exec"), namespace)
     assert {"ROOT", "SIZES", "a", "b", "predict", "Net", "fast", "THREE", "double"} <= set(namespace)
     assert not {"net", "x", "d", "labels", "kinds", "i"} & set(namespace), "nor what is made of what was left out"
-    assert namespace["rows"] == 3
+    assert not {"more", "Broken", "late"} & set(namespace)
+    assert {"DEVICE", "clean", "Sized", "load"} <= set(namespace)
+    assert (namespace["rows"], namespace["DEVICE"]) == (3, "cpu")
 
 
 def test_parameters_are_injected_after_their_cell(tmp_path: Path) -> None:
