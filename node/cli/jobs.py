@@ -102,12 +102,12 @@ def show_receipt(job: Job, account: Address, display: object) -> None:
     from rich.console import Console
 
     from morphware.node.testnet.display import JobDisplay
-    from morphware.node.testnet.receipt import build_receipt, render_receipt
+    from morphware.node.testnet.receipt import build_receipt, print_receipt
 
     followed = display if isinstance(display, JobDisplay) else JobDisplay({})
     receipt = build_receipt(msgspec.to_builtins(job), names={account: VIEWER}, display=followed)
     receipt["outcome"] = job.outcome if job.outcome != OPEN else job.state
-    Console().print(render_receipt(receipt))
+    print_receipt(receipt, Console())
     if job.outcome == OPEN and job.next:
         Console(highlight=False).print(text(f"Then: {job.next}"))
 

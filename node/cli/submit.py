@@ -147,7 +147,7 @@ async def _conclude(
     client: AsyncClient, job: Mapping[str, Any], display: Any, console: Any, first: Status, options: Any
 ) -> int:
     """Print the receipt, as far as one node can know it."""
-    from morphware.node.testnet.receipt import PAID, build_receipt, receipt_text, render_receipt
+    from morphware.node.testnet.receipt import PAID, build_receipt, print_receipt, receipt_text
     from morphware.node.wording import shown
 
     me = Address(bytes.fromhex(first.account.removeprefix("0x")))
@@ -160,7 +160,7 @@ async def _conclude(
     if options.json:
         sys.stdout.write(receipt_text(receipt) + "\n")
     else:
-        console.print(render_receipt(receipt))
+        print_receipt(receipt, console)
         change = has - had
         console.print(
             f"Your tokens: {'+' if change > 0 else ''}{format_tokens(change)} MWT, now {format_tokens(has)}.",

@@ -215,8 +215,10 @@ def _entry(folder: Path, config: JobConfig) -> str:
     for name in ENTRY_NAMES:
         if name in candidates:
             return name
-    if len(candidates) != 1:
-        found = ", ".join(candidates) or "none"
+    if not candidates:
+        raise JobRefused(f"There is neither a script (.py) nor a notebook (.ipynb) in {folder}.")
+    if len(candidates) > 1:
+        found = ", ".join(candidates)
         raise JobRefused(f"Which file of {folder} is the job? Name it as entry in {FILE_NAME} (found: {found}).")
     return candidates[0]
 

@@ -32,7 +32,7 @@ from morphware.node.runner.runner import SandboxRunner
 from morphware.node.testnet.accounting import balances, gas_by_role
 from morphware.node.testnet.display import JobDisplay, follow
 from morphware.node.testnet.network import SEAT_STAKE_WEI, Network, running_network
-from morphware.node.testnet.receipt import build_receipt, receipt_text, render_receipt
+from morphware.node.testnet.receipt import build_receipt, print_receipt, receipt_text
 from morphware.node.testnet.shape import Shape, shape_of
 from morphware.node.wishes import JobWish
 from morphware.protocol.units import TOKEN, Address, Wei
@@ -61,12 +61,13 @@ class Job:
 def run_testnet(options: TestnetOptions) -> int:
     """Run the testnet and its job; the exit status is 0 iff the job was paid and the model keeps its word."""
     configure_logging(level="error", style="auto", node="testnet")
-    folder = _folder(options.folder)
+    folder = (options.folder or Path(tempfile.mkdtemp(prefix="morphware-testnet-"))).absolute()
     shape = shape_of(folder, workers=options.workers, validators=options.validators, seed=options.seed)
     asked = None
     if options.job != NO_JOB:
         job = _find_job(options.job, folder, shape.seed)
         asked = job, _wish(job, shape.validators)  # what is wrong with it is said before a dozen processes start
+    _make(folder)
     return trio.run(_run, options, folder, shape, asked)
 
 
@@ -93,7 +94,7 @@ async def _run(options: TestnetOptions, folder: Path, shape: Shape, asked: tuple
             if options.json:
                 print(receipt_text(receipt), flush=True)  # whoever reads a pipe must not wait for the market's end
             else:
-                console.print(render_receipt(receipt))
+                print_receipt(receipt, console)
             if options.keep:
                 await _keep(network, console)
     finally:
@@ -109,16 +110,12 @@ async def _run(options: TestnetOptions, folder: Path, shape: Shape, asked: tuple
     return ExitStatus.SUCCESS if is_good else ExitStatus.NOT_PAID
 
 
-def _folder(asked: Path | None) -> Path:
-    """The market's folder, which is there then."""
-    if asked is None:
-        return Path(tempfile.mkdtemp(prefix="morphware-testnet-"))
-    folder = asked.absolute()
+def _make(folder: Path) -> None:
+    """The market's folder is there afterwards. Raises ``BadInput``."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{folder} cannot be made ({error.strerror}): name another --folder.") from error
-    return folder
 
 
 def _places(network: Network) -> dict[str, Any]:
@@ -258,6 +255,7 @@ def _wish(job: Job, validators: int) -> JobWish:
 def _find_job(name: str, folder: Path, seed: int) -> Job:
     """An example by name, or a job by path: a folder (or a script in one) with ``train/`` and ``test/`` beside it."""
     if find_example(name) is not None:
+        _make(folder)
         example = prepare_example(name, folder / "example", seed)
         return Job(example.code / example.entry, example.train, example.test, example.config)
     path = Path(name)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -202,8 +202,14 @@ def _balances(before: Balances, after: Balances) -> dict[str, Any]:
 # --- for people -----------------------------------------------------------------------------------------------------
 
 
-def render_receipt(receipt: Receipt) -> RenderableType:
-    """The receipt as tables."""
+def print_receipt(receipt: Receipt, console: Console) -> None:
+    """The receipt as tables; the model's path stays on one line, to be copied, however narrow the terminal is."""
+    console.print(_tables(receipt))
+    if receipt["outcome"] == PAID:
+        console.print(Text("\n").append(_model(receipt)), soft_wrap=True)
+
+
+def _tables(receipt: Receipt) -> RenderableType:
     parts: list[RenderableType] = [_headline(receipt)]
     if receipt["bids"]:
         parts.append(_bids_table(receipt))
@@ -219,8 +225,6 @@ def render_receipt(receipt: Receipt) -> RenderableType:
         parts.append(_gas_table(receipt["gas"]))
     if receipt["seconds"]["phases"]:
         parts.append(_times(receipt["seconds"]))
-    if receipt["outcome"] == PAID:
-        parts.append(_model(receipt))
     spaced: list[RenderableType] = [parts[0]]
     for part in parts[1:]:
         spaced += [Text(), part]

@@ -3,6 +3,7 @@
 A real node says them seldom, and not when a test wants them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +13,7 @@ from playwright.sync_api import Page, Route
 from morphware.node.api.answers.jobs import Curve, Curves, Job, JobPage, Output, Timeline
 from morphware.node.api.answers.node import ChainHead, NetworkView, Status, Wallet
 from morphware.node.api.answers.plain import Problem
-from morphware.node.api.answers.submitting import Draft, Drafts, Upload
+from morphware.node.api.answers.submitting import Draft, Drafts, DryRunLine, Review, Upload
 from morphware.node.api.problems import NOT_FOUND, encoded
 from morphware.node.web.pages import SHELL, load_pages
 
@@ -41,6 +42,13 @@ class Refused:
 
     status: int
     sentence: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer that is told bit by bit, as events."""
+
+    events: Sequence[DryRunLine]
 
 
 class Lost:
@@ -113,6 +121,9 @@ class MadeUp:
             case Refused(status=status, sentence=sentence):
                 body = encoded(Problem(kind="made_up", sentence=sentence))
                 route.fulfill(status=status, body=body, content_type="application/json")
+            case Told(events=events):
+                body = b"".join(b"data: " + encoded(event) + b"\n\n" for event in events)
+                route.fulfill(body=body, content_type="text/event-stream")
             case _:
                 route.fulfill(body=encoded(answer), content_type="application/json")
 
@@ -147,6 +158,15 @@ def draft(draft_id: str = DRAFT_ID) -> Draft:
         draft_id=draft_id, created_s=1_790_000_000.0, entry="train.py", kind="script", files=["train.py"],
         functions=["train", "predict"], logged=[], requirements=[], metrics=["accuracy", "f1"], suggested=None,
         uploads=uploads,
+    )  # fmt: skip
+
+
+def review() -> Review:
+    """What a draft's review says."""
+    return Review(
+        name="Made up", metric="accuracy", threshold=0.9, seats=5, escrow_wei="35", parts=[], losses=[],
+        most_lost_wei="106", back_by=1_790_010_000, free_wei="100", wallet_wei="0", promised_wei="0", is_payable=True,
+        windows=[],
     )  # fmt: skip
 
 

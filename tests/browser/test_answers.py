@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, Request, expect
 
 from morphware.node.api.answers.jobs import Cost, Receipt
 from morphware.node.api.answers.plain import Done
-from tests.browser.made_up import DRAFT_ID, JOB_ID, Lost, MadeUp, Refused, draft, wallet, with_job
+from morphware.node.api.answers.submitting import DryRunLine
+from tests.browser.made_up import DRAFT_ID, JOB_ID, Lost, MadeUp, Refused, Told, draft, review, wallet, with_job
 
 pytestmark = pytest.mark.browser
 OTHER_ID = "ef" * 16
@@ -109,6 +110,32 @@ def test_a_mended_program_is_sent_alone_and_what_was_typed_outlives_a_reload(mad
     [sent] = made_up.asked["POST /drafts"]
     assert sent.query == {"base": [DRAFT_ID], "keep": ["train,test"]}
     expect(page.locator("#reserve_wei")).to_have_value("60")
+
+
+@pytest.mark.parametrize("is_working", [True, False])
+def test_a_dry_run_tells_line_by_line_and_a_failed_one_is_remembered_before_money_moves(
+    made_up: MadeUp, is_working: bool
+) -> None:
+    lines = [DryRunLine(kind="output", text=f"step {n}\n") for n in range(2)]
+    result = DryRunLine(
+        kind="result", text="Tried.", is_working=is_working, has_ended=True, tail="" if is_working else "KeyError: 'x'"
+    )
+    made_up.answers |= {
+        f"GET /drafts/{DRAFT_ID}": draft(),
+        f"POST /drafts/{DRAFT_ID}/dry-run": Told([*lines, result]),
+        f"POST /drafts/{DRAFT_ID}/review": review(),
+    }
+    made_up.open(f"/submit/{DRAFT_ID}")
+    page = made_up.page
+    page.get_by_role("button", name="Try it").click()
+    page.get_by_text("Tried.").wait_for()
+    printed = "step 0\nstep 1\n" + ("" if is_working else "\nKeyError: 'x'\n")
+    assert page.locator("#dry-run .output").text_content() == printed
+    page.locator("#threshold").fill("0.9")
+    page.locator("#reserve_wei").fill("60")
+    page.get_by_role("button", name="Review", exact=True).click()
+    page.get_by_role("button", name="Sign and post").wait_for()
+    expect(page.get_by_text("The dry run of this job failed")).to_have_count(0 if is_working else 1)
 
 
 def test_a_draft_that_is_gone_is_not_spoken_of_any_longer_than_it_is_asked_for(made_up: MadeUp) -> None:

@@ -10,7 +10,7 @@ const SECONDS = 20;
 const CHARACTERS_MOST = 100_000;
 const POINTS_MOST = 4000;
 
-export function DryRunCard({ draftId, metric, onEstimate }) {
+export function DryRunCard({ draftId, metric, onEstimate, onResult }) {
   const [run, setRun] = useState(null);
   const [isRunning, setRunning] = useState(false);
   const [problem, setProblem] = useState(null);
@@ -32,7 +32,8 @@ export function DryRunCard({ draftId, metric, onEstimate }) {
         fold(made, line);
         setRun({ ...made });
       }
-      if (!made.result) setProblem({ sentence: "The dry run broke off before it had a result. Try it again." });
+      if (made.result) onResult(made.result);
+      else setProblem({ sentence: "The dry run broke off before it had a result. Try it again." });
     } catch (error) {
       if (error.name !== "AbortError") setProblem(error);
     }

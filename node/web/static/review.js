@@ -15,7 +15,7 @@ function words(what) {
   return WORDS[what] || clean(what).replace(/_/g, " ").replace(/^./, (letter) => letter.toUpperCase());
 }
 
-export function ReviewCard({ review, isPosting, problem, onPost, onBack }) {
+export function ReviewCard({ review, hasFailed, isPosting, problem, onPost, onBack }) {
   const held = BigInt(review.free_wei) + BigInt(review.wallet_wei);
   // Too few tokens are said once, by the node if it says so.
   const others = review.problems;
@@ -34,6 +34,7 @@ export function ReviewCard({ review, isPosting, problem, onPost, onBack }) {
       <p class="hint">This account holds ${tokens(held.toString(), 2)} ${UNIT}: ${tokens(review.free_wei, 2)} free in the market, and ${tokens(review.wallet_wei, 2)} in the wallet, which the node moves by itself as needed.${review.promised_wei && BigInt(review.promised_wei) > 0n ? ` Other jobs of this node are about to lock ${tokens(review.promised_wei, 2)} of it.` : ""}</p>
       ${!review.is_payable && others.length === 0 && html`<${Trouble} problem=${{ sentence: `This account holds too little: ${tokens(review.escrow_wei, 2)} ${UNIT} are locked. Send it tokens, or lower the reserve.` }} />`}
       ${others.map((each) => html`<${Trouble} key=${each.field} problem=${{ sentence: each.sentence }} />`)}
+      ${hasFailed && html`<p class="banner">The dry run of this job failed. Posted as it is, no model of it would pass, and the validators’ fees would be lost.</p>`}
       ${problem && html`<${Trouble} problem=${problem} />`}
       <div class="acts">
         <button type="button" class="primary large" disabled=${!mayPost} onClick=${onPost}><${Icon} name="check" />${isPosting ? "Is being posted …" : "Sign and post"}</button>

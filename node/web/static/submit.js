@@ -169,6 +169,7 @@ function typedValues(draft, next, values) {
 function Offering({ draft, values, onValues }) {
   const [problems, setProblems] = useState(() => Object.fromEntries(draft.problems.filter((each) => !FILE_FIELDS.has(each.field)).map((each) => [each.field, each.sentence])));
   const [review, setReview] = useState(null);
+  const [hasFailed, setFailed] = useState(false);
   const [problem, setProblem] = useState(null);
   const [isBusy, setBusy] = useState(false);
   const top = useRef(null);
@@ -217,8 +218,8 @@ function Offering({ draft, values, onValues }) {
   });
   if (isBroken) return html`<p class="empty">Mend what is said beside the files, and let the job be read again.</p>`;
   return html`<div class="stack" ref=${top}>
-    ${review ? html`<${ReviewCard} review=${review.found} isPosting=${isBusy} problem=${problem} onPost=${hand} onBack=${() => setReview(null)} />` : html`
-      <${DryRunCard} draftId=${draft.draft_id} metric=${values.metric} onEstimate=${(seconds) => change({ ...values, estimated_s: String(Number((seconds / 60).toFixed(2))) })} />
+    ${review ? html`<${ReviewCard} review=${review.found} hasFailed=${hasFailed} isPosting=${isBusy} problem=${problem} onPost=${hand} onBack=${() => setReview(null)} />` : html`
+      <${DryRunCard} draftId=${draft.draft_id} metric=${values.metric} onResult=${(result) => setFailed(!result.is_working)} onEstimate=${(seconds) => change({ ...values, estimated_s: String(Number((seconds / 60).toFixed(2))) })} />
       <form noValidate onSubmit=${look}><${Card} title="What you offer" id="terms">
         <${TermsForm} draft=${draft} values=${values} problems=${problems} onChange=${change} />
         ${problem && html`<${Trouble} problem=${problem} />`}

@@ -11,7 +11,7 @@ from rich.console import Console
 from morphware.node.describe import describe
 from morphware.node.testnet.accounting import Balances, Gas, Holdings, NotConserved, Use
 from morphware.node.testnet.display import JobDisplay
-from morphware.node.testnet.receipt import Receipt, build_receipt, receipt_text, render_receipt
+from morphware.node.testnet.receipt import Receipt, build_receipt, print_receipt, receipt_text
 from morphware.protocol.units import TOKEN
 from tests.node.testnet.recorded import ACCOUNTS, COMMITTEE, JOB_ID, NAMES, START_S, Recorder, paid_job
 from tests.node.testnet.test_display import HOSTILE, STEERING
@@ -63,7 +63,7 @@ def receipt_of_a_paid_job(**changes: Any) -> Receipt:
 
 def drawn(receipt: Receipt, width: int = 100) -> str:
     stream = io.StringIO()
-    Console(width=width, file=stream, force_terminal=True, color_system=None).print(render_receipt(receipt))
+    print_receipt(receipt, Console(width=width, file=stream, force_terminal=True, color_system=None))
     return stream.getvalue()
 
 
@@ -202,3 +202,8 @@ def test_the_receipt_says_how_many_transactions_the_job_would_take_if_nobody_sha
     assert "instead of 5 transactions" in drawn(receipt)
     alone = Gas({("worker", "commit"): Use(4, 216_000, 1, 4)})
     assert "instead of" not in drawn(receipt_of_a_paid_job(gas=alone))
+
+
+def test_the_models_path_can_be_copied_from_a_narrow_terminal() -> None:
+    path = "/tmp/" + "a-folder-with-a-long-name/" * 6 + "user/model"
+    assert path in drawn(receipt_of_a_paid_job() | {"model_path": path}, width=60)
