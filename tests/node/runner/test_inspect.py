@@ -88,7 +88,11 @@ def test_what_is_not_there_or_not_a_job_is_refused(tmp_path: Path) -> None:
         inspect_job(tmp_path / "missing.py")
     with pytest.raises(JobRefused, match="neither a script"):
         inspect_job(script(tmp_path, "x", "job.txt"))
-    with pytest.raises(JobRefused, match="Which file"):
+    with pytest.raises(JobRefused, match=r"neither a script \(\.py\) nor a notebook"):
+        inspect_job(tmp_path)
+    for name in ("one.py", "two.py"):
+        script(tmp_path, "x", name)
+    with pytest.raises(JobRefused, match=r"Which file .* \(found: one\.py, two\.py\)"):
         inspect_job(tmp_path)
 
 
