@@ -44,6 +44,11 @@ def with_symbol(wei: int) -> str:
     return f"{tokens(wei)} {SYMBOL}"
 
 
+def counted(count: int, what: str) -> str:
+    """A number with its noun."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def duration(seconds: float) -> str:
     """A time span in the unit that fits it."""
     if seconds >= _HOUR_S:

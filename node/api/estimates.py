@@ -13,6 +13,7 @@ from morphware.node.journal import Journal
 from morphware.node.pricing import least_reserve_wei, most_reserve_wei
 from morphware.node.recent_prices import AuctionPrice, recent_prices
 from morphware.node.recent_prices import estimate as estimate_of
+from morphware.node.wording import counted
 
 SHOWN_MOST: Final = 20
 """So many auctions are told one by one."""
@@ -58,8 +59,8 @@ def told(prices: list[AuctionPrice], estimated_s: int) -> PriceEstimate:
         for price in prices[:SHOWN_MOST]
     ]
     if found is None:
-        count = f"{len(prices)} auction{'' if len(prices) == 1 else 's'}"
-        sentence = f"This node has seen {count}, too few for an estimate: offer what a model is worth to you."
+        seen = counted(len(prices), "auction")
+        sentence = f"This node has seen {seen}, too few for an estimate: offer what a model is worth to you."
         return PriceEstimate(
             auctions=len(prices), low_wei=None, middle_wei=None, high_wei=None, recent=recent, sentence=sentence
         )

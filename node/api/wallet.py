@@ -16,7 +16,7 @@ from morphware.node.doing import bond_of, busy_seats
 from morphware.node.machines import USER, VALIDATOR, WORKER
 from morphware.node.ports import Receipt
 from morphware.node.seats import leaving_seats, want_seats
-from morphware.node.wording import duration
+from morphware.node.wording import counted, duration
 from morphware.protocol.calls import RequestUnstake, Stake, Withdraw
 from morphware.protocol.units import Wei
 from morphware.protocol.view import JobView
@@ -134,8 +134,7 @@ class WalletRequests:
                 await treasury.deposit(Wei(missing), name)
             receipt = await treasury.do(Stake(asked.seats), f"{name}/Stake")
             self._want(await self._staying())  # not before: a start in between would stake for them once more
-            what = "1 more seat" if asked.seats == 1 else f"{asked.seats} more seats"
-            return _done(f"This account has {what}.", receipt)
+            return _done(f"This account has {counted(asked.seats, 'more seat')}.", receipt)
 
         return await self.named.once("stake", asked, decide, carry_out)
 

@@ -126,7 +126,7 @@ def _print_table(findings: Sequence["Finding"]) -> None:
 
 
 def _summary(findings: Sequence["Finding"]) -> str:
-    from morphware.node.cli.printing import counted
+    from morphware.node.wording import counted
 
     told = [counted(number, word) for word in ("problem", "warning") if (number := _count(findings, word))]
     return f"Found {' and '.join(told)}." if told else "All is well."

@@ -51,11 +51,6 @@ def moment(time_s: float | None) -> str:
         return shown(time_s, 20)
 
 
-def counted(count: int, what: str) -> str:
-    """A number with its noun."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
 def text(words: object, most: int = 400, style: str = "") -> "Text":
     """A stranger's words for a cell."""
     from rich.text import Text

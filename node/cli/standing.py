@@ -4,10 +4,11 @@ import sys
 from pathlib import Path
 
 from morphware.node.api.answers.node import NetworkView, Operator
-from morphware.node.cli.printing import SHORT_ID, counted, pairs, print_done, print_json, table_of, text
+from morphware.node.cli.printing import SHORT_ID, pairs, print_done, print_json, table_of, text
 from morphware.node.cli.submit import data_folder_of
 from morphware.node.client import Client
 from morphware.node.errors import BadInput, ExitStatus
+from morphware.node.wording import counted
 
 
 def print_status(data_folder: Path | None, *, as_json: bool) -> int:

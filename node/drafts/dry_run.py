@@ -185,8 +185,7 @@ class DryRun:
 def metric_for(job: JobInspection, asked: str | None) -> str | None:
     """The metric to test by: the asked one or the job's own, if validators could find it."""
     metric = asked or job.config.metric
-    has_test = bool(job.functions & {"test", "evaluate"})
-    return metric if metric is not None and (metric in KNOWN_METRICS or has_test) else None
+    return metric if metric is not None and (metric in KNOWN_METRICS or job.has_test) else None
 
 
 def limits_for(most: Limits, job_memory_bytes: int, seconds: float) -> Limits:

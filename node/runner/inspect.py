@@ -44,6 +44,16 @@ class JobInspection:
     requirements: tuple[str, ...]
     config: JobConfig
 
+    @property
+    def has_predict(self) -> bool:
+        """Whether it makes predictions, which are compared with labels that it never sees."""
+        return "predict" in self.functions
+
+    @property
+    def has_test(self) -> bool:
+        """Whether it tests a model by itself, and says what it found."""
+        return bool(self.functions & {"test", "evaluate"})
+
 
 def inspect_job(path: Path) -> JobInspection:
     """Look at a script, a notebook, or a folder with one of them as its entry.
@@ -91,7 +101,7 @@ def check_testable(job: JobInspection) -> None:
     Raises:
         JobRefused: nobody could test the job's model.
     """
-    if not job.functions & {"predict", "test", "evaluate"}:
+    if not (job.has_predict or job.has_test):
         raise JobRefused(
             f"{job.entry} defines neither predict(model_dir, test_dir) nor test(model_dir, test_dir) at its top level, "
             "so nobody could test its model.",
@@ -113,9 +123,8 @@ def check_metric(job: JobInspection, metric: str | None, threshold: float | None
             f"Name a metric for {job.entry} with --metric or in {FILE_NAME}: one of {known}.", field="metric"
         )
     check_testable(job)
-    has_test = bool(job.functions & {"test", "evaluate"})
-    is_computed = metric in KNOWN_METRICS and "predict" in job.functions
-    if not is_computed and not (has_test and metric in job.words):
+    is_computed = metric in KNOWN_METRICS and job.has_predict
+    if not is_computed and not (job.has_test and metric in job.words):
         raise JobRefused(
             f"{job.entry} never reports {metric}: choose one of {known}, which are computed from what predict() "
             f"returns, or return {{'{metric}': ...}} from test().",
@@ -154,9 +163,9 @@ def data_problems(job: JobInspection | None, train: Path | None, test: Path | No
         if folder is not None and (problem := _folder_problem(folder, name, field)) is not None
     ]
     yield from problems
-    has_test = test is not None and all(problem.field != "test" for problem in problems)
+    has_data = test is not None and all(problem.field != "test" for problem in problems)
     # what defines neither is going to define predict()
-    if has_test and job is not None and ("predict" in job.functions or not job.functions & {"test", "evaluate"}):
+    if has_data and job is not None and (job.has_predict or not job.has_test):
         assert test is not None
         if (problem := _labels_problem(test)) is not None:
             yield problem
